@@ -1,0 +1,67 @@
+package ballot
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func TestParseChoiceKnowsOnlyTheExactNames(t *testing.T) {
+	for _, c := range Choices() {
+		if got, err := ParseChoice(string(c)); err != nil || got != c {
+			t.Errorf("ParseChoice(%q) = %q, %v", c, got, err)
+		}
+	}
+	for _, name := range []string{"", "dog", "Dogs", " dogs", "dogs\x00", "birds"} {
+		if _, err := ParseChoice(name); !errors.Is(err, ErrUnknownChoice) {
+			t.Errorf("ParseChoice(%q) = %v, want ErrUnknownChoice", name, err)
+		}
+	}
+}
+
+func TestValidateNamesWhatIsWrong(t *testing.T) {
+	good := Vote{ID: uuid.New(), Pet: Cats, CastAt: time.Now()}
+	tests := []struct {
+		name string
+		edit func(*Vote)
+		want error
+	}{
+		{"complete", func(*Vote) {}, nil},
+		{"unknown pet", func(v *Vote) { v.Pet = "birds" }, ErrUnknownChoice},
+		{"no id", func(v *Vote) { v.ID = uuid.Nil }, ErrInvalidVote},
+		{"no time", func(v *Vote) { v.CastAt = time.Time{} }, ErrInvalidVote},
+		{"a year PostgreSQL and JSON can't hold", func(v *Vote) { v.CastAt = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }, ErrInvalidVote},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := good
+			tt.edit(&v)
+			if err := v.Validate(); !errors.Is(err, tt.want) {
+				t.Errorf("Validate() = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCountsAddUpAndKeepTheirJSONShape(t *testing.T) {
+	var c Counts
+	for i, pet := range Choices() {
+		c.Add(pet, int64(i+1))
+	}
+	c.Add("birds", 100)
+	for i, pet := range Choices() {
+		if got := c.Of(pet); got != int64(i+1) {
+			t.Errorf("Of(%s) = %d, want %d", pet, got, i+1)
+		}
+	}
+	if c.Total() != 6 || c.Of("birds") != 0 {
+		t.Errorf("Total() = %d, Of(birds) = %d", c.Total(), c.Of("birds"))
+	}
+	b, err := json.Marshal(c)
+	if err != nil || string(b) != `{"dogs":1,"cats":2,"lizards":3}` {
+		t.Errorf("JSON = %s, %v", b, err)
+	}
+}
