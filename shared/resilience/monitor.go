@@ -1,0 +1,85 @@
+package resilience
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Health is what is known of a dependency.
+type Health struct {
+	Name      string    `json:"name"`
+	Up        bool      `json:"up"`
+	Since     time.Time `json:"since"`   // of the last change of Up
+	Breaker   string    `json:"breaker"` // "closed", "half-open", "open"
+	LastError string    `json:"last_error,omitempty"`
+	ErrorAt   time.Time `json:"last_error_at,omitzero"`
+}
+
+// Monitor pings one dependency at a steady pace through its policy. It says in the log when the dependency goes and
+// when it comes back, so that a service that waits tells what for.
+type Monitor struct {
+	policy *Policy
+	every  time.Duration
+	ping   func(context.Context) error
+
+	mu    sync.Mutex
+	known bool
+	state Health
+}
+
+// NewMonitor returns a monitor that takes the dependency for down until [Monitor.Run] has reached it. ping must be
+// cheap and safe to repeat.
+func NewMonitor(p *Policy, every time.Duration, ping func(context.Context) error) *Monitor {
+	return &Monitor{policy: p, every: every, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}}
+}
+
+// Run pings until ctx ends; it always returns nil.
+func (m *Monitor) Run(ctx context.Context) error {
+	tick := time.NewTicker(m.every)
+	defer tick.Stop()
+	for {
+		// One attempt for each tick: the ticks are the retries.
+		err := m.policy.once(ctx, m.ping)
+		if ctx.Err() != nil {
+			return nil
+		}
+		m.note(ctx, err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Health returns the dependency's state: up only while the last ping went through and the breaker is not open.
+func (m *Monitor) Health() Health {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.state
+	breaker := m.policy.Breaker()
+	h.Breaker = breaker.String()
+	h.Up = h.Up && breaker != Open
+	return h
+}
+
+func (m *Monitor) note(ctx context.Context, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil && !refused(err) { // a refusal repeats an error that is noted already
+		m.state.LastError, m.state.ErrorAt = err.Error(), time.Now().UTC()
+	}
+	up := err == nil
+	if m.known && up == m.state.Up {
+		return
+	}
+	m.known = true
+	m.state.Up, m.state.Since = up, time.Now().UTC()
+	if up {
+		slog.InfoContext(ctx, "dependency is up", "dependency", m.policy.Name())
+	} else {
+		slog.WarnContext(ctx, "waiting for dependency", "dependency", m.policy.Name(), "error", err)
+	}
+}

@@ -1,0 +1,250 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sony/gobreaker"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	errDown = errors.New("connection refused")
+	errData = errors.New("bad data")
+)
+
+func classifyTest(err error) Class {
+	if errors.Is(err, errData) {
+		return Rejected
+	}
+	return Unavailable
+}
+
+func TestRetriesUntilTheCallSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heard := &recorder{}
+		p := New(Settings{Name: "db", Classify: classifyTest, Listener: heard})
+		calls := 0
+		err := p.Do(t.Context(), func(context.Context) error {
+			if calls++; calls < 4 {
+				return errDown
+			}
+			return nil
+		})
+		if err != nil || calls != 4 {
+			t.Fatalf("err %v after %d calls, want success after 4", err, calls)
+		}
+		if heard.retries != 3 || heard.attempts != 4 {
+			t.Errorf("heard %d retries and %d attempts, want 3 and 4", heard.retries, heard.attempts)
+		}
+	})
+}
+
+func TestBudgetEndsTheCallAndNamesTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "redis", Budget: 2 * time.Second, Failures: 1000, Classify: classifyTest})
+		start := time.Now()
+		err := p.Do(t.Context(), func(context.Context) error { return errDown })
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errDown) {
+			t.Errorf("err = %v, want ErrUnavailable with its cause", err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("took %v, more than its budget", took)
+		}
+	})
+}
+
+func TestAttemptThatHangsIsCutOffAndCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "redis", Timeout: 900 * time.Millisecond, Budget: 2 * time.Second, Failures: 2})
+		start := time.Now()
+		err := p.Do(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		if took := time.Since(start); took > 2*time.Second || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("hung for %v with %v", took, err)
+		}
+		if p.Breaker() != Open {
+			t.Errorf("breaker is %v after two time-outs, want open", p.Breaker())
+		}
+	})
+}
+
+func TestWithABudgetAnOpenBreakerRefusesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, Settings{Name: "redis", Budget: 2 * time.Second, OpenFor: time.Second})
+		start := time.Now()
+		err := p.Do(t.Context(), func(context.Context) error { t.Error("called through an open breaker"); return nil })
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, gobreaker.ErrOpenState) || time.Since(start) != 0 {
+			t.Errorf("err = %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestWithoutABudgetAnOpenBreakerIsWaitedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, Settings{Name: "db", OpenFor: 5 * time.Second})
+		start := time.Now()
+		if err := p.Do(t.Context(), func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < 5*time.Second || took > 7*time.Second {
+			t.Errorf("went through after %v, want soon after 5 s", took)
+		}
+		if p.Breaker() != Closed {
+			t.Errorf("breaker is %v after the successful try, want closed", p.Breaker())
+		}
+	})
+}
+
+func TestHalfOpenBreakerLetsOneThroughAndOpensAgainOnFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, Settings{Name: "redis", Budget: time.Second, OpenFor: time.Second})
+		time.Sleep(1100 * time.Millisecond)
+		if p.Breaker() != HalfOpen {
+			t.Fatalf("breaker is %v, want half-open", p.Breaker())
+		}
+		started, release := make(chan struct{}), make(chan struct{})
+		probe := make(chan error, 1)
+		go func() {
+			probe <- p.once(t.Context(), func(context.Context) error { close(started); <-release; return errDown })
+		}()
+		<-started
+		if err := p.Do(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, gobreaker.ErrTooManyRequests) {
+			t.Errorf("second call during the probe: %v", err)
+		}
+		close(release)
+		<-probe
+		if p.Breaker() != Open {
+			t.Errorf("breaker is %v after a failed probe, want open", p.Breaker())
+		}
+	})
+}
+
+func TestRejectedErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
+	p := New(Settings{Name: "db", Failures: 1, Classify: classifyTest})
+	for range 10 {
+		calls := 0
+		err := p.Do(t.Context(), func(context.Context) error { calls++; return errData })
+		if !errors.Is(err, errData) || errors.Is(err, ErrUnavailable) || calls != 1 {
+			t.Fatalf("err = %v after %d calls", err, calls)
+		}
+	}
+	if p.Breaker() != Closed {
+		t.Errorf("breaker is %v, want closed", p.Breaker())
+	}
+}
+
+func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "db", Failures: 2, FirstWait: time.Hour, MaxWait: time.Hour, Classify: classifyTest})
+		for range 5 {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(10*time.Millisecond, cancel)
+			err := p.Do(ctx, func(ctx context.Context) error { <-ctx.Done(); return errors.New("client's own words") })
+			if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
+				t.Fatalf("err = %v, want the cancellation", err)
+			}
+		}
+		if p.Breaker() != Closed {
+			t.Errorf("breaker is %v, want closed", p.Breaker())
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		err := p.Do(ctx, func(context.Context) error { return errDown })
+		if !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
+			t.Errorf("cancelled while waiting: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestListenerHearsEachBreakerChangeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heard := &recorder{}
+		p := opened(t, Settings{Name: "db", OpenFor: time.Second, Listener: heard})
+		if err := p.Do(t.Context(), func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		want := []State{Open, HalfOpen, Closed}
+		if len(heard.changes) != 3 || heard.changes[0] != want[0] || heard.changes[1] != want[1] || heard.changes[2] != want[2] {
+			t.Errorf("changes = %v, want %v", heard.changes, want)
+		}
+		if heard.seen == 0 {
+			t.Error("no call saw the breaker change")
+		}
+	})
+}
+
+func TestPanicPassesThroughAndCountsAsFailure(t *testing.T) {
+	p := New(Settings{Name: "db", Failures: 1})
+	func() {
+		defer func() { _ = recover() }()
+		_ = p.Do(t.Context(), func(context.Context) error { panic("boom") })
+		t.Error("the panic was swallowed")
+	}()
+	if p.Breaker() != Open {
+		t.Errorf("breaker is %v, want open", p.Breaker())
+	}
+}
+
+func TestMonitorTellsDownFromUpAndClosesTheBreakerByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "redis", Failures: 3, OpenFor: time.Second})
+		var down atomic.Bool
+		down.Store(true)
+		m := NewMonitor(p, 500*time.Millisecond, func(context.Context) error {
+			if down.Load() {
+				return errDown
+			}
+			return nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { _ = m.Run(ctx); close(done) }()
+		if m.Health().Up {
+			t.Error("up before the first ping")
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if h := m.Health(); h.Up || h.LastError != errDown.Error() {
+			t.Errorf("health while down: %+v", h)
+		}
+		down.Store(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if h := m.Health(); !h.Up || h.Breaker != "closed" {
+			t.Errorf("health 2 s after recovery: %+v", h)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// opened returns a policy whose breaker has just been opened by failures.
+func opened(t *testing.T, s Settings) *Policy {
+	t.Helper()
+	s.Failures = 2
+	p := New(s)
+	for range 2 {
+		_ = p.once(t.Context(), func(context.Context) error { return errDown })
+	}
+	if p.Breaker() != Open {
+		t.Fatalf("breaker is %v, want open", p.Breaker())
+	}
+	return p
+}
+
+type recorder struct {
+	attempts, retries, seen int
+	changes                 []State
+}
+
+func (r *recorder) Attempt(context.Context, string, time.Duration, error)    { r.attempts++ }
+func (r *recorder) Retry(context.Context, string, int, error, time.Duration) { r.retries++ }
+func (r *recorder) BreakerSeen(context.Context, string, State, State)        { r.seen++ }
+func (r *recorder) BreakerChanged(_ string, _, to State)                     { r.changes = append(r.changes, to) }
