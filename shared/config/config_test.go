@@ -1,0 +1,58 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+type settings struct {
+	Service
+	Port     Port          `env:"PORT" envDefault:"8084"`
+	Password string        `env:"REDIS_PASSWORD"`
+	Result   Link          `env:"RESULT_URL"`
+	Wait     time.Duration `env:"WAIT" envDefault:"2s"`
+}
+
+func TestLoadTakesDefaultsAndValues(t *testing.T) {
+	var s settings
+	if err := Load([]string{"LOG_LEVEL=debug", "RESULT_URL=http://localhost:8085/"}, &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Port.Addr() != ":8084" || s.OpsPort != 9464 || s.LogLevel != slog.LevelDebug || s.LogFormat != "json" ||
+		s.Wait != 2*time.Second || s.Result != "http://localhost:8085" {
+		t.Errorf("settings = %+v", s)
+	}
+}
+
+func TestLoadNamesEveryBadVariableAtOnce(t *testing.T) {
+	var s settings
+	err := Load([]string{"PORT=eighty", "OPS_PORT=70000", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "RESULT_URL=example.org",
+		"WAIT=soon", "REDIS_PASSWORD_FILE=/does/not/exist"}, &s)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud"`, `LOG_FORMAT="xml"`, "RESULT_URL:",
+		`WAIT="soon"`, "REDIS_PASSWORD_FILE: open /does/not/exist"} {
+		if !strings.Contains(err.Error(), "\n  "+name) {
+			t.Errorf("no line for %s in: %v", name, err)
+		}
+	}
+}
+
+func TestLoadReadsSecretsFromFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var s settings
+	if err := Load([]string{"REDIS_PASSWORD_FILE=" + path}, &s); err != nil || s.Password != "s3cret" {
+		t.Errorf("password %q, err %v", s.Password, err)
+	}
+	if err := Load([]string{"REDIS_PASSWORD_FILE=" + path, "REDIS_PASSWORD=other"}, &s); err == nil {
+		t.Error("a password given twice was accepted")
+	}
+}

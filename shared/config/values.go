@@ -1,0 +1,60 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Service is what every service reads besides the addresses of its dependencies.
+type Service struct {
+	OpsPort   Port       `env:"OPS_PORT" envDefault:"9464"`
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat LogFormat  `env:"LOG_FORMAT" envDefault:"json"`
+}
+
+// Port is a TCP port. 0 stands for one that the system chooses.
+type Port uint16
+
+// UnmarshalText refuses what is no port.
+func (p *Port) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil {
+		return errors.New("not a port number (0 to 65535)")
+	}
+	*p = Port(n)
+	return nil
+}
+
+// Addr is the address on every interface, as net.Listen takes it.
+func (p Port) Addr() string { return ":" + p.String() }
+
+func (p Port) String() string { return strconv.Itoa(int(p)) }
+
+// LogFormat is "json", for machines, or "text", for people.
+type LogFormat string
+
+// UnmarshalText refuses other formats.
+func (f *LogFormat) UnmarshalText(text []byte) error {
+	switch v := LogFormat(strings.ToLower(string(text))); v {
+	case "json", "text":
+		*f = v
+		return nil
+	}
+	return errors.New(`not a log format ("json" or "text")`)
+}
+
+// Link is the base URL of another page, without a slash at its end; empty if there is none.
+type Link string
+
+// UnmarshalText refuses what is no absolute http or https URL.
+func (l *Link) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("not an http:// or https:// address")
+	}
+	*l = Link(strings.TrimRight(u.String(), "/"))
+	return nil
+}
