@@ -1,0 +1,90 @@
+package votestore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"petvote/shared/tracecontext"
+)
+
+// channel is the name under which PostgreSQL announces that the tally has changed.
+const channel = "tally_changed"
+
+// Notice says that the tally has changed.
+type Notice struct {
+	Traces []tracecontext.TraceContext // of the recorded votes behind it, up to a bound
+}
+
+// Subscription is one connection that hears notices. It is not safe for concurrent use.
+type Subscription struct{ conn *pgx.Conn }
+
+// Subscribe opens a connection of its own and listens on it. Notices sent before it returns are not heard, so whoever
+// subscribes reads the tally afterwards.
+func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to notices: %w", err)
+	}
+	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
+		_ = closeWithin(conn, time.Second) // the error that matters is the one at hand
+		return nil, fmt.Errorf("subscribe to notices: %w", err)
+	}
+	return &Subscription{conn: conn}, nil
+}
+
+// A connection that is silent for quietFor is asked whether it still lives, and given up if it does not say so
+// within answerIn.
+const (
+	quietFor = 5 * time.Second
+	answerIn = time.Second
+)
+
+// Next waits for a notice. After an error, other than that ctx ended, the subscription is of no more use.
+func (s *Subscription) Next(ctx context.Context) (Notice, error) {
+	for {
+		n, err := s.wait(ctx)
+		if err == nil {
+			return parseNotice(n.Payload), nil
+		}
+		if ctx.Err() != nil || !pgconn.Timeout(err) {
+			return Notice{}, fmt.Errorf("wait for notice: %w", err)
+		}
+		if err := s.ping(ctx); err != nil {
+			return Notice{}, fmt.Errorf("wait for notice: %w", err)
+		}
+	}
+}
+
+func (s *Subscription) wait(ctx context.Context) (*pgconn.Notification, error) {
+	ctx, cancel := context.WithTimeout(ctx, quietFor)
+	defer cancel()
+	return s.conn.WaitForNotification(ctx)
+}
+
+func (s *Subscription) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerIn)
+	defer cancel()
+	return s.conn.Ping(ctx)
+}
+
+// Close closes the connection.
+func (s *Subscription) Close() error { return closeWithin(s.conn, time.Second) }
+
+func closeWithin(conn *pgx.Conn, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return conn.Close(ctx)
+}
+
+func parseNotice(payload string) Notice {
+	var n Notice
+	for parent := range strings.FieldsSeq(payload) {
+		n.Traces = append(n.Traces, tracecontext.TraceContext{Parent: parent})
+	}
+	return n
+}

@@ -1,0 +1,117 @@
+package votestore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+	"petvote/shared/tracecontext"
+)
+
+// Entry is a vote to store.
+type Entry struct {
+	Vote    ballot.Vote
+	EntryID string                    // the stream entry that brought it
+	Trace   tracecontext.TraceContext // stored as the vote's trace, and handed on with the notice
+}
+
+// Outcome is what became of the entries of one call. Its numbers add up to the number of entries.
+type Outcome struct {
+	Stored      int // counted now for the first time
+	Duplicates  int // other entries with the id of a vote that is counted already
+	Redelivered int // entries that an earlier call had dealt with already
+}
+
+// recordStatement stores what is new of a batch and adjusts everything that follows from it, in one transaction of its
+// own. Rows are inserted in the order of their ids, and the tally's rows are locked in theirs before the history's are
+// touched, so that batches that meet wait for one another and never deadlock.
+const recordStatement = `
+with batch as (
+  select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
+    as b (id, pet, cast_at, trace_id, entry_id)
+), fresh as (
+  insert into votes (id, pet, cast_at, trace_id, entry_id)
+  select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id
+  on conflict (id) do nothing
+  returning pet, cast_at
+), locked as (
+  select tally.pet, new.n
+  from tally join (select pet, count(*) as n from fresh group by pet) as new using (pet)
+  order by tally.pet for update of tally
+), counted as (
+  update tally set votes = tally.votes + locked.n from locked where tally.pet = locked.pet
+  returning tally.pet
+), charted as (
+  insert into history (minute, pet, votes)
+  select date_trunc('minute', cast_at) as minute, pet, count(*)
+  from fresh join counted using (pet) group by minute, pet order by minute, pet
+  on conflict (minute, pet) do update set votes = history.votes + excluded.votes
+)
+select (select count(*) from fresh), (select pg_notify('` + channel + `', $6)::text from fresh limit 1)`
+
+// duplicatesStatement notes which entries of a batch repeat a vote that another entry brought. It is a transaction of
+// its own and may be repeated: an entry is noted once.
+const duplicatesStatement = `
+with late as (
+  select b.entry_id, b.id
+  from unnest($1::uuid[], $2::text[]) as b (id, entry_id) join votes using (id)
+  where votes.entry_id is distinct from b.entry_id
+), noted as (
+  insert into duplicates (entry_id, vote_id) select entry_id, id from late order by entry_id
+  on conflict (entry_id) do nothing
+  returning entry_id
+), counted as (
+  update duplicate_count set n = n + new.n from (select count(*) as n from noted) as new where new.n > 0
+)
+select count(*) from noted`
+
+// Record stores votes, each once by its id, adds the new ones to the tally and the history, and sends a notice if there
+// were any. When it returns nil all of that is durable. It may be repeated with the same entries after any error. If
+// PostgreSQL refuses the data of one entry ([IsDataError]) nothing of the batch is stored.
+func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
+	n := len(entries)
+	if n == 0 {
+		return Outcome{}, nil
+	}
+	ids, entryIDs := make([]uuid.UUID, n), make([]string, n)
+	pets, castAt, traces := make([]string, n), make([]time.Time, n), make([]string, n)
+	for i, e := range entries {
+		ids[i], entryIDs[i] = e.Vote.ID, e.EntryID
+		pets[i], castAt[i], traces[i] = string(e.Vote.Pet), e.Vote.CastAt, e.Trace.TraceID()
+	}
+	var (
+		out    Outcome
+		unused *string
+	)
+	err := s.pool.QueryRow(ctx, recordStatement, ids, pets, castAt, traces, entryIDs, notice(entries)).Scan(&out.Stored, &unused)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("record votes: %w", err)
+	}
+	if out.Stored < n {
+		if err := s.pool.QueryRow(ctx, duplicatesStatement, ids, entryIDs).Scan(&out.Duplicates); err != nil {
+			return Outcome{}, fmt.Errorf("note duplicates: %w", err)
+		}
+		out.Redelivered = n - out.Stored - out.Duplicates
+	}
+	return out, nil
+}
+
+// maxNoticeTraces bounds the traces handed on with one notice; PostgreSQL's limit of 8,000 bytes would hold 142.
+const maxNoticeTraces = 64
+
+// notice is the payload: the traceparents of the batch's recorded traces, separated by spaces.
+func notice(entries []Entry) string {
+	parents := make([]string, 0, maxNoticeTraces)
+	for _, e := range entries {
+		if e.Trace.Sampled() {
+			if parents = append(parents, e.Trace.Parent); len(parents) == maxNoticeTraces {
+				break
+			}
+		}
+	}
+	return strings.Join(parents, " ")
+}

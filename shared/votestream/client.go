@@ -1,0 +1,77 @@
+package votestream
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"petvote/shared/config"
+	"petvote/shared/resilience"
+)
+
+// Config says where Redis is.
+type Config struct {
+	Host     string      `env:"REDIS_HOST" envDefault:"localhost"`
+	Port     config.Port `env:"REDIS_PORT" envDefault:"6379"`
+	Password string      `env:"REDIS_PASSWORD"`
+	URL      RedisURL    `env:"REDIS_URL"` // takes the place of the others
+}
+
+// RedisURL is an address of the form redis://user:password@host:port/db.
+type RedisURL struct{ options *redis.Options }
+
+// UnmarshalText refuses what is no Redis URL, without repeating it: it may hold a password.
+func (u *RedisURL) UnmarshalText(text []byte) error {
+	options, err := redis.ParseURL(string(text))
+	if err != nil {
+		return errors.New("not of the form redis://user:password@host:port/db")
+	}
+	u.options = options
+	return nil
+}
+
+// The client's own limits lie below the policies' time-outs, so that a connection that hangs is given up and replaced.
+const (
+	dialTimeout = 500 * time.Millisecond
+	ioTimeout   = time.Second
+)
+
+// Dial returns a client that connects when it is first used. Its own retries are off: they are the policy's business.
+func (c Config) Dial() *redis.Client {
+	o := c.URL.options
+	if o == nil {
+		o = &redis.Options{Addr: net.JoinHostPort(c.Host, c.Port.String()), Password: c.Password}
+	}
+	o.MaxRetries = -1
+	o.DialerRetries = 1
+	o.DialTimeout = dialTimeout
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = ioTimeout, ioTimeout, ioTimeout
+	o.ContextTimeoutEnabled = true
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClient(o)
+}
+
+// ErrForeignKey says that the key of the stream holds something else, such as the list of an older system's queue.
+var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if it is the list of an older system, ` +
+	`drain it or move it out of the way (redis-cli RENAME votes votes:old), nothing here will touch it`)
+
+// Classify is the [resilience.Classifier] of Redis: only an answer that would come again is no failure of Redis.
+// Out of memory, loading, read-only and the like are failures that pass.
+func Classify(err error) resilience.Class {
+	if errors.Is(err, redis.Nil) || errors.Is(err, ErrForeignKey) {
+		return resilience.Rejected
+	}
+	return resilience.Unavailable
+}
+
+// explain replaces the one error of Redis that needs a person by words for that person.
+func explain(err error) error {
+	if redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return ErrForeignKey
+	}
+	return err
+}

@@ -1,0 +1,69 @@
+package votestream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+	"petvote/shared/tracecontext"
+)
+
+// The stream, its consumer group and the stream of dead letters.
+const (
+	Stream     = "votes"
+	Group      = "workers"
+	DeadStream = "votes:dead"
+)
+
+// The fields of an entry.
+const (
+	fieldID     = "id"          // UUID
+	fieldVote   = "vote"        // the pet
+	fieldCastAt = "cast_at"     // RFC 3339 with nanoseconds, UTC
+	fieldParent = "traceparent" // W3C
+	fieldState  = "tracestate"  // W3C
+)
+
+// ErrUndecodable says that an entry of the stream is not a vote.
+var ErrUndecodable = errors.New("undecodable entry")
+
+// Message is what one entry of the stream carries.
+type Message struct {
+	Vote  ballot.Vote
+	Trace tracecontext.TraceContext // of whoever handed the message on last; its successor continues it
+}
+
+// encode returns the entry's fields and values in turn, as XADD takes them.
+func (m Message) encode() []any {
+	return []any{
+		fieldID, m.Vote.ID.String(),
+		fieldVote, string(m.Vote.Pet),
+		fieldCastAt, m.Vote.CastAt.UTC().Format(time.RFC3339Nano),
+		fieldParent, m.Trace.Parent,
+		fieldState, m.Trace.State,
+	}
+}
+
+// decode is the inverse of encode. It checks the form, not whether the vote is valid; a missing or broken trace context
+// is no error. The error wraps [ErrUndecodable].
+func decode(fields map[string]any) (Message, error) {
+	text := func(name string) string { s, _ := fields[name].(string); return s }
+	id, err := uuid.Parse(text(fieldID))
+	if err != nil {
+		return Message{}, fmt.Errorf("%w: field %s: %w", ErrUndecodable, fieldID, err)
+	}
+	castAt, err := time.Parse(time.RFC3339Nano, text(fieldCastAt))
+	if err != nil {
+		return Message{}, fmt.Errorf("%w: field %s: %w", ErrUndecodable, fieldCastAt, err)
+	}
+	if _, ok := fields[fieldVote]; !ok {
+		return Message{}, fmt.Errorf("%w: no field %s", ErrUndecodable, fieldVote)
+	}
+	return Message{
+		Vote:  ballot.Vote{ID: id, Pet: ballot.Choice(text(fieldVote)), CastAt: castAt.UTC()},
+		Trace: tracecontext.TraceContext{Parent: text(fieldParent), State: text(fieldState)},
+	}, nil
+}

@@ -1,0 +1,66 @@
+package votestream
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Queue is what one can do with the stream besides adding to it and reading it. It is safe for concurrent use.
+type Queue struct{ rdb *redis.Client }
+
+// NewQueue returns the queue in rdb.
+func NewQueue(rdb *redis.Client) *Queue { return &Queue{rdb: rdb} }
+
+// Ping asks whether Redis answers and holds nothing strange in the stream's place.
+func (q *Queue) Ping(ctx context.Context) error {
+	return explain(q.rdb.XLen(ctx, Stream).Err())
+}
+
+// probeKey is never made: writing nothing at its start is a write that changes nothing.
+const probeKey = "votes:probe"
+
+// PingWrite asks whether Redis would take a vote now. It fails where [Queue.Ping] does, and when Redis refuses writes:
+// out of memory, read-only, or unable to save.
+func (q *Queue) PingWrite(ctx context.Context) error {
+	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.XLen(ctx, Stream)
+		p.SetRange(ctx, probeKey, 0, "")
+		return nil
+	})
+	return explain(err)
+}
+
+// EnsureGroup makes the stream and its group if they are missing. The group begins at the stream's first entry, so
+// votes cast before any worker ever ran are not skipped. It looks first, so that it succeeds on a Redis that is out of
+// memory and has the group.
+func (q *Queue) EnsureGroup(ctx context.Context) error {
+	groups, err := q.rdb.XInfoGroups(ctx, Stream).Result()
+	if err != nil && !missing(err) {
+		return fmt.Errorf("look for consumer group: %w", explain(err))
+	}
+	for _, g := range groups {
+		if g.Name == Group {
+			return nil
+		}
+	}
+	err = q.rdb.XGroupCreateMkStream(ctx, Stream, Group, "0").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return fmt.Errorf("make consumer group: %w", explain(err))
+	}
+	return nil
+}
+
+// Settle takes entries whose effect is durable out of the stream, all or none. Settling twice is harmless.
+func (q *Queue) Settle(ctx context.Context, entryIDs []string) error {
+	_, err := q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.XAck(ctx, Stream, Group, entryIDs...)
+		p.XDel(ctx, Stream, entryIDs...)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
+}
