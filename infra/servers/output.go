@@ -1,0 +1,59 @@
+package servers
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// EarlyExit is the error of a process that ended before it was ready.
+type EarlyExit struct {
+	Name   string
+	Err    error  // how it ended; nil is status 0
+	Output string // the end of what it wrote
+}
+
+// Error gives the end of the process's output as well, since the reason is usually in it.
+func (e *EarlyExit) Error() string {
+	how := "exit status 0"
+	if e.Err != nil {
+		how = e.Err.Error()
+	}
+	return fmt.Sprintf("%s ended before it was ready (%s):\n%s", e.Name, how, e.Output)
+}
+
+// Unwrap gives the error of os/exec.
+func (e *EarlyExit) Unwrap() error { return e.Err }
+
+// AddressInUse tells whether the process ended because another one has its port.
+func (e *EarlyExit) AddressInUse() bool { return strings.Contains(e.Output, "Address already in use") }
+
+// tail passes output on and remembers the end of it.
+type tail struct {
+	next io.Writer // may be nil
+
+	mu   sync.Mutex
+	last []byte
+}
+
+const tailSize = 4 << 10
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	t.last = append(t.last, b...)
+	if extra := len(t.last) - tailSize; extra > 0 {
+		t.last = append(t.last[:0], t.last[extra:]...)
+	}
+	t.mu.Unlock()
+	if t.next == nil {
+		return len(b), nil
+	}
+	return t.next.Write(b)
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.last))
+}

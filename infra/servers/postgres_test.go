@@ -1,0 +1,231 @@
+package servers_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"petvote/infra/servers"
+	"petvote/infra/testenv"
+)
+
+func postgresConn(t *testing.T, server *servers.Postgres) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	})
+	return conn
+}
+
+// folder gives a path that a server running as another user can reach.
+func folder(t *testing.T) string {
+	t.Helper()
+	top, err := os.MkdirTemp("", "petvote-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(top); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(top, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(top, "server")
+}
+
+// processesNaming lists the processes on whose command line the text is.
+func processesNaming(t *testing.T, text string) []string {
+	t.Helper()
+	out, err := exec.Command("ps", "-A", "-o", "pid=,args=").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, text) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
+
+func TestPostgresKeepsWhatItCommittedWhenKilled(t *testing.T) {
+	ctx := t.Context()
+	server := testenv.NewPostgres(t)
+	conn := postgresConn(t, server)
+	if _, err := conn.Exec(ctx, "create table pets (name text)"); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		if _, err := conn.Exec(ctx, "insert into pets values ($1)", fmt.Sprint("lizard ", round)); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		conn = postgresConn(t, server)
+		var count int
+		if err := conn.QueryRow(ctx, "select count(*) from pets").Scan(&count); err != nil || count != round+1 {
+			t.Fatalf("round %d: %d rows, %v", round, count, err)
+		}
+	}
+}
+
+func TestKillTakesPostgresBackendsAlong(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	conn := postgresConn(t, server)
+	backend := int(conn.PgConn().PID())
+	busy := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
+		busy <- err
+	}()
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(backend, 0); err == nil && !isZombie(t, backend) {
+		t.Error("the backend outlived Kill")
+	}
+	if err := <-busy; err == nil {
+		t.Error("the query of a killed server succeeded")
+	}
+}
+
+func isZombie(t *testing.T, pid int) bool {
+	t.Helper()
+	out, err := exec.Command("ps", "-o", "state=", "-p", fmt.Sprint(pid)).Output()
+	return err == nil && strings.HasPrefix(string(out), "Z")
+}
+
+func TestPostgresStartsAgainWhileABackendOfTheKilledServerIsStillEnding(t *testing.T) {
+	ctx := t.Context()
+	server := testenv.NewPostgres(t)
+	backend := int(postgresConn(t, server).PgConn().PID())
+	// A kill from outside takes the postmaster alone. The backend, stopped, can't notice, and keeps the data locked.
+	if err := syscall.Kill(backend, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(server.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-server.Done()
+	started := make(chan error, 1)
+	go func() { started <- server.Start(ctx) }()
+	select {
+	case err := <-started:
+		t.Fatalf("started with a backend of the killed server alive: %v", err)
+	case <-time.After(time.Second): // several attempts have failed by now, none of them for good
+	}
+	if err := syscall.Kill(backend, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPostgresStartsDespiteALockThatNamesAForeignProcess(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	// As after a new start of the machine: the number in the lock belongs to another process of the same user now.
+	other := testenv.NewPostgres(t)
+	lock := filepath.Join(server.Dir(), "data", "postmaster.pid")
+	content, err := os.ReadFile(lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(content), "\n")
+	if err := os.WriteFile(lock, fmt.Appendf(nil, "%d\n%s", other.PID(), rest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPausedPostgresAnswersWhenResumed(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	conn := postgresConn(t, server)
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select 1")
+		answer <- err
+	}()
+	select {
+	case err := <-answer:
+		t.Errorf("a backend of a paused server answers: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answer; err != nil {
+		t.Errorf("after Resume: %v", err)
+	}
+}
+
+func TestStopLeavesNoProcess(t *testing.T) {
+	for name, pause := range map[string]bool{"running": false, "paused": true} {
+		t.Run(name, func(t *testing.T) {
+			server := testenv.NewPostgres(t)
+			postgresConn(t, server) // an open session must not hold the stop up
+			if pause {
+				if err := server.Pause(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(processesNaming(t, server.Dir())) == 0 {
+				t.Fatal("the server's process is not found while it runs")
+			}
+			if err := server.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if left := processesNaming(t, server.Dir()); len(left) > 0 {
+				t.Errorf("left: %q", left)
+			}
+			if server.Err() != nil {
+				t.Errorf("the server ended with %v", server.Err())
+			}
+		})
+	}
+}
+
+func TestPostgresIsReachableWithTheConfiguredNameAndPasswordOnly(t *testing.T) {
+	server := testenv.NewPostgres(t, func(c *servers.PostgresConfig) {
+		c.User, c.Password, c.Database, c.MaxConnections = "ballot", "s3:cret/", "elections", 17
+	})
+	var user, database, most string
+	err := postgresConn(t, server).QueryRow(t.Context(), "select current_user, current_database(), current_setting('max_connections')").Scan(&user, &database, &most)
+	if err != nil || user != "ballot" || database != "elections" || most != "17" {
+		t.Errorf("user %q, database %q, %q connections, %v", user, database, most, err)
+	}
+	wrong := fmt.Sprintf("postgres://ballot:wrong@%s/elections?sslmode=disable", server.Addr())
+	if conn, err := pgx.Connect(t.Context(), wrong); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("a wrong password is let in")
+	}
+}

@@ -1,0 +1,114 @@
+package servers_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"petvote/infra/servers"
+	"petvote/infra/testenv"
+)
+
+func redisClient(t *testing.T, server *servers.Redis) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.MaxRetries = -1
+	client := redis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestRedisKeepsWhatItAcceptedWhenKilled(t *testing.T) {
+	ctx := t.Context()
+	server := testenv.NewRedis(t)
+	if err := redisClient(t, server).Set(ctx, "pet", "dogs", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	addr, first := server.Addr(), server.PID()
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if server.Running() || server.Err() == nil || server.Err().Error() != "signal: killed" {
+		t.Fatalf("after Kill: running %v, err %v", server.Running(), server.Err())
+	}
+	if err := redisClient(t, server).Ping(ctx).Err(); err == nil {
+		t.Fatal("a killed server answers")
+	}
+	if err := server.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if server.Addr() != addr || server.PID() == first {
+		t.Errorf("started again at %s as process %d, was %s and %d", server.Addr(), server.PID(), addr, first)
+	}
+	if got, err := redisClient(t, server).Get(ctx, "pet").Result(); err != nil || got != "dogs" {
+		t.Errorf("after the new start: %q, %v", got, err)
+	}
+}
+
+func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
+	server := testenv.NewRedis(t, func(c *servers.RedisConfig) {
+		c.Password = `pass "word"`
+		c.MaxMemory = "5mb"
+		c.Settings = []string{"stream-node-max-entries 7"}
+	})
+	client := redisClient(t, server)
+	for name, want := range map[string]string{
+		"appendonly": "yes", "appendfsync": "always", "maxmemory": "5242880", "maxmemory-policy": "noeviction", "save": "", "stream-node-max-entries": "7", "bind": "127.0.0.1",
+	} {
+		got, err := client.ConfigGet(t.Context(), name).Result()
+		if err != nil || got[name] != want {
+			t.Errorf("%s is %q (%v), want %q", name, got[name], err, want)
+		}
+	}
+	stranger := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer stranger.Close()
+	if err := stranger.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+		t.Errorf("without the password: %v", err)
+	}
+}
+
+func TestPausedRedisHoldsConnectionsAndAnswersWhenResumed(t *testing.T) {
+	server := testenv.NewRedis(t)
+	client := redisClient(t, server)
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := client.Set(short, "pet", "cats", 0).Err(); !errors.Is(err, context.DeadlineExceeded) && !os.IsTimeout(err) {
+		t.Errorf("a paused server: %v, want a timeout", err)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Errorf("after Resume: %v", err)
+	}
+}
+
+func TestStartOnATakenPortTellsSo(t *testing.T) {
+	first := testenv.NewRedis(t)
+	second, err := servers.NewRedis(servers.RedisConfig{Dir: folder(t), Port: first.Port()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = second.Start(t.Context())
+	var early *servers.EarlyExit
+	if !errors.As(err, &early) || !early.AddressInUse() {
+		t.Errorf("start on a taken port: %v", err)
+	}
+	if second.Running() {
+		t.Error("it is running all the same")
+	}
+}

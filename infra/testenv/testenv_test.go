@@ -1,0 +1,163 @@
+package testenv_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"petvote/infra/testenv"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+func TestDatabasesAreSeparateAndEmpty(t *testing.T) {
+	for _, url := range []string{testenv.NewDatabase(t), testenv.NewDatabase(t)} {
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "create table pets (name text)"); err != nil {
+			t.Errorf("a new database is not empty: %v", err)
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDatabaseIsDroppedWithItsTestThoughConnectionsAreOpen(t *testing.T) {
+	var url string
+	t.Run("test", func(t *testing.T) {
+		url = testenv.NewDatabase(t)
+		if _, err := pgx.Connect(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_, err := pgx.Connect(t.Context(), url)
+	if err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// ending names the way in which TestProgramThatEnds ends, when it runs as the child of the test below it.
+const ending = "PETVOTE_TEST_ENDING"
+
+// TestProgramThatEnds is the test program of which nothing may be left; by itself it does nothing.
+func TestProgramThatEnds(t *testing.T) {
+	how := os.Getenv(ending)
+	if how == "" {
+		return
+	}
+	redis, postgres := testenv.NewRedis(t), testenv.NewPostgres(t)
+	testenv.NewDatabase(t)
+	if how == "killed while paused" {
+		for _, pause := range []func() error{redis.Pause, postgres.Pause} {
+			if err := pause(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fmt.Printf("\nservers %d %d %s\n", redis.PID(), postgres.PID(), filepath.Dir(redis.Dir()))
+	switch how {
+	case "passes":
+	case "fails":
+		t.Fatal("as it should")
+	case "panics":
+		panic("as it should")
+	default:
+		select {}
+	}
+}
+
+func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
+	for _, how := range []string{"passes", "fails", "panics", "killed", "killed while paused"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(os.Args[0], "-test.run=^TestProgramThatEnds$")
+			cmd.Env = append(os.Environ(), ending+"="+how)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var redis, postgres int
+			var folder string
+			lines := bufio.NewScanner(out)
+			for folder == "" && lines.Scan() {
+				_, _ = fmt.Sscanf(lines.Text(), "servers %d %d %s", &redis, &postgres, &folder)
+			}
+			if strings.HasPrefix(how, "killed") {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for lines.Scan() { // to its end, so that it is not held up by a full pipe
+			}
+			err = cmd.Wait()
+			if folder == "" {
+				t.Fatalf("it never said where its servers are: %v", err)
+			}
+			if passed := err == nil; passed != (how == "passes") {
+				t.Errorf("it ended with %v", err)
+			}
+			within(t, 20*time.Second, func() error {
+				if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("folder %s is left (%v)", folder, err)
+				}
+				for _, pid := range []int{redis, postgres} {
+					if runs(pid) {
+						return fmt.Errorf("server %d is left", pid)
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func runs(pid int) bool {
+	out, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && syscall.Kill(pid, 0) == nil && !strings.HasPrefix(string(out), "Z")
+}
+
+// within asks until there is no error, or until the time is over.
+func within(t *testing.T, limit time.Duration, ask func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestAMissingServerFailsTheTestWithInstructions(t *testing.T) {
+	if os.Getenv(ending) == "no redis" {
+		testenv.NewRedis(t)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAMissingServerFailsTheTestWithInstructions$")
+	cmd.Env = append(os.Environ(), ending+"=no redis", "PATH="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "redis-server is not installed: run ./infra/packages/install redis") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
