@@ -105,7 +105,7 @@ func (p *Postgres) args() []string {
 // Start starts the server, after making its data folder at the first time, and returns once its database takes queries. After
 // a SIGKILL it waits for a while for the backends of the previous server to end. Otherwise it is like Process.Start.
 func (p *Postgres) Start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
 	if err := p.initialize(ctx); err != nil {
 		return fmt.Errorf("start postgres: %w", err)

@@ -37,25 +37,15 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		locale = "C" // not every macOS knows C.UTF-8; the encoding is UTF-8 all the same
 	}
-	initdb := NewProcess(Spec{
+	if err := Run(ctx, Spec{
 		Name: "initdb",
 		Path: filepath.Join(p.bin, "initdb"),
 		Args: []string{"-D", unfinished, "-U", p.cfg.User, "--pwfile", password, "--auth", "scram-sha-256",
 			"--encoding", "UTF8", "--locale", locale, "--no-instructions"},
 		Dir:        p.cfg.Dir,
 		Credential: p.account.credential(),
-		Output:     p.cfg.Output,
-	})
-	if err := initdb.Start(ctx); err != nil {
+	}); err != nil {
 		return err
-	}
-	select {
-	case <-initdb.Done():
-	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("initdb: %w", context.Cause(ctx)), initdb.Kill())
-	}
-	if err := initdb.Err(); err != nil {
-		return fmt.Errorf("initdb: %w:\n%s", err, initdb.Log())
 	}
 	return os.Rename(unfinished, p.dataDir())
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The limits that hold whatever the caller's context allows.
+// The limits of a start and a stop hold where the caller's context sets none.
 const (
 	startLimit = 60 * time.Second
 	stopLimit  = 30 * time.Second
@@ -65,10 +65,11 @@ func NewProcess(spec Spec) *Process {
 	return &Process{spec: spec}
 }
 
-// Start starts the process and returns once it is ready. When it ends or ctx is done before that, nothing is left running,
-// and the error tells why; it is an *EarlyExit if the process ended by itself. Starting a process that runs is an error.
+// Start starts the process and returns once it is ready. When it ends or ctx is done before that (after 60 s, if ctx sets no
+// deadline), nothing is left running, and the error tells why; it is an *EarlyExit if the process ended by itself. Starting a
+// process that runs is an error.
 func (p *Process) Start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
 
 	r, err := p.launch()
@@ -153,14 +154,14 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 	}
 }
 
-// Stop asks the process to stop and waits until it has. When it takes longer than ctx allows (or 30 s), it is killed, and the
-// error says so. Stopping a process that does not run is no error.
+// Stop asks the process to stop and waits until it has. When it takes longer than ctx allows (30 s, if ctx sets no deadline),
+// it is killed, and the error says so. Stopping a process that does not run is no error.
 func (p *Process) Stop(ctx context.Context) error {
 	r := p.run()
 	if !r.alive() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	ctx, cancel := withLimit(ctx, stopLimit)
 	defer cancel()
 	if err := signal(r.pid, p.spec.StopSignal); err != nil {
 		return errors.Join(fmt.Errorf("stop %s: %w", p.spec.Name, err), p.Kill())
@@ -270,6 +271,13 @@ func (p *Process) Log() string {
 		return r.log.String()
 	}
 	return ""
+}
+
+func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 func (p *Process) run() *run {
