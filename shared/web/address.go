@@ -1,0 +1,73 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Origin is the scheme, host and port of an address. Only OriginOf makes one, so it holds no character that could end
+// the directive of a policy it is written into. The zero Origin names nothing.
+type Origin struct{ value string }
+
+// OriginOf gives the origin of an absolute http or https URL.
+func OriginOf(rawURL string) (Origin, error) {
+	u, err := parseAbsolute(rawURL)
+	if err != nil {
+		return Origin{}, err
+	}
+	return Origin{value: u.Scheme + "://" + u.Host}, nil
+}
+
+func (o Origin) String() string { return o.value }
+
+// BaseURL checks an address from the configuration and gives it without a trailing slash, ready for a path to be
+// appended. The empty address is allowed, stays empty and means: not configured.
+func BaseURL(rawURL string) (string, error) {
+	if rawURL == "" {
+		return "", nil
+	}
+	u, err := parseAbsolute(rawURL)
+	if err != nil {
+		return "", err
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("address %q: a query or fragment has no place here", rawURL)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+func parseAbsolute(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, fmt.Errorf("address: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || !plainHost.MatchString(u.Host) || u.User != nil {
+		return nil, errors.New("address " + strconv.Quote(u.Redacted()) + ": want http:// or https:// and a host")
+	}
+	return u, nil
+}
+
+var (
+	plainHost = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+	plainName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+)
+
+// SiblingURL gives the address of the service that listens on another port of the host the request was sent to (its Host
+// header), in the scheme of the page. It is a guess that is right wherever the default ports are published; a host that
+// doesn't look like one gives localhost.
+func SiblingURL(requestHost string, port int) string {
+	name := requestHost
+	if host, _, err := net.SplitHostPort(requestHost); err == nil {
+		name = host
+	}
+	name = strings.Trim(name, "[]")
+	if !plainName.MatchString(name) && net.ParseIP(name) == nil {
+		name = "localhost"
+	}
+	return "//" + net.JoinHostPort(name, strconv.Itoa(port)) + "/"
+}
