@@ -1,0 +1,151 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func getPage(t *testing.T, resultURL, jaegerURL, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	p, err := newPage(resultURL, jaegerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	p.register(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+	return w
+}
+
+func TestPageOffersAButtonForEachChoiceWithoutJavaScript(t *testing.T) {
+	w := getPage(t, "", "", "http://pets.example:8084/")
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d", w.Code)
+	}
+	body := w.Body.String()
+	for _, want := range []string{
+		`<form id="ballot" method="post" action="/vote"`,
+		`type="submit" name="pet" value="dogs" data-pet="dogs"`,
+		`type="submit" name="pet" value="cats" data-pet="cats"`,
+		`type="submit" name="pet" value="lizards" data-pet="lizards"`,
+		`href="//pets.example:8085/" data-sibling-port="8085"`,
+		`data-state="idle"></div>`,
+		`<strong id="waiting-count">0</strong>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+func TestPageLinksToTheConfiguredAddresses(t *testing.T) {
+	body := getPage(t, "https://results.example/", "https://jaeger.example/ui/", "/").Body.String()
+	for _, want := range []string{
+		`data-result-url="https://results.example"`, `data-jaeger-url="https://jaeger.example/ui"`, `href="https://results.example/">Results`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if strings.Contains(body, "data-sibling-port") {
+		t.Error("the browser would replace a configured address")
+	}
+}
+
+func TestNewPageRefusesAddressesThatAreNone(t *testing.T) {
+	for _, address := range []string{"results", "javascript:alert(1)", "ftp://results.example"} {
+		if _, err := newPage(address, ""); err == nil {
+			t.Errorf("result address %q: no error", address)
+		}
+		if _, err := newPage("", address); err == nil {
+			t.Errorf("jaeger address %q: no error", address)
+		}
+	}
+}
+
+func TestNoticesSayWhatBecameOfAFormPost(t *testing.T) {
+	for _, c := range []struct{ kind, pet, path, state, text string }{
+		{noticeVoted, "dogs", "/?voted=dogs", "accepted", "Your vote for dogs was accepted."},
+		{noticeVoted, "lizards", "/?voted=lizards", "accepted", "Your vote for lizards was accepted."},
+		{noticeUnavailable, "dogs", "/?problem=unavailable", "refused", "could not be taken"},
+		{noticeInvalid, "", "/?problem=invalid", "refused", "nothing was counted"},
+		{noticeVoted, "birds", "/", "idle", ""},
+		{"other", "dogs", "/", "idle", ""},
+	} {
+		path := noticePath(c.kind, c.pet)
+		if path != c.path {
+			t.Errorf("noticePath(%q, %q) = %q, want %q", c.kind, c.pet, path, c.path)
+		}
+		status := regexp.MustCompile(`<div id="status"[^>]*data-state="(\w+)">(.*)</div>`).FindStringSubmatch(getPage(t, "", "", path).Body.String())
+		if status == nil || status[1] != c.state || !strings.Contains(status[2], c.text) || c.text == "" && status[2] != "" {
+			t.Errorf("%s: the status is %q, want %s with %q", path, status, c.state, c.text)
+		}
+	}
+}
+
+func TestAQueryIsNeverShown(t *testing.T) {
+	for _, query := range []string{"voted=%3Cscript%3Ewince%3C/script%3E", "problem=wince", "voted=dogs%20wince", "wince=1"} {
+		w := getPage(t, "", "", "/?"+query)
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "wince") {
+			t.Errorf("?%s: status %d, shown: %v", query, w.Code, strings.Contains(w.Body.String(), "wince"))
+		}
+	}
+}
+
+func TestPageHasNothingInlineAndNothingFromElsewhere(t *testing.T) {
+	w := getPage(t, "", "", "/")
+	if !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("Content-Security-Policy: %q", w.Header().Get("Content-Security-Policy"))
+	}
+	for _, forbidden := range []string{`\sstyle=`, `<style`, `<script(?:\s[^>]*)?>[^<]`, `\son\w+=`, `(?:src|<link[^>]*href)="(?:https?:)?//`} {
+		if found := regexp.MustCompile(forbidden).FindString(w.Body.String()); found != "" {
+			t.Errorf("the page has %q", found)
+		}
+	}
+}
+
+// Every file that the page or one of its modules and stylesheets names has to be there.
+func TestPageLoadsOnlyWhatIsServed(t *testing.T) {
+	wanted := regexp.MustCompile(`(?:src|href)="(/static/[^"#]+)`).FindAllStringSubmatch(getPage(t, "", "", "/").Body.String(), -1)
+	if len(wanted) < 5 {
+		t.Fatalf("the page names %d files", len(wanted))
+	}
+	seen := map[string]bool{}
+	for len(wanted) > 0 {
+		path := wanted[0][1]
+		wanted = wanted[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		w := getPage(t, "", "", path)
+		if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: status %d, Cache-Control %q", path, w.Code, w.Header().Get("Cache-Control"))
+		}
+		for _, m := range regexp.MustCompile(`from '\./([^']+)'`).FindAllStringSubmatch(w.Body.String(), -1) {
+			wanted = append(wanted, []string{"", path[:strings.LastIndex(path, "/")+1] + m[1]})
+		}
+	}
+	for _, module := range []string{"courier.js", "kept.js", "send.js", "links.js"} {
+		found := false
+		for path := range seen {
+			found = found || strings.HasSuffix(path, "/"+module)
+		}
+		if !found {
+			t.Errorf("%s is never loaded", module)
+		}
+	}
+	if w := getPage(t, "", "", "/favicon.ico"); w.Code != http.StatusOK {
+		t.Errorf("/favicon.ico: status %d", w.Code)
+	}
+}
+
+func TestOtherPathsAreNotThePage(t *testing.T) {
+	if w := getPage(t, "", "", "/elsewhere"); w.Code != http.StatusNotFound {
+		t.Errorf("status %d, want 404", w.Code)
+	}
+}

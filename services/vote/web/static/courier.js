@@ -1,0 +1,140 @@
+// Sends votes, and those that were not taken again until they are. Every attempt of a vote carries the same key, so
+// whatever goes wrong in between, it is counted once.
+
+import { backoff } from './backoff.js';
+import { allKept, forget, keep, kept, onKeptElsewhere } from './kept.js';
+import { send, TIMEOUT_MS } from './send.js';
+
+// A vote belongs to the tab in which it was cast until its first attempt must be over; then any tab may send it.
+const FIRST_ATTEMPT_MS = TIMEOUT_MS + 1_000;
+// A due time further off than this comes from a clock that was set back.
+const FURTHEST_DUE_MS = 10 * 60_000;
+const LOCK = 'petvote.courier';
+
+export class Courier {
+  #report;
+  #changed;
+  #timer;
+  #busy = false;
+
+  // report(vote, outcome) is called after every attempt, changed() whenever what waits may have changed.
+  constructor({ report, changed }) {
+    this.#report = report;
+    this.#changed = changed;
+  }
+
+  // Takes up the votes that an earlier page, or another tab, has left.
+  start() {
+    onKeptElsewhere(() => this.#update());
+    addEventListener('online', () => this.sendWaiting());
+    this.#update();
+  }
+
+  // Whether votes that waited are being sent by this tab.
+  get busy() {
+    return this.#busy;
+  }
+
+  // Casts a new vote and resolves after its first attempt.
+  async cast(pet) {
+    const now = Date.now();
+    const vote = { key: newKey(), pet, at: now, due: now + FIRST_ATTEMPT_MS, failures: 0 };
+    keep(vote);
+    const outcome = await this.#attempt(vote);
+    if (outcome.kind === 'accepted' && this.waiting().length > 0) this.sendWaiting();
+  }
+
+  // The votes that are not on their first attempt.
+  waiting() {
+    return allKept().filter((vote) => vote.failures > 0 || isDue(vote));
+  }
+
+  // When the next of them is sent, in ms since 1970.
+  nextDue() {
+    return Math.min(...this.waiting().map((vote) => vote.due));
+  }
+
+  // Sends what waits without regard to its time.
+  sendWaiting() {
+    return this.#sendAll(() => this.waiting());
+  }
+
+  // One pass over the votes, one after the other; the first that is not taken ends it. Only one tab is at it at a time;
+  // where the browser has no locks, two tabs may send the same vote, which its key makes harmless.
+  async #sendAll(choose) {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#changed();
+    try {
+      await alone(async () => {
+        for (const { key } of choose()) {
+          const vote = kept(key); // another tab may have dealt with it by now
+          if (!vote) continue;
+          const outcome = await this.#attempt(vote);
+          if (outcome.kind === 'later') {
+            this.#postponeAll(kept(key)?.due);
+            break;
+          }
+        }
+      });
+    } finally {
+      this.#busy = false;
+      this.#update(500);
+    }
+  }
+
+  async #attempt(vote) {
+    const outcome = await send(vote);
+    if (outcome.kind !== 'later') {
+      forget(vote.key);
+    } else if (kept(vote.key)) {
+      const failures = vote.failures + 1;
+      const asked = outcome.retryAfterMs;
+      const wait = asked === undefined ? backoff(failures) : asked + Math.random() * Math.max(asked, 1_000) / 2;
+      keep({ ...vote, failures, due: Date.now() + wait });
+    }
+    this.#report(vote, outcome);
+    this.#update();
+    return outcome;
+  }
+
+  // What one vote was told holds for the others that wait.
+  #postponeAll(due) {
+    if (due === undefined) return;
+    for (const vote of this.waiting()) {
+      if (vote.due < due) keep({ ...vote, due });
+    }
+  }
+
+  #update(atLeastMs = 0) {
+    clearTimeout(this.#timer);
+    const votes = allKept();
+    if (votes.length > 0) {
+      const wait = Math.min(...votes.map((vote) => vote.due)) - Date.now();
+      const ms = Math.min(Math.max(wait, atLeastMs), FURTHEST_DUE_MS);
+      this.#timer = setTimeout(() => this.#sendAll(() => allKept().filter(isDue)), ms);
+    }
+    this.#changed();
+  }
+}
+
+function isDue(vote) {
+  const wait = vote.due - Date.now();
+  return wait <= 0 || wait > FURTHEST_DUE_MS;
+}
+
+// Runs the task while no other tab runs one, or not at all.
+async function alone(task) {
+  if (!navigator.locks) return task();
+  return navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? task() : undefined));
+}
+
+// A random UUID (version 4). crypto.randomUUID exists in secure contexts only, and plain http to another host isn't one.
+function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

@@ -1,0 +1,43 @@
+// One attempt to hand one vote to the server.
+
+export const TIMEOUT_MS = 5_000;
+
+// Resolves, and never rejects, to one of
+//   {kind: 'accepted', id, traceId}      the server has it
+//   {kind: 'refused', why}               it won't ever take it; sending it again is pointless
+//   {kind: 'later', why, retryAfterMs}   it may or may not have it; sending it again with the same key is right
+//                                        (retryAfterMs is undefined unless the server named a time)
+export async function send({ key, pet }) {
+  let response, answer;
+  try {
+    response = await fetch('/vote', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
+      body: JSON.stringify({ pet }),
+      cache: 'no-store',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    answer = await response.json().catch(() => ({})); // not JSON: not from our server, or not whole
+  } catch (error) {
+    const why = error.name === 'TimeoutError' ? 'there was no answer in time' : 'the server could not be reached';
+    return { kind: 'later', why };
+  }
+
+  if (response.ok && answer?.status === 'success') {
+    return { kind: 'accepted', id: answer.id, traceId: answer.trace_id };
+  }
+  if (isFinal(response.status)) {
+    return { kind: 'refused', why: String(answer?.message ?? `the server answered ${response.status}`) };
+  }
+  return { kind: 'later', why: 'the server could not take it just now', retryAfterMs: retryAfter(response) };
+}
+
+// A client error is final, except for those that say "not now".
+function isFinal(status) {
+  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+}
+
+function retryAfter(response) {
+  const seconds = Number.parseInt(response.headers.get('Retry-After') ?? '', 10);
+  return seconds >= 0 ? Math.min(seconds, 120) * 1_000 : undefined;
+}
