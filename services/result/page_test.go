@@ -1,0 +1,200 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"petvote/shared/ballot"
+)
+
+const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
+
+func newTestPage(t *testing.T, voteURL, jaegerURL string, v view) *page {
+	t.Helper()
+	p, err := newPage(voteURL, jaegerURL, func() view { return v })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func getPage(t *testing.T, p *page, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	mux := http.NewServeMux()
+	p.register(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+	return w
+}
+
+func wantInPage(t *testing.T, body string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+func TestFirstAnswerHoldsTheNumbers(t *testing.T) {
+	v := view{Counts: ballot.Counts{Dogs: 1234567, Cats: 3, Lizards: 0}, Known: true, AsOf: time.Now()}
+	w := getPage(t, newTestPage(t, "", "", v), "http://pets.example:8085/")
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d", w.Code)
+	}
+	wantInPage(t, w.Body.String(),
+		`data-count="dogs" data-value="1234567">1,234,567<`,
+		`data-count="cats" data-value="3">3<`,
+		`data-count="lizards" data-value="0">0<`,
+		`data-bar="dogs" width="100.0"`,
+		`data-bar="lizards" width="0.0"`,
+		`id="total" data-value="1234570">1,234,570<`,
+		`id="connection" class="connection" data-state="connecting"`,
+		`id="banner" class="note note-wait" hidden></p>`,
+		`>just now</span>`,
+		`href="//pets.example:8084/" data-sibling-port="8084">Vote`,
+		`<noscript><meta http-equiv="refresh" content="5"></noscript>`,
+	)
+}
+
+func TestOldNumbersAreMarkedWithTheirAge(t *testing.T) {
+	v := view{Counts: ballot.Counts{Dogs: 1}, Known: true, AsOf: time.Now().Add(-95 * time.Second), Stale: true}
+	body := getPage(t, newTestPage(t, "", "", v), "/").Body.String()
+	wantInPage(t, body, `id="banner" class="note note-wait">The votes can't be read at the moment. The numbers are from 95 seconds ago;`,
+		`data-count="dogs" data-value="1">`)
+	if !regexp.MustCompile(`data-age-ms="95\d{3}">95 seconds ago<`).MatchString(body) {
+		t.Error("the page lacks the age in milliseconds and in words")
+	}
+}
+
+func TestUnknownNumbersAreNotZero(t *testing.T) {
+	body := getPage(t, newTestPage(t, "", "", view{}), "/").Body.String()
+	wantInPage(t, body, `data-count="dogs" data-value="">–<`, `id="total" data-value="">–<`, `id="banner" class="note note-wait">The results have not been read yet.`)
+	if strings.Contains(body, "data-age-ms") {
+		t.Error("numbers that were never read have an age")
+	}
+}
+
+func TestNewPageRefusesAddressesThatAreNone(t *testing.T) {
+	for _, address := range []string{"vote", "javascript:alert(1)"} {
+		if _, err := newPage(address, "", nil); err == nil {
+			t.Errorf("vote address %q: no error", address)
+		}
+		if _, err := newPage("", address, nil); err == nil {
+			t.Errorf("jaeger address %q: no error", address)
+		}
+	}
+}
+
+func TestReceiptOfACountedVote(t *testing.T) {
+	cast := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	p := newTestPage(t, "https://vote.example", "https://jaeger.example", view{})
+	w := httptest.NewRecorder()
+	err := p.renderReceipt(w, http.StatusOK, receiptView{
+		ID: testVoteID, Pet: "cats", Counted: true, CastAt: cast, StoredAt: cast.Add(12 * time.Millisecond), TraceID: "0af7651916cd43dd8448eb211c80319c",
+	})
+	if err != nil || w.Code != http.StatusOK {
+		t.Fatalf("status %d, %v", w.Code, err)
+	}
+	if w.Header().Get("Content-Security-Policy") == "" {
+		t.Error("no Content-Security-Policy")
+	}
+	wantInPage(t, w.Body.String(), `data-state="counted"`, testVoteID, "cats", "1 March 2026, 12:00:00.012 UTC", ", 12 ms later",
+		`href="https://jaeger.example/trace/0af7651916cd43dd8448eb211c80319c"`, `href="https://vote.example/"`)
+}
+
+func TestReceiptOfAVoteThatIsNotCountedYet(t *testing.T) {
+	w := httptest.NewRecorder()
+	if err := newTestPage(t, "", "", view{}).renderReceipt(w, http.StatusNotFound, receiptView{ID: testVoteID}); err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != http.StatusNotFound {
+		t.Errorf("status %d, want the one that was asked for", w.Code)
+	}
+	wantInPage(t, w.Body.String(), `data-state="pending"`, "not counted yet", testVoteID)
+	for _, absent := range []string{"Cast<", "Counted<", "0001"} {
+		if strings.Contains(w.Body.String(), absent) {
+			t.Errorf("the receipt shows %q of a vote that is not counted", absent)
+		}
+	}
+}
+
+func TestReceiptEscapesWhatItShows(t *testing.T) {
+	w := httptest.NewRecorder()
+	p := newTestPage(t, "", "https://jaeger.example", view{})
+	err := p.renderReceipt(w, http.StatusOK, receiptView{ID: "<wince>", Pet: "<wince>", TraceID: `"><wince>`})
+	if err != nil || strings.Contains(w.Body.String(), "<wince>") {
+		t.Errorf("unescaped, or %v", err)
+	}
+}
+
+func TestReceiptLeavesOutATimeThatTheClocksContradict(t *testing.T) {
+	now := time.Now()
+	for took, want := range map[time.Duration]string{-time.Second: "", 1500 * time.Millisecond: "1500 ms", 90 * time.Second: "1m30s"} {
+		if got := (receiptView{CastAt: now, StoredAt: now.Add(took)}).Took(); got != want {
+			t.Errorf("%v: %q, want %q", took, got, want)
+		}
+	}
+}
+
+func TestNumbersAndAgesInWords(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000"} {
+		if got := grouped(n); got != want {
+			t.Errorf("grouped(%d) = %q, want %q", n, got, want)
+		}
+	}
+	for age, want := range map[time.Duration]string{
+		0: "just now", 2 * time.Second: "2 seconds ago", 119 * time.Second: "119 seconds ago", 2 * time.Minute: "2 minutes ago", 3 * time.Hour: "3 hours ago",
+	} {
+		if got := inWords(age); got != want {
+			t.Errorf("inWords(%v) = %q, want %q", age, got, want)
+		}
+	}
+}
+
+func TestPagesHaveNothingInlineAndNothingFromElsewhere(t *testing.T) {
+	p := newTestPage(t, "", "", view{Known: true, AsOf: time.Now()})
+	receipt := httptest.NewRecorder()
+	if err := p.renderReceipt(receipt, http.StatusOK, receiptView{ID: testVoteID, Counted: true}); err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range map[string]*httptest.ResponseRecorder{"results": getPage(t, p, "/"), "receipt": receipt} {
+		if !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: Content-Security-Policy %q", name, w.Header().Get("Content-Security-Policy"))
+		}
+		for _, forbidden := range []string{`\sstyle=`, `<style`, `<script(?:\s[^>]*)?>[^<]`, `\son\w+=`, `(?:src|<link[^>]*href)="(?:https?:)?//`} {
+			if found := regexp.MustCompile(forbidden).FindString(w.Body.String()); found != "" {
+				t.Errorf("%s: the page has %q", name, found)
+			}
+		}
+	}
+}
+
+// Every file that the page or one of its modules names has to be there.
+func TestPageLoadsOnlyWhatIsServed(t *testing.T) {
+	p := newTestPage(t, "", "", view{})
+	wanted := regexp.MustCompile(`(?:src|href)="(/static/[^"#]+)`).FindAllStringSubmatch(getPage(t, p, "/").Body.String(), -1)
+	seen := map[string]bool{}
+	for len(wanted) > 0 {
+		path := wanted[0][1]
+		wanted = wanted[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		w := getPage(t, p, path)
+		if w.Code != http.StatusOK {
+			t.Errorf("%s: status %d", path, w.Code)
+		}
+		for _, m := range regexp.MustCompile(`from '\./([^']+)'`).FindAllStringSubmatch(w.Body.String(), -1) {
+			wanted = append(wanted, []string{"", path[:strings.LastIndex(path, "/")+1] + m[1]})
+		}
+	}
+	if len(seen) < 10 {
+		t.Errorf("the page and its modules name %d files", len(seen))
+	}
+}

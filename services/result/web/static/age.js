@@ -1,0 +1,25 @@
+// How old the numbers are. Only the server knows, and the visitor's clock may be wrong: so the age is taken as the server
+// gives it, and grows from then on by a clock that nobody sets.
+
+let age; // in ms, at the time `since`; undefined until known
+let since;
+
+export function setAge(ms) {
+  age = Math.max(0, ms);
+  since = performance.now();
+}
+
+// The age now in ms, or undefined.
+export function currentAge() {
+  return age === undefined ? undefined : age + performance.now() - since;
+}
+
+// An age in its largest whole unit, as the server's page does.
+export function inWords(ms) {
+  if (ms === undefined) return 'not yet';
+  const seconds = Math.floor(ms / 1_000);
+  if (seconds < 2) return 'just now';
+  if (seconds < 120) return `${seconds} seconds ago`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} minutes ago`;
+  return `${Math.floor(seconds / 3_600)} hours ago`;
+}
