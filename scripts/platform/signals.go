@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signals gives two contexts: stop is done at the first Ctrl-C, SIGTERM or closed terminal, kill at the second. release ends
+// the watch.
+func signals() (stop, kill context.Context, release func()) {
+	stop, cancelStop := context.WithCancel(context.Background())
+	kill, cancelKill := context.WithCancel(context.Background())
+	arrived := make(chan os.Signal, 2)
+	signal.Notify(arrived, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range arrived {
+			if stop.Err() != nil {
+				cancelKill()
+			}
+			cancelStop()
+		}
+	}()
+	return stop, kill, func() {
+		signal.Stop(arrived)
+		close(arrived)
+		<-ended
+		cancelStop()
+		cancelKill()
+	}
+}
