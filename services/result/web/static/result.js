@@ -29,8 +29,13 @@ const stream = new Stream('/events', {
   votes(votes, first) {
     const changed = showVotes(votes);
     // A greeting may repeat an old tally; a change can only have been read just now.
-    if (changed && !first) setAge(0);
-    else if (currentAge() === undefined) askNow();
+    if (changed && !first) {
+      setAge(0);
+      stale = false;
+      showAge();
+    } else if (currentAge() === undefined) {
+      askNow();
+    }
   },
   state(next) {
     state = next;

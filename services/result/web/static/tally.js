@@ -1,6 +1,6 @@
 // Asks /api/tally every few seconds for what the push doesn't say: how old the numbers are, and whether they are stale.
 
-const EVERY_MS = 3_000;
+const EVERY_MS = 3_000; // and up to half as long again, so that viewers don't ask in step
 const TIMEOUT_MS = 4_000;
 
 // Calls answer({votes, stale, ageMs}) after each answer and failed({reached}) after each attempt without one, for as long
@@ -14,7 +14,7 @@ export function pollTally({ answer, failed }) {
       failed({ reached: error instanceof NoTally });
     }
     clearTimeout(timer);
-    if (!document.hidden) timer = setTimeout(turn, EVERY_MS);
+    if (!document.hidden) timer = setTimeout(turn, EVERY_MS * (1 + Math.random() / 2));
   };
   document.addEventListener('visibilitychange', () => {
     clearTimeout(timer);

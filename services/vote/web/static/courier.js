@@ -9,15 +9,17 @@ import { send, TIMEOUT_MS } from './send.js';
 const FIRST_ATTEMPT_MS = TIMEOUT_MS + 1_000;
 // A due time further off than this comes from a clock that was set back.
 const FURTHEST_DUE_MS = 10 * 60_000;
-const LOCK = 'petvote.courier';
+const NAME = 'petvote.courier'; // of the lock and of the channel between the tabs
 
 export class Courier {
   #report;
   #changed;
   #timer;
   #busy = false;
+  #tabs = new BroadcastChannel(NAME);
 
-  // report(vote, outcome) is called after every attempt, changed() whenever what waits may have changed.
+  // report(vote, outcome) is called after every attempt of this tab, and when another tab's attempt has settled a vote;
+  // changed() whenever what waits may have changed.
   constructor({ report, changed }) {
     this.#report = report;
     this.#changed = changed;
@@ -26,6 +28,10 @@ export class Courier {
   // Takes up the votes that an earlier page, or another tab, has left.
   start() {
     onKeptElsewhere(() => this.#update());
+    this.#tabs.addEventListener('message', ({ data: { vote, outcome } }) => {
+      this.#report(vote, outcome);
+      this.#update();
+    });
     addEventListener('online', () => this.sendWaiting());
     this.#update();
   }
@@ -87,6 +93,7 @@ export class Courier {
     const outcome = await send(vote);
     if (outcome.kind !== 'later') {
       forget(vote.key);
+      if (vote.failures > 0) this.#tabs.postMessage({ vote, outcome });
     } else if (kept(vote.key)) {
       const failures = vote.failures + 1;
       const asked = outcome.retryAfterMs;
@@ -126,7 +133,7 @@ function isDue(vote) {
 // Runs the task while no other tab runs one, or not at all.
 async function alone(task) {
   if (!navigator.locks) return task();
-  return navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => (lock ? task() : undefined));
+  return navigator.locks.request(NAME, { ifAvailable: true }, (lock) => (lock ? task() : undefined));
 }
 
 // A random UUID (version 4). crypto.randomUUID exists in secure contexts only, and plain http to another host isn't one.
