@@ -24,15 +24,19 @@ type Monitor struct {
 	every  time.Duration
 	ping   func(context.Context) error
 
-	mu    sync.Mutex
-	known bool
-	state Health
+	mu      sync.Mutex
+	known   bool
+	state   Health
+	changed chan struct{} // closed and replaced when state.Up changes
 }
+
+// pingTimeout bounds a ping, so that a dependency that hangs is seen soon even where a call may take long.
+const pingTimeout = time.Second
 
 // NewMonitor returns a monitor that takes the dependency for down until [Monitor.Run] has reached it. ping must be
 // cheap and safe to repeat.
 func NewMonitor(p *Policy, every time.Duration, ping func(context.Context) error) *Monitor {
-	return &Monitor{policy: p, every: every, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}}
+	return &Monitor{policy: p, every: every, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{})}
 }
 
 // Run pings until ctx ends; it always returns nil.
@@ -41,7 +45,11 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		// One attempt for each tick: the ticks are the retries.
-		err := m.policy.once(ctx, m.ping)
+		err := m.policy.once(ctx, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+			defer cancel()
+			return m.ping(ctx)
+		})
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -65,6 +73,23 @@ func (m *Monitor) Health() Health {
 	return h
 }
 
+// WaitUp returns when the dependency is up as of the last ping, or with the context's error.
+func (m *Monitor) WaitUp(ctx context.Context) error {
+	for {
+		m.mu.Lock()
+		up, changed := m.state.Up, m.changed
+		m.mu.Unlock()
+		if up {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
 func (m *Monitor) note(ctx context.Context, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,6 +101,8 @@ func (m *Monitor) note(ctx context.Context, err error) {
 		return
 	}
 	m.known = true
+	close(m.changed)
+	m.changed = make(chan struct{})
 	m.state.Up, m.state.Since = up, time.Now().UTC()
 	if up {
 		slog.InfoContext(ctx, "dependency is up", "dependency", m.policy.Name())

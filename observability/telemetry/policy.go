@@ -1,0 +1,78 @@
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"petvote/shared/resilience"
+)
+
+const policyKey = attribute.Key("petvote.policy")
+
+// policyListener turns what policies do into metrics, span events and log lines.
+type policyListener struct {
+	attempts metric.Float64Histogram
+	retries  metric.Int64Counter
+	changes  metric.Int64Counter
+}
+
+// PolicyListener returns the listener to make policies with.
+func (t *Telemetry) PolicyListener() (resilience.Listener, error) {
+	var (
+		l    policyListener
+		errs errorList
+	)
+	l.attempts = errs.histogram(t.meter.Float64Histogram("petvote.dependency.attempt.duration", metric.WithUnit("s"), seconds,
+		metric.WithDescription("Time of one attempt at a dependency, by outcome.")))
+	l.retries = errs.counter(t.meter.Int64Counter("petvote.dependency.retries", metric.WithUnit("{retry}"),
+		metric.WithDescription("Attempts that were followed by another.")))
+	l.changes = errs.counter(t.meter.Int64Counter("petvote.breaker.changes", metric.WithUnit("{change}"),
+		metric.WithDescription("Changes of circuit breakers, by the state they went to.")))
+	return l, errs.join()
+}
+
+func (l policyListener) Attempt(ctx context.Context, policy string, took time.Duration, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "error"
+	}
+	l.attempts.Record(ctx, took.Seconds(), metric.WithAttributes(policyKey.String(policy), attribute.String("outcome", outcome)))
+}
+
+func (l policyListener) Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration) {
+	l.retries.Add(ctx, 1, metric.WithAttributes(policyKey.String(policy)))
+	eachSpan(ctx, func(span trace.Span) {
+		span.AddEvent("retry", trace.WithAttributes(policyKey.String(policy), attribute.Int("petvote.attempt", attempt),
+			attribute.String("error.message", err.Error()), attribute.Float64("petvote.wait_s", wait.Seconds())))
+	})
+}
+
+func (l policyListener) BreakerSeen(ctx context.Context, policy string, from, to resilience.State) {
+	eachSpan(ctx, func(span trace.Span) {
+		span.AddEvent("circuit breaker changed", trace.WithAttributes(policyKey.String(policy),
+			attribute.String("petvote.breaker.from", from.String()), attribute.String("petvote.breaker.to", to.String())))
+	})
+}
+
+func (l policyListener) BreakerChanged(policy string, from, to resilience.State) {
+	l.changes.Add(context.Background(), 1, metric.WithAttributes(policyKey.String(policy), attribute.String("to", to.String())))
+	slog.Warn("circuit breaker changed", "policy", policy, "from", from.String(), "to", to.String())
+}
+
+// ObserveBreakers exports each policy's breaker from the start: 0 closed, 1 half-open, 2 open.
+func (t *Telemetry) ObserveBreakers(policies ...*resilience.Policy) error {
+	_, err := t.meter.Int64ObservableGauge("petvote.breaker.state",
+		metric.WithDescription("State of a circuit breaker: 0 closed, 1 half-open, 2 open."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			for _, p := range policies {
+				o.Observe(int64(p.Breaker()), metric.WithAttributes(policyKey.String(p.Name())))
+			}
+			return nil
+		}))
+	return err
+}

@@ -1,0 +1,61 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"petvote/shared/votestream"
+)
+
+// Publisher is what the vote service publishes through.
+type Publisher interface {
+	Publish(ctx context.Context, m votestream.Message) error
+}
+
+// stream is what every span and metric about the stream says of it.
+var stream = []attribute.KeyValue{
+	semconv.MessagingSystemKey.String("redis"),
+	semconv.MessagingDestinationName(votestream.Stream),
+}
+
+type publisher struct {
+	next     Publisher
+	tracer   trace.Tracer
+	options  trace.SpanStartOption
+	duration metric.Float64Histogram
+	ok, bad  metric.MeasurementOption
+}
+
+// Publisher gives each message a PRODUCER span, "publish votes", and puts the span's context into the message.
+func (t *Telemetry) Publisher(next Publisher) (Publisher, error) {
+	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend}, stream...)
+	duration, err := t.meter.Float64Histogram("messaging.client.operation.duration", metric.WithUnit("s"), seconds,
+		metric.WithDescription("Time to put a vote into the stream, retries included."))
+	return publisher{
+		next: next, tracer: t.tracer, options: trace.WithAttributes(attrs...), duration: duration,
+		ok:  metric.WithAttributeSet(attribute.NewSet(attrs...)),
+		bad: metric.WithAttributeSet(attribute.NewSet(append(attrs, semconv.ErrorTypeOther)...)),
+	}, err
+}
+
+func (p publisher) Publish(ctx context.Context, m votestream.Message) error {
+	ctx, span := p.tracer.Start(ctx, "publish votes", trace.WithSpanKind(trace.SpanKindProducer), p.options)
+	if span.IsRecording() {
+		span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))
+	}
+	m.Trace = inject(ctx)
+	start := time.Now()
+	err := p.next.Publish(ctx, m)
+	outcome := p.ok
+	if err != nil {
+		outcome = p.bad
+	}
+	p.duration.Record(ctx, time.Since(start).Seconds(), outcome)
+	end(span, err)
+	return err
+}

@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"petvote/shared/votestore"
+)
+
+// Refresher reads the tally and pushes it to the pages.
+type Refresher interface {
+	Refresh(ctx context.Context, n votestore.Notice) error
+}
+
+type refresher struct {
+	next     Refresher
+	tracer   trace.Tracer
+	duration metric.Float64Histogram
+}
+
+// Refresher gives each recorded vote behind a notice a CONSUMER span, "push results", in its own trace.
+func (t *Telemetry) Refresher(next Refresher) (Refresher, error) {
+	duration, err := t.meter.Float64Histogram("petvote.push.duration", metric.WithUnit("s"), seconds,
+		metric.WithDescription("Time to read the tally and hand it to every viewer's mailbox."))
+	return refresher{next: next, tracer: t.tracer, duration: duration}, err
+}
+
+func (r refresher) Refresh(ctx context.Context, n votestore.Notice) error {
+	start := time.Now()
+	spans := make(map[string]trace.Span, len(n.Traces))
+	for i, tc := range n.Traces {
+		spanCtx, span := r.tracer.Start(extract(ctx, tc), "push results", trace.WithSpanKind(trace.SpanKindConsumer),
+			trace.WithTimestamp(start), trace.WithAttributes(semconv.MessagingSystemKey.String("postgresql"),
+				semconv.MessagingDestinationName("tally_changed"), semconv.MessagingOperationName("push"),
+				semconv.MessagingOperationTypeProcess, semconv.MessagingBatchMessageCount(len(n.Traces))))
+		spans[strconv.Itoa(i)] = span
+		if len(n.Traces) == 1 {
+			ctx = spanCtx
+		}
+	}
+	err := r.next.Refresh(withBatch(ctx, spans), n)
+	r.duration.Record(ctx, time.Since(start).Seconds())
+	for _, span := range spans {
+		end(span, err)
+	}
+	return err
+}
+
+// Audience is what the pages' hub counts.
+type Audience struct {
+	Viewers   map[string]int64 // there now, by transport
+	Pushes    int64            // changes of the tally pushed
+	Conflated int64            // pushes that a viewer never saw because a newer one came first
+}
+
+// ObserveAudience exports the hub's figures.
+func (t *Telemetry) ObserveAudience(read func() Audience) error {
+	var errs []error
+	viewers, err := t.meter.Int64ObservableGauge("petvote.viewers", metric.WithUnit("{viewer}"),
+		metric.WithDescription("Open results pages, by transport."))
+	errs = append(errs, err)
+	pushes, err := t.meter.Int64ObservableCounter("petvote.pushes", metric.WithUnit("{push}"),
+		metric.WithDescription("Changes of the tally pushed to the pages."))
+	errs = append(errs, err)
+	conflated, err := t.meter.Int64ObservableCounter("petvote.pushes.conflated", metric.WithUnit("{push}"),
+		metric.WithDescription("Pushes replaced by a newer one before their viewer took them."))
+	errs = append(errs, err)
+	_, err = t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		a := read()
+		for transport, n := range a.Viewers {
+			o.ObserveInt64(viewers, n, metric.WithAttributes(attribute.String("transport", transport)))
+		}
+		o.ObserveInt64(pushes, a.Pushes)
+		o.ObserveInt64(conflated, a.Conflated)
+		return nil
+	}, viewers, pushes, conflated)
+	return errorList(append(errs, err)).join()
+}

@@ -1,0 +1,142 @@
+// Package telemetry is where OpenTelemetry is set up, and where the decorators are that trace and measure what the
+// services do. Each decorator wraps a small interface: time, call, emit, and nothing else; what is wrapped knows none
+// of it. Names follow OpenTelemetry's semantic conventions.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// scope names the instrumentation in what it emits.
+const scope = "petvote/observability/telemetry"
+
+// Telemetry is one service's tracing and metrics.
+type Telemetry struct {
+	traces     trace.TracerProvider
+	meters     *sdkmetric.MeterProvider
+	tracer     trace.Tracer
+	meter      metric.Meter
+	propagator propagation.TextMapPropagator
+	registry   *prometheus.Registry
+	shutdown   []func(context.Context) error
+}
+
+// Start sets up a service's telemetry. The standard OTEL_* variables of the process's environment apply: without an
+// OTLP endpoint nothing is exported and no trace recorded, but every trace still has its ids. Metrics are read by
+// [Telemetry.Metrics].
+func Start(ctx context.Context, service string) (*Telemetry, error) {
+	// Whatever in the libraries has no way to return its error, such as an export that failed.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("telemetry", "error", err) }))
+	res, err := resource.New(ctx,
+		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("petvote")),
+		resource.WithHost(), resource.WithTelemetrySDK(), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("start telemetry: %w", err)
+	}
+	t := &Telemetry{
+		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
+		registry:   prometheus.NewRegistry(),
+	}
+	if err := t.startTraces(ctx, res); err != nil {
+		return nil, fmt.Errorf("start telemetry: %w", err)
+	}
+	if err := t.startMetrics(res); err != nil {
+		return nil, fmt.Errorf("start telemetry: %w", errors.Join(err, t.Shutdown(ctx)))
+	}
+	return t, nil
+}
+
+// Spans wait up to sendAfter, so that a person who looks for a trace finds it soon. spanQueue holds those of some thousand
+// votes; what does not fit is dropped, never waited for.
+const (
+	spanQueue = 16_384
+	sendAfter = time.Second
+)
+
+func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	if exporting() {
+		exporter, err := otlptracehttp.New(ctx)
+		if err != nil {
+			return fmt.Errorf("make trace exporter: %w", err)
+		}
+		var batching []sdktrace.BatchSpanProcessorOption
+		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" {
+			batching = append(batching, sdktrace.WithMaxQueueSize(spanQueue))
+		}
+		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
+			batching = append(batching, sdktrace.WithBatchTimeout(sendAfter))
+		}
+		options = append(options, sdktrace.WithBatcher(exporter, batching...))
+	} else {
+		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
+	}
+	provider := sdktrace.NewTracerProvider(options...)
+	t.traces, t.tracer = provider, provider.Tracer(scope)
+	t.shutdown = append(t.shutdown, provider.Shutdown)
+	return nil
+}
+
+// exporting says whether the standard variables name a place to send traces to.
+func exporting() bool {
+	if os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
+		return false
+	}
+	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+}
+
+func (t *Telemetry) startMetrics(res *resource.Resource) error {
+	exporter, err := otelprom.New(otelprom.WithRegisterer(t.registry), otelprom.WithoutScopeInfo())
+	if err != nil {
+		return fmt.Errorf("make metrics exporter: %w", err)
+	}
+	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res))
+	t.meter = t.meters.Meter(scope)
+	t.shutdown = append(t.shutdown, t.meters.Shutdown)
+	if err := runtime.Start(runtime.WithMeterProvider(t.meters)); err != nil {
+		return fmt.Errorf("measure the runtime: %w", err)
+	}
+	return nil
+}
+
+// Metrics answers a scrape by Prometheus.
+func (t *Telemetry) Metrics() http.Handler {
+	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// Shutdown sends what is still to be sent. It comes after everything that emits.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	var errs []error
+	for _, stop := range t.shutdown {
+		errs = append(errs, stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// PgxTracer traces statements that run inside a recorded span.
+func (t *Telemetry) PgxTracer() pgx.QueryTracer {
+	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.traces), otelpgx.WithMeterProvider(t.meters),
+		otelpgx.WithTrimSQLInSpanName(), otelpgx.WithDisableAcquireTracer())
+}

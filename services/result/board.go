@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"petvote/shared/ballot"
+	"petvote/shared/votestore"
+)
+
+// tallyReader is where the tally is read.
+type tallyReader interface {
+	Tally(ctx context.Context) (ballot.Counts, error)
+}
+
+// board holds the last tally that could be read. It is what every page, push and API answer shows.
+type board struct {
+	store tallyReader
+	hub   *hub
+
+	mu   sync.Mutex
+	view view
+}
+
+var errNoTally = errors.New("no tally has been read yet")
+
+// ready is nil once there is something to show.
+func (b *board) ready() error {
+	if !b.current().Known {
+		return errNoTally
+	}
+	return nil
+}
+
+func (b *board) current() view {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.view
+}
+
+// Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
+func (b *board) Refresh(ctx context.Context, _ votestore.Notice) error {
+	counts, err := b.store.Tally(ctx)
+	if err != nil {
+		b.markStale(ctx, err)
+		return err
+	}
+	b.mu.Lock()
+	wasStale := b.view.Stale
+	b.view = view{Counts: counts, Known: true, AsOf: time.Now().UTC()}
+	b.mu.Unlock()
+	if wasStale {
+		slog.InfoContext(ctx, "tally is current again")
+	}
+	return b.hub.publish(counts)
+}
+
+func (b *board) markStale(ctx context.Context, cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.view.Known && !b.view.Stale {
+		b.view.Stale = true
+		slog.WarnContext(ctx, "tally can't be read, showing the last one", "error", cause)
+	}
+}

@@ -1,0 +1,17 @@
+package main
+
+import (
+	"time"
+
+	"petvote/shared/config"
+	"petvote/shared/votestore"
+)
+
+type settings struct {
+	config.Service
+	Postgres      votestore.Config
+	Port          config.Port   `env:"PORT" envDefault:"8085"`
+	VoteURL       config.Link   `env:"VOTE_URL"`
+	JaegerURL     config.Link   `env:"JAEGER_UI_URL"`
+	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
+}

@@ -1,0 +1,118 @@
+// Command result shows the tally, live, on pages and to programs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"petvote/observability/telemetry"
+	"petvote/shared/config"
+	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
+	"petvote/shared/votestore"
+	"petvote/shared/web"
+)
+
+const name = "result"
+
+func main() { os.Exit(lifecycle.Main(name, run)) }
+
+const (
+	drainTimeout   = 5 * time.Second
+	cleanupTimeout = 3 * time.Second
+	pingEvery      = 500 * time.Millisecond
+	maxConns       = 8 // to PostgreSQL: one reader of the tally, the rest for receipts and history
+)
+
+func run(ctx context.Context, args, environ []string) (err error) {
+	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
+		return err
+	}
+	var cfg settings
+	if err := config.Load(environ, &cfg); err != nil {
+		return err
+	}
+	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
+
+	var cleanups lifecycle.Cleanups
+	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+
+	tel, err := telemetry.Start(ctx, name)
+	if err != nil {
+		return err
+	}
+	cleanups.Add("telemetry", tel.Shutdown)
+	listener, err := tel.PolicyListener()
+	if err != nil {
+		return err
+	}
+	reads, subscribing := readPolicy(listener), subscribePolicy(listener)
+
+	db, err := cfg.Postgres.Open(ctx, maxConns, tel.PgxTracer())
+	if err != nil {
+		return err
+	}
+	cleanups.Add("postgres client", func(context.Context) error { db.Close(); return nil })
+	monitor := resilience.NewMonitor(reads, pingEvery, db.Ping)
+	cleanups.Background("postgres monitor", monitor.Run)
+
+	hub := newHub()
+	guarded := resilientStore{next: db, policy: reads}
+	board := &board{store: guarded, hub: hub}
+	refresher, err := tel.Refresher(board)
+	if err != nil {
+		return err
+	}
+	feed := newFeed(refresher, subscribing, db.Subscribe)
+	cleanups.Background("tally feed", feed.push)
+	cleanups.Background("notices", feed.listen)
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing), tel.ObserveAudience(hub.figures),
+		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) { return resilience.Call(ctx, reads, db.Stats) }))
+	if err != nil {
+		return err
+	}
+
+	page, err := newPage(string(cfg.VoteURL), string(cfg.JaegerURL), board.current)
+	if err != nil {
+		return err
+	}
+	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.Addr(), health, tel.Metrics()); err != nil {
+		return err
+	}
+	socket, err := net.Listen("tcp", cfg.Port.Addr())
+	if err != nil {
+		return fmt.Errorf("listen for viewers (PORT): %w", err)
+	}
+	streams, endStreams := context.WithCancel(context.Background())
+	defer endStreams()
+	sockets := newSocketServer(hub)
+	cleanups.Add("socket.io", sockets.Close)
+	server := lifecycle.Server{
+		Listener: socket, Health: health, DrainDelay: cfg.ShutdownDelay, DrainTimeout: drainTimeout, OnDrain: endStreams,
+		Handler: routes(tel, page, &api{board: board, archive: guarded, page: page}, &sseHandler{hub, streams}, sockets, health),
+	}
+	return server.Run(ctx)
+}
+
+// routes is the public face. Streams are outside the request metrics, which would take hours of watching for a slow
+// answer, and outside the tracing for the same reason.
+func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.Handler, health *lifecycle.Health) http.Handler {
+	mux := http.NewServeMux()
+	page.register(mux)
+	mux.HandleFunc("GET /api/tally", a.tally)
+	mux.HandleFunc("GET /api/history", a.history)
+	mux.HandleFunc("GET /votes/{id}", a.receipt)
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	outer := http.NewServeMux()
+	outer.Handle("GET /events", events)
+	outer.Handle("/socket.io/", sockets)
+	outer.Handle("/", tel.HTTP(mux))
+	return web.SecurityHeaders(outer)
+}

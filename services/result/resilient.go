@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+	"petvote/shared/resilience"
+	"petvote/shared/votestore"
+)
+
+// store is what the service reads from PostgreSQL.
+type store interface {
+	tallyReader
+	archive
+}
+
+// readPolicy is for reads that someone waits for, or that the next poll repeats anyway.
+func readPolicy(l resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{Name: "postgres", Timeout: time.Second, Budget: 2 * time.Second,
+		Classify: votestore.Classify, Listener: l})
+}
+
+// subscribePolicy is for the connection that hears notices; nobody waits for it.
+func subscribePolicy(l resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{Name: "postgres-listen", Timeout: 2 * time.Second, Classify: votestore.Classify, Listener: l})
+}
+
+// resilientStore reads under a policy.
+type resilientStore struct {
+	next   store
+	policy *resilience.Policy
+}
+
+func (s resilientStore) Tally(ctx context.Context) (ballot.Counts, error) {
+	return resilience.Call(ctx, s.policy, s.next.Tally)
+}
+
+func (s resilientStore) History(ctx context.Context, since time.Time) ([]votestore.Minute, error) {
+	return resilience.Call(ctx, s.policy, func(ctx context.Context) ([]votestore.Minute, error) { return s.next.History(ctx, since) })
+}
+
+func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Receipt, error) {
+	return resilience.Call(ctx, s.policy, func(ctx context.Context) (votestore.Receipt, error) { return s.next.Receipt(ctx, id) })
+}

@@ -1,0 +1,17 @@
+package main
+
+import (
+	"time"
+
+	"petvote/shared/config"
+	"petvote/shared/votestream"
+)
+
+type settings struct {
+	config.Service
+	Redis         votestream.Config
+	Port          config.Port   `env:"PORT" envDefault:"8084"`
+	ResultURL     config.Link   `env:"RESULT_URL"`
+	JaegerURL     config.Link   `env:"JAEGER_UI_URL"`
+	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
+}

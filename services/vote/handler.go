@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+)
+
+// maxBody is what a vote's request may weigh, in bytes.
+const maxBody = 4 << 10
+
+// voteHandler answers POST /vote, for programs in JSON and for browsers without JavaScript with a redirect to the page.
+type voteHandler struct {
+	queue   publisher
+	traceID func(context.Context) string
+}
+
+func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	switch mediaType {
+	case "application/json":
+		h.serveJSON(w, r)
+	case "application/x-www-form-urlencoded":
+		h.serveForm(w, r)
+	default:
+		answerError(w, r, errMediaType)
+	}
+}
+
+func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
+	pet, err := readChoice(r.Body)
+	if err != nil {
+		answerError(w, r, err)
+		return
+	}
+	key, err := parseKey(r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		answerError(w, r, err)
+		return
+	}
+	vote, err := h.cast(r, pet, key)
+	if err != nil {
+		answerError(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, accepted{Status: "success", ID: vote.ID.String(), TraceID: h.traceID(r.Context())})
+}
+
+func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		redirect(w, noticePath(noticeInvalid, ""))
+		return
+	}
+	form, _ := url.ParseQuery(string(body)) // what it could not read is missing below
+	pet, errPet := ballot.ParseChoice(form.Get("pet"))
+	key, errKey := parseKey(form.Get("key"))
+	if errPet != nil || errKey != nil {
+		redirect(w, noticePath(noticeInvalid, ""))
+		return
+	}
+	if _, err := h.cast(r, pet, key); err != nil {
+		slog.WarnContext(r.Context(), "vote refused", "error", err)
+		redirect(w, noticePath(noticeUnavailable, string(pet)))
+		return
+	}
+	redirect(w, noticePath(noticeVoted, string(pet)))
+}
+
+// cast goes on when the voter hangs up: a vote in hand is either accepted or refused, not dropped.
+func (h *voteHandler) cast(r *http.Request, pet ballot.Choice, key uuid.UUID) (ballot.Vote, error) {
+	return castVote(context.WithoutCancel(r.Context()), h.queue, pet, key)
+}
+
+// readChoice reads {"pet":"<choice>"}. Other members are ignored.
+func readChoice(body io.Reader) (ballot.Choice, error) {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return "", errTooLarge
+		}
+		return "", fmt.Errorf("%w: the body did not arrive in full", errBadRequest)
+	}
+	if !json.Valid(raw) {
+		return "", fmt.Errorf("%w: the body is not JSON", errBadRequest)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
+		return "", fmt.Errorf(`%w: the body is not a JSON object like {"pet":"dogs"}`, errBadRequest)
+	}
+	var name string
+	if err := json.Unmarshal(members["pet"], &name); err != nil {
+		return "", ballot.ErrUnknownChoice
+	}
+	return ballot.ParseChoice(name)
+}
+
+// parseKey reads an idempotency key in the usual form of a UUID; none at all is the zero UUID.
+func parseKey(text string) (uuid.UUID, error) {
+	if text == "" {
+		return uuid.Nil, nil
+	}
+	const canonicalLength = 36
+	key, err := uuid.Parse(text)
+	if err != nil || len(text) != canonicalLength || key == uuid.Nil {
+		return uuid.Nil, fmt.Errorf("%w: Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e", errBadRequest)
+	}
+	return key, nil
+}
+
+// redirect is written out because http.Redirect adds a body of its own.
+func redirect(w http.ResponseWriter, path string) {
+	w.Header().Set("Location", path)
+	w.WriteHeader(http.StatusSeeOther)
+}

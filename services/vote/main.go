@@ -1,0 +1,106 @@
+// Command vote serves the voting page and puts votes into the stream.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"petvote/observability/telemetry"
+	"petvote/shared/config"
+	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
+	"petvote/shared/votestream"
+	"petvote/shared/web"
+)
+
+const name = "vote"
+
+func main() { os.Exit(lifecycle.Main(name, run)) }
+
+// The bounds of stopping, and the pace of looking at Redis.
+const (
+	drainTimeout   = 5 * time.Second
+	cleanupTimeout = 3 * time.Second
+	pingEvery      = 500 * time.Millisecond
+)
+
+func run(ctx context.Context, args, environ []string) (err error) {
+	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
+		return err
+	}
+	var cfg settings
+	if err := config.Load(environ, &cfg); err != nil {
+		return err
+	}
+	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
+
+	var cleanups lifecycle.Cleanups
+	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+
+	tel, err := telemetry.Start(ctx, name)
+	if err != nil {
+		return err
+	}
+	cleanups.Add("telemetry", tel.Shutdown)
+	listener, err := tel.PolicyListener()
+	if err != nil {
+		return err
+	}
+
+	rdb := cfg.Redis.Dial()
+	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
+	policy := redisPolicy(listener)
+	queue := votestream.NewQueue(rdb)
+	monitor := resilience.NewMonitor(policy, pingEvery, queue.PingWrite)
+	cleanups.Background("redis monitor", monitor.Run)
+
+	producer, err := votestream.NewProducer(rdb)
+	if err != nil {
+		return err
+	}
+	publisher, err := tel.Publisher(resilientPublisher{next: producer, policy: policy})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(tel.ObserveBreakers(policy), tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+		return resilience.Call(ctx, policy, queue.Stats)
+	}))
+	if err != nil {
+		return err
+	}
+
+	page, err := newPage(string(cfg.ResultURL), string(cfg.JaegerURL))
+	if err != nil {
+		return err
+	}
+	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.Addr(), health, tel.Metrics()); err != nil {
+		return err
+	}
+	socket, err := net.Listen("tcp", cfg.Port.Addr())
+	if err != nil {
+		return fmt.Errorf("listen for voters (PORT): %w", err)
+	}
+	server := lifecycle.Server{
+		Listener: socket, Handler: tel.HTTP(routes(page, publisher, health)), Health: health,
+		DrainDelay: cfg.ShutdownDelay, DrainTimeout: drainTimeout,
+	}
+	return server.Run(ctx)
+}
+
+// routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
+func routes(page *page, queue publisher, health *lifecycle.Health) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
+	mux := http.NewServeMux()
+	page.register(mux)
+	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	return web.SecurityHeaders(mux)
+}

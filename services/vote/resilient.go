@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"petvote/shared/resilience"
+	"petvote/shared/votestream"
+)
+
+// A voter waits for the answer: within budget it is accepted or refused, whatever Redis does. Two attempts that hang
+// fit into it.
+const (
+	budget         = 2 * time.Second
+	attemptTimeout = 900 * time.Millisecond
+)
+
+func redisPolicy(listener resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{
+		Name: "redis", Timeout: attemptTimeout, Budget: budget, FirstWait: 50 * time.Millisecond, MaxWait: 400 * time.Millisecond,
+		Classify: votestream.Classify, Listener: listener,
+	})
+}
+
+// resilientPublisher publishes under a policy.
+type resilientPublisher struct {
+	next   publisher
+	policy *resilience.Policy
+}
+
+func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) error {
+	return p.policy.Do(ctx, func(ctx context.Context) error { return p.next.Publish(ctx, m) })
+}

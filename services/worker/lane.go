@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"petvote/shared/votestream"
+)
+
+// source hands out entries of the stream.
+type source interface {
+	Next(ctx context.Context) ([]votestream.Delivery, error)
+}
+
+// step is what is done with them.
+type step interface {
+	Process(ctx context.Context, batch []votestream.Delivery) error
+}
+
+// lane reads and processes one batch after the other. Several lanes overlap one's reading with another's commit.
+type lane struct {
+	source source
+	step   step
+	// storeUp waits while the store is away: what is not read stays visible as waiting, and free for other workers.
+	storeUp func(context.Context) error
+	// reconnect returns when the stream can be read again.
+	reconnect func(context.Context) error
+}
+
+// suspectAfter is the number of deliveries after which an entry is tried alone: if it is what kills the worker, it
+// takes no other entry with it.
+const suspectAfter = 3
+
+// run works until stop ends, then finishes what it has in hand within the bound of work.
+func (l *lane) run(stop, work context.Context) {
+	for stop.Err() == nil {
+		if err := l.storeUp(stop); err != nil {
+			return
+		}
+		batch, err := l.source.Next(stop)
+		if err != nil {
+			l.recover(stop, err)
+			continue
+		}
+		for _, part := range parts(batch) {
+			if err := l.step.Process(work, part); err != nil {
+				if work.Err() == nil {
+					slog.ErrorContext(work, "batch stays pending", "votes", len(part), "error", err)
+				}
+				break // the rest is pending too and comes again
+			}
+		}
+	}
+}
+
+// foreignKeyPause is between looks at a key that a person has to move out of the way.
+const foreignKeyPause = 2 * time.Second
+
+func (l *lane) recover(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	slog.WarnContext(ctx, "can't read the stream, will go on when it is back", "error", err)
+	if err := l.reconnect(ctx); err != nil && ctx.Err() == nil {
+		if !errors.Is(err, votestream.ErrForeignKey) {
+			slog.ErrorContext(ctx, "can't read the stream", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(foreignKeyPause):
+		}
+	}
+}
+
+// parts splits off suspects, each on its own.
+func parts(batch []votestream.Delivery) [][]votestream.Delivery {
+	if len(batch) == 0 {
+		return nil
+	}
+	var (
+		rest     = make([]votestream.Delivery, 0, len(batch))
+		suspects [][]votestream.Delivery
+	)
+	for i := range batch {
+		if batch[i].Deliveries > suspectAfter {
+			suspects = append(suspects, batch[i:i+1])
+		} else {
+			rest = append(rest, batch[i])
+		}
+	}
+	if len(rest) == 0 {
+		return suspects
+	}
+	return append([][]votestream.Delivery{rest}, suspects...)
+}

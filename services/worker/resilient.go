@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"petvote/shared/resilience"
+	"petvote/shared/votestore"
+	"petvote/shared/votestream"
+)
+
+// policies are the worker's four ways of asking its dependencies. The worker has no caller who waits, so it tries again
+// for as long as it takes; only moving a dead letter is given up for the time being, so that a Redis that is out of
+// memory, which refuses just that, does not keep good votes from being acknowledged.
+type policies struct{ store, migrate, queue, bury *resilience.Policy }
+
+func newPolicies(l resilience.Listener) policies {
+	return policies{
+		store:   resilience.New(resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Classify: votestore.Classify, Listener: l}),
+		migrate: resilience.New(resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}),
+		queue:   resilience.New(resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Classify: votestream.Classify, Listener: l}),
+		bury: resilience.New(resilience.Settings{Name: "redis-dead-letters", Timeout: 2 * time.Second, Budget: 3 * time.Second,
+			Classify: votestream.Classify, Listener: l}),
+	}
+}
+
+func (p policies) all() []*resilience.Policy {
+	return []*resilience.Policy{p.store, p.migrate, p.queue, p.bury}
+}
+
+// resilientRecorder stores under a policy.
+type resilientRecorder struct {
+	next   recorder
+	policy *resilience.Policy
+}
+
+func (r resilientRecorder) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+	return resilience.Call(ctx, r.policy, func(ctx context.Context) (votestore.Outcome, error) { return r.next.Record(ctx, entries) })
+}
+
+// resilientSettler settles and buries, each under a policy of its own.
+type resilientSettler struct {
+	next         settler
+	settle, bury *resilience.Policy
+}
+
+func (s resilientSettler) Settle(ctx context.Context, entryIDs []string) error {
+	return s.settle.Do(ctx, func(ctx context.Context) error { return s.next.Settle(ctx, entryIDs) })
+}
+
+func (s resilientSettler) Bury(ctx context.Context, burials []votestream.Burial) error {
+	return s.bury.Do(ctx, func(ctx context.Context) error { return s.next.Bury(ctx, burials) })
+}

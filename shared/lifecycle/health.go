@@ -1,0 +1,105 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+
+	"petvote/shared/resilience"
+)
+
+// Dependency is something a service talks to.
+type Dependency struct {
+	Health   func() resilience.Health
+	Required bool // without it the service can't do its own job and is not ready
+}
+
+// Health answers the probes. Liveness never looks at anything; readiness looks at the required dependencies, at a gate
+// of the service's own, and at whether it is stopping.
+type Health struct {
+	dependencies []Dependency
+	gate         func() error
+	draining     atomic.Bool
+}
+
+// NewHealth returns the health of a service. gate, which may be nil, returns why the service is not ready.
+func NewHealth(gate func() error, dependencies ...Dependency) *Health {
+	if gate == nil {
+		gate = func() error { return nil }
+	}
+	return &Health{dependencies: dependencies, gate: gate}
+}
+
+// The states that readiness tells, the last two with HTTP status 503.
+const (
+	statusReady       = "ready"
+	statusDegraded    = "degraded"
+	statusUnavailable = "unavailable"
+	statusDraining    = "draining"
+)
+
+type report struct {
+	Status       string             `json:"status"`
+	Reason       string             `json:"reason,omitempty"`
+	Dependencies []dependencyReport `json:"dependencies,omitempty"`
+}
+
+type dependencyReport struct {
+	resilience.Health
+	Required bool `json:"required"`
+}
+
+// Drain makes readiness tell that the service is stopping.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+// Draining says whether [Health.Drain] was called.
+func (h *Health) Draining() bool { return h.draining.Load() }
+
+// Live answers GET /healthz.
+func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
+	writeReport(w, http.StatusOK, report{Status: "alive"})
+}
+
+// Ready answers GET /readyz for the public: the status alone.
+func (h *Health) Ready(w http.ResponseWriter, _ *http.Request) {
+	code, r := h.look()
+	writeReport(w, code, report{Status: r.Status})
+}
+
+// ReadyInFull answers GET /readyz on the ops port, with each dependency's state.
+func (h *Health) ReadyInFull(w http.ResponseWriter, _ *http.Request) {
+	code, r := h.look()
+	writeReport(w, code, r)
+}
+
+func (h *Health) look() (int, report) {
+	r := report{Status: statusReady}
+	for _, d := range h.dependencies {
+		state := d.Health()
+		r.Dependencies = append(r.Dependencies, dependencyReport{state, d.Required})
+		switch {
+		case state.Up:
+		case d.Required:
+			r.Status, r.Reason = statusUnavailable, state.Name+" is away"
+		case r.Status == statusReady:
+			r.Status, r.Reason = statusDegraded, state.Name+" is away"
+		}
+	}
+	if err := h.gate(); err != nil {
+		r.Status, r.Reason = statusUnavailable, err.Error()
+	}
+	if h.Draining() {
+		r.Status, r.Reason = statusDraining, "the service is stopping"
+	}
+	if r.Status == statusUnavailable || r.Status == statusDraining {
+		return http.StatusServiceUnavailable, r
+	}
+	return http.StatusOK, r
+}
+
+func writeReport(w http.ResponseWriter, code int, r report) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(r) // the prober is gone if this fails
+}

@@ -1,0 +1,52 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"petvote/shared/config"
+)
+
+// Probe asks the service that runs with the same environment whether it is ready. It is the images' health check, which
+// have neither a shell nor curl.
+func Probe(ctx context.Context, environ []string) error {
+	var c config.Service
+	if err := config.Load(environ, &c); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+c.OpsPort.String()+"/readyz", nil)
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", strings.TrimSpace(string(body)))
+	}
+	return nil
+}
+
+// Subcommand carries out what a service can do besides running, and says whether that was it.
+func Subcommand(ctx context.Context, service string, args, environ []string) (done bool, err error) {
+	switch {
+	case len(args) == 0:
+		return false, nil
+	case len(args) == 1 && args[0] == "health":
+		return true, Probe(ctx, environ)
+	}
+	return true, fmt.Errorf("unknown command %q\nusage: %s           run the service, configured by its environment\n       %s health    ask the running service whether it is ready",
+		strings.Join(args, " "), service, service)
+}
