@@ -54,6 +54,13 @@ func (l *Log) Say(format string, args ...any) {
 	}
 }
 
+// Show writes a text as it is, without a name, between the lines.
+func (l *Log) Show(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = io.WriteString(l.out, text)
+}
+
 // Flush writes what a part has left as an unfinished line. It is for a part that has ended.
 func (l *Log) Flush(name string) {
 	l.mu.Lock()

@@ -21,6 +21,7 @@ func TestLogWritesWholeLinesWithTheirPartsName(t *testing.T) {
 	write("worker", "one\r\ntwo\nthr")
 	write("redis", "ept connections\n\n")
 	log.Say("first\nsecond")
+	log.Show("as it is\n")
 	log.Flush("worker")
 	log.Flush("worker")
 	want := `worker  | one
@@ -29,6 +30,7 @@ redis   | Ready to accept connections
 redis   | 
 petvote | first
 petvote | second
+as it is
 worker  | thr
 `
 	if out.String() != want {

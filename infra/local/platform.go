@@ -57,7 +57,7 @@ func Run(stop, kill context.Context, cfg Config) (err error) {
 	supervisor := NewSupervisor(log, DefaultBackoff)
 	err = start(stop, supervisor, parts, cfg, log)
 	if err == nil {
-		log.Say("%s", summary(cfg, home, parts))
+		log.Show(summary(cfg, home, parts))
 		<-stop.Done()
 	}
 	log.Say("stopping (once more to kill)")

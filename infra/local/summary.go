@@ -11,7 +11,8 @@ func summary(cfg Config, home *folder, parts []Part) string {
 	for _, part := range parts {
 		processes = append(processes, fmt.Sprintf("%s %d", part.Name, part.Program.PID()))
 	}
-	return fmt.Sprintf(`ready
+	return fmt.Sprintf(`
+petvote is ready
 
   vote        %s
   results     %s
@@ -22,6 +23,7 @@ func summary(cfg Config, home *folder, parts []Part) string {
               kill -9 any of them: it is started again, and no accepted vote is lost
   data        %s
   stop        Ctrl-C
+
 `,
 		endpoint(cfg.Ports.Vote, ""), endpoint(cfg.Ports.Result, ""),
 		endpoint(cfg.Ports.VoteOps, "/metrics"), endpoint(cfg.Ports.WorkerOps, "/metrics"), endpoint(cfg.Ports.ResultOps, "/metrics"),

@@ -17,7 +17,13 @@ const (
 	startLimit = 60 * time.Second
 	stopLimit  = 30 * time.Second
 	killLimit  = 10 * time.Second
-	readyPoll  = 20 * time.Millisecond
+)
+
+// A process is asked whether it is ready often at first, since most need only a moment, and then less often, since some write
+// a line into their log each time.
+const (
+	firstReadyPoll = 10 * time.Millisecond
+	lastReadyPoll  = 250 * time.Millisecond
 )
 
 // Spec says how a child process is started, how one knows that it is ready, and how it is asked to stop.
@@ -137,7 +143,7 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 	if p.spec.Ready == nil {
 		return nil
 	}
-	for {
+	for wait := firstReadyPoll; ; wait = min(2*wait, lastReadyPoll) {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
 		err := p.spec.Ready(attempt, r.pid)
 		cancel()
@@ -149,7 +155,7 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 			return &EarlyExit{Name: p.spec.Name, Err: r.err, Output: r.log.String()}
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w (last answer: %v)", p.spec.Name, context.Cause(ctx), err)
-		case <-time.After(readyPoll):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -173,7 +179,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	case <-r.done:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("stop %s: killed, because it was not done in time: %w", p.spec.Name, context.Cause(ctx)), p.Kill())
+		return errors.Join(fmt.Errorf("stop %s: killed before it was done: %w", p.spec.Name, context.Cause(ctx)), p.Kill())
 	}
 }
 
