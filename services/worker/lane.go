@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -25,8 +24,8 @@ type lane struct {
 	step   step
 	// storeUp waits while the store is away: what is not read stays visible as waiting, and free for other workers.
 	storeUp func(context.Context) error
-	// reconnect returns when the stream can be read again.
-	reconnect func(context.Context) error
+	// connect returns when the stream can be read, at the start and after an error.
+	connect func(context.Context) error
 }
 
 // suspectAfter is the number of deliveries after which an entry is tried alone: if it is what kills the worker, it
@@ -35,13 +34,24 @@ const suspectAfter = 3
 
 // run works until stop ends, then finishes what it has in hand within the bound of work.
 func (l *lane) run(stop, work context.Context) {
+	connected := false
 	for stop.Err() == nil {
+		if !connected {
+			if err := l.connect(stop); err != nil {
+				l.pause(stop, err)
+				continue
+			}
+			connected = true
+		}
 		if err := l.storeUp(stop); err != nil {
 			return
 		}
 		batch, err := l.source.Next(stop)
 		if err != nil {
-			l.recover(stop, err)
+			if stop.Err() == nil {
+				slog.WarnContext(stop, "can't read the stream, will go on when it is back", "error", err)
+			}
+			connected = false
 			continue
 		}
 		for _, part := range parts(batch) {
@@ -55,22 +65,18 @@ func (l *lane) run(stop, work context.Context) {
 	}
 }
 
-// foreignKeyPause is between looks at a key that a person has to move out of the way.
-const foreignKeyPause = 2 * time.Second
+// pauseAfterRefusal is between tries at a stream that only a person can put right, such as a key that holds another
+// thing.
+const pauseAfterRefusal = 5 * time.Second
 
-func (l *lane) recover(ctx context.Context, err error) {
+func (l *lane) pause(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	slog.WarnContext(ctx, "can't read the stream, will go on when it is back", "error", err)
-	if err := l.reconnect(ctx); err != nil && ctx.Err() == nil {
-		if !errors.Is(err, votestream.ErrForeignKey) {
-			slog.ErrorContext(ctx, "can't read the stream", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(foreignKeyPause):
-		}
+	slog.ErrorContext(ctx, "can't use the stream", "error", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(pauseAfterRefusal):
 	}
 }
 

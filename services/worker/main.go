@@ -111,7 +111,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
 			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: readBlock, ClaimIdle: cfg.ClaimIdle,
 		})
-		l := lane{source: crashingSource{consumer, crasher}, step: step, storeUp: storeMonitor.WaitUp, reconnect: ensureGroup}
+		l := lane{source: crashingSource{consumer, crasher}, step: step, storeUp: storeMonitor.WaitUp, connect: ensureGroup}
 		lanes.Go(func() { l.run(ctx, work) })
 	}
 	lanes.Wait()

@@ -59,8 +59,9 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
+// missing says that Redis looked for something that is not there. (HasErrorPrefix looks behind the code "ERR".)
 func missing(err error) bool {
-	return redis.HasErrorPrefix(err, "ERR no such key") || redis.HasErrorPrefix(err, "NOGROUP")
+	return redis.HasErrorPrefix(err, "no such key") || redis.HasErrorPrefix(err, "NOGROUP")
 }
 
 // entryTime is the time at which Redis numbered an entry, the zero time for what is no entry's ID.
