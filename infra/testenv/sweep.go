@@ -14,11 +14,11 @@ import (
 // sweeper is a shell that outlives the test program and removes what is left of it. It reads from a pipe of which this process
 // alone holds the other end, so it wakes when this process is gone: after its last test, but also after a panic, a timeout or
 // a SIGKILL, when no clean-up in Go is run any more. The kernel has told the servers to end by then (see servers.Process); the
-// sweeper wakes those that are paused, so that they can, and kills what has not ended after two seconds. It recognises servers
+// sweeper wakes those that are paused, so that they can, and kills what has not ended after six seconds. It recognises servers
 // by their working directory.
 const sweeper = `
 read -r _
-for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+for attempt in $(seq 40); do
 	left=
 	for process in /proc/[0-9]*; do
 		case "$(readlink "$process/cwd" 2>/dev/null)" in
@@ -27,7 +27,7 @@ for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	done
 	test -n "$left" || break
 	kill -CONT $left 2>/dev/null
-	test "$attempt" -lt 10 || kill -KILL $left 2>/dev/null
+	test "$attempt" -lt 30 || kill -KILL $left 2>/dev/null
 	sleep 0.2
 done
 exec rm -rf "$1"
