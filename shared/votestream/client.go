@@ -1,8 +1,13 @@
 package votestream
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -52,7 +57,17 @@ func (c Config) Dial() *redis.Client {
 	o.ContextTimeoutEnabled = true
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	quieten()
 	return redis.NewClient(o)
+}
+
+// quieten sends the client's own log, which repeats what its errors say, where it is seen only when asked for.
+var quieten = sync.OnceFunc(func() { redis.SetLogger(debugLog{}) })
+
+type debugLog struct{}
+
+func (debugLog) Printf(ctx context.Context, format string, v ...any) {
+	slog.DebugContext(ctx, fmt.Sprintf(format, v...))
 }
 
 // ErrForeignKey says that the key of the stream holds something else, such as the list of an older system's queue.
@@ -70,7 +85,8 @@ func Classify(err error) resilience.Class {
 
 // explain replaces the one error of Redis that needs a person by words for that person.
 func explain(err error) error {
-	if redis.HasErrorPrefix(err, "WRONGTYPE") {
+	// A script's error names the one inside it.
+	if redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, "Error running script") && strings.Contains(err.Error(), "WRONGTYPE") {
 		return ErrForeignKey
 	}
 	return err

@@ -2,14 +2,14 @@
 // the dead letters.
 //
 //	Producer.Publish ──XADD──▶ stream "votes" ──XREADGROUP──▶ Consumer.Next ──▶ (stored) ──▶ Consumer.Settle
-//	                            │   group "workers"              ▲    │                        MULTI XACK XDEL
+//	                            │   group "workers"              ▲    │                        script: XACK, XDEL
 //	                            │                                │    └─▶ Consumer.Bury
 //	                            └── pending of a dead consumer ──┘         MULTI XADD votes:dead, XACK, XDEL
 //	                                 XAUTOCLAIM after ClaimIdle
 //
 // # Invariants
 //
-// An entry leaves the stream only by Settle or Bury, each one MULTI: acknowledged and deleted together, or not at all.
+// An entry leaves the stream only by Settle or Bury, which acknowledge and delete it together, or not at all.
 // So the length of the stream is what is not yet settled, and entries-added = settled + buried + length at all times.
 //
 // Delivery is at least once. Whoever reads must make the effect idempotent by the vote's id, and settle only after the

@@ -52,14 +52,23 @@ func (q *Queue) EnsureGroup(ctx context.Context) error {
 	return nil
 }
 
+// settleScript acknowledges and deletes, in pieces because Lua takes a bounded number of arguments. It is a script and
+// not a MULTI, because a Redis that is out of memory refuses MULTI and would so never be relieved.
+var settleScript = redis.NewScript(`
+for first = 2, #ARGV, 1000 do
+  local last = math.min(first + 999, #ARGV)
+  redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, first, last))
+  redis.call('XDEL', KEYS[1], unpack(ARGV, first, last))
+end
+return #ARGV - 1`)
+
 // Settle takes entries whose effect is durable out of the stream, all or none. Settling twice is harmless.
 func (q *Queue) Settle(ctx context.Context, entryIDs []string) error {
-	_, err := q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.XAck(ctx, Stream, Group, entryIDs...)
-		p.XDel(ctx, Stream, entryIDs...)
-		return nil
-	})
-	if err != nil {
+	args := append(make([]any, 0, len(entryIDs)+1), Group)
+	for _, id := range entryIDs {
+		args = append(args, id)
+	}
+	if err := settleScript.Run(ctx, q.rdb, []string{Stream}, args...).Err(); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
 	}
 	return nil

@@ -2,7 +2,6 @@ package votestream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,40 +20,35 @@ type Stats struct {
 	Oldest   time.Duration // age of the oldest entry that is not settled, by Redis's clock
 }
 
+// statsScript reads everything at one moment; it is a script because MULTI is refused when memory is full. A stream or
+// group that does not exist counts as empty.
+var statsScript = redis.NewScript(`
+local function stream(key)
+  local found = {['entries-added'] = 0, length = 0}
+  if redis.call('EXISTS', key) == 1 then
+    local info = redis.call('XINFO', 'STREAM', key)
+    for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+  end
+  return found
+end
+local votes, dead = stream(KEYS[1]), stream(KEYS[2])
+local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1])
+local first, now = votes['first-entry'], redis.call('TIME')
+return {votes['entries-added'], votes.length, pending.err and 0 or pending[1], dead['entries-added'], dead.length,
+  now[1] * 1000 + math.floor(now[2] / 1000), first and first[1] or ''}`)
+
 // Stats reads the queue's figures. A stream that does not exist yet counts as empty.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
-	var (
-		votes, dead *redis.XInfoStreamCmd
-		pending     *redis.XPendingCmd
-		now         *redis.TimeCmd
-	)
-	// The commands' own errors are looked at one by one: before the first vote some of them have no key to look at.
-	_, err := q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		votes, dead = p.XInfoStream(ctx, Stream), p.XInfoStream(ctx, DeadStream)
-		pending, now = p.XPending(ctx, Stream, Group), p.Time(ctx)
-		return nil
-	})
-	for _, cmd := range []redis.Cmder{votes, dead, pending, now} {
-		if err := cmd.Err(); err != nil && !missing(err) {
-			return Stats{}, fmt.Errorf("read queue figures: %w", explain(err))
-		}
+	values, err := statsScript.Run(ctx, q.rdb, []string{Stream, DeadStream}, Group).Slice()
+	if err != nil {
+		return Stats{}, fmt.Errorf("read queue figures: %w", explain(err))
 	}
-	if now.Err() != nil {
-		return Stats{}, fmt.Errorf("read queue figures: %w", errors.Join(err, now.Err()))
-	}
-	var s Stats
-	if p := pending.Val(); p != nil {
-		s.InFlight = p.Count
-	}
-	if v := votes.Val(); v != nil {
-		s.Added = v.EntriesAdded
-		s.Waiting = max(0, v.Length-s.InFlight)
-		if v.FirstEntry.ID != "" {
-			s.Oldest = max(0, now.Val().Sub(entryTime(v.FirstEntry.ID)))
-		}
-	}
-	if d := dead.Val(); d != nil {
-		s.Dead, s.DeadNow = d.EntriesAdded, d.Length
+	number := func(i int) int64 { n, _ := values[i].(int64); return n }
+	length := number(1)
+	s := Stats{Added: number(0), InFlight: number(2), Dead: number(3), DeadNow: number(4)}
+	s.Waiting = max(0, length-s.InFlight)
+	if first, _ := values[6].(string); first != "" {
+		s.Oldest = max(0, time.UnixMilli(number(5)).Sub(entryTime(first)))
 	}
 	return s, nil
 }

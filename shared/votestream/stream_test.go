@@ -1,0 +1,436 @@
+package votestream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"petvote/infra/servers"
+	"petvote/infra/testenv"
+	"petvote/shared/ballot"
+	"petvote/shared/config"
+	"petvote/shared/resilience"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// stream is a queue on a Redis of its own.
+type stream struct {
+	*Queue
+	server   *servers.Redis
+	producer *Producer
+}
+
+func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
+	t.Helper()
+	server := testenv.NewRedis(t, options...)
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	t.Cleanup(func() { _ = rdb.Close() })
+	producer, err := NewProducer(rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stream{Queue: NewQueue(rdb), server: server, producer: producer}
+	if err := s.EnsureGroup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stream) consumer(name string) *Consumer {
+	return NewConsumer(s.rdb, ConsumerOptions{Name: name, BatchSize: 10, Block: 50 * time.Millisecond, ClaimIdle: 300 * time.Millisecond})
+}
+
+func (s *stream) publish(t *testing.T, n int) []Message {
+	t.Helper()
+	sent := make([]Message, n)
+	for i := range sent {
+		sent[i] = newMessage(ballot.Choices()[i%3])
+		if err := s.producer.Publish(t.Context(), sent[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return sent
+}
+
+// next reads until something comes.
+func next(t *testing.T, c *Consumer) []Delivery {
+	t.Helper()
+	for range 100 {
+		batch, err := c.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(batch) > 0 {
+			return batch
+		}
+	}
+	t.Fatal("nothing came")
+	return nil
+}
+
+func ids(batch []Delivery) []string {
+	var list []string
+	for _, d := range batch {
+		list = append(list, d.EntryID)
+	}
+	return list
+}
+
+func (s *stream) stats(t *testing.T) Stats {
+	t.Helper()
+	st, err := s.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+func TestWhatIsPublishedArrivesAsItWas(t *testing.T) {
+	s := newStream(t)
+	sent := s.publish(t, 3)
+	got := next(t, s.consumer("a"))
+	if len(got) != 3 {
+		t.Fatalf("%d entries, want 3", len(got))
+	}
+	for i, d := range got {
+		if d.Err != nil || d.Message != sent[i] || d.Deliveries != 1 {
+			t.Errorf("entry %d: %+v, want %+v", i, d, sent[i])
+		}
+		if w := d.Waited(time.Now()); w < 0 || w > time.Minute {
+			t.Errorf("waited %v", w)
+		}
+	}
+}
+
+func TestConcurrentVotesShareRoundTrips(t *testing.T) {
+	s := newStream(t)
+	const votes = 2000
+	var wg sync.WaitGroup
+	for range votes {
+		wg.Go(func() {
+			if err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if st := s.stats(t); st.Added != votes || st.Waiting != votes {
+		t.Errorf("stats %+v, want %d added and waiting", st, votes)
+	}
+	info, err := s.rdb.Info(t.Context(), "stats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reads int
+	for line := range strings.Lines(info) {
+		_, _ = fmt.Sscanf(line, "total_reads_processed:%d", &reads)
+	}
+	if reads == 0 || reads > votes/2 {
+		t.Errorf("%d reads by Redis for %d votes: round trips are not shared", reads, votes)
+	}
+}
+
+func TestSettledEntriesAreGoneAndTheBooksKnow(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 5)
+	c := s.consumer("a")
+	batch := next(t, c)
+	if st := s.stats(t); st.InFlight != 5 || st.Waiting != 0 {
+		t.Errorf("in hand: %+v", st)
+	}
+	for range 2 { // a second time changes nothing
+		if err := s.Settle(t.Context(), ids(batch[:3])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := s.stats(t); st.Added != 5 || st.InFlight != 2 || st.Waiting != 0 || st.Dead != 0 {
+		t.Errorf("settled 3 of 5: %+v", st)
+	}
+}
+
+func TestARestartedConsumerGetsItsOwnPendingFirst(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 25)
+	first := s.consumer("a")
+	held := append(next(t, first), next(t, first)...) // two batches of ten, then it dies
+	s.publish(t, 1)
+
+	second := s.consumer("a")
+	var got []Delivery
+	for len(got) < 20 {
+		batch := next(t, second)
+		for _, d := range batch {
+			if d.Deliveries != 2 {
+				t.Errorf("entry %s delivered %d times, want 2", d.EntryID, d.Deliveries)
+			}
+		}
+		got = append(got, batch...)
+	}
+	for i := range held {
+		if got[i].EntryID != held[i].EntryID {
+			t.Fatalf("entry %d is %s, want %s", i, got[i].EntryID, held[i].EntryID)
+		}
+	}
+	if rest := next(t, second); len(rest) != 6 || rest[0].Deliveries != 1 {
+		t.Errorf("then %d entries, first delivered %d times; want the 6 new ones", len(rest), rest[0].Deliveries)
+	}
+}
+
+func TestEntriesOfADeadConsumerAreClaimedAfterAWhile(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 15)
+	dead := s.consumer("dead")
+	next(t, dead)
+	next(t, dead)
+	heir := s.consumer("heir")
+	heir.nextClaim = time.Now().Add(-time.Second)
+	var claimed []Delivery
+	deadline := time.Now().Add(10 * time.Second)
+	for len(claimed) < 15 && time.Now().Before(deadline) {
+		batch, err := heir.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range batch {
+			if d.Deliveries != 2 || d.Err != nil {
+				t.Errorf("claimed %+v", d)
+			}
+		}
+		if err := s.Settle(t.Context(), append(ids(batch), "0-1")); err != nil {
+			t.Fatal(err)
+		}
+		claimed = append(claimed, batch...)
+	}
+	if len(claimed) != 15 {
+		t.Errorf("claimed %d entries, want 15", len(claimed))
+	}
+	if st := s.stats(t); st.InFlight != 0 || st.Waiting != 0 {
+		t.Errorf("afterwards %+v", st)
+	}
+}
+
+func TestALivingConsumersFreshEntriesAreNotClaimed(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 1)
+	next(t, s.consumer("alive"))
+	other := NewConsumer(s.rdb, ConsumerOptions{Name: "other", BatchSize: 10, Block: time.Millisecond, ClaimIdle: time.Hour})
+	for range 3 {
+		other.nextClaim = time.Time{}
+		if batch, err := other.Next(t.Context()); err != nil || len(batch) != 0 {
+			t.Fatalf("took %v, %v", batch, err)
+		}
+	}
+}
+
+func TestIdleConsumersWithoutPendingAreForgotten(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 1)
+	next(t, s.consumer("holds"))
+	if _, err := s.consumer("idle").Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	forget := func(after time.Duration) int64 {
+		n, err := forgetScript.Run(t.Context(), s.rdb, []string{Stream}, Group, after.Milliseconds()).Int64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := forget(time.Hour); n != 0 {
+		t.Errorf("forgot %d that were just here", n)
+	}
+	time.Sleep(20 * time.Millisecond) // Redis counts idle time in milliseconds
+	if n := forget(time.Millisecond); n != 1 {
+		t.Errorf("forgot %d, want the idle one and not the one that holds an entry", n)
+	}
+	if st := s.stats(t); st.InFlight != 1 {
+		t.Errorf("afterwards %+v", st)
+	}
+}
+
+func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
+	s := newStream(t)
+	ctx := t.Context()
+	sent := s.publish(t, 1)
+	s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: []any{"vote", "dogs", "id", "not a uuid", "more", "kept"}})
+	batch := next(t, s.consumer("a"))
+	if len(batch) != 2 || batch[0].Err != nil || !errors.Is(batch[1].Err, ErrUndecodable) {
+		t.Fatalf("batch %+v", batch)
+	}
+	err := s.Bury(ctx, []Burial{{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := s.stats(t); st.Added != 2 || st.Dead != 2 || st.DeadNow != 2 || st.InFlight+st.Waiting != 0 {
+		t.Errorf("after burying: %+v", st)
+	}
+	letters, err := s.DeadLetters(ctx, "", 10)
+	if err != nil || len(letters) != 2 {
+		t.Fatalf("letters %+v, %v", letters, err)
+	}
+	if l := letters[0]; l.Reason != ReasonUndecodable || l.Error != batch[1].Err.Error() || l.Fields["more"] != "kept" ||
+		time.Since(l.FailedAt) > time.Minute {
+		t.Errorf("letter %+v", l)
+	}
+	if more, err := s.DeadLetters(ctx, letters[0].ID, 10); err != nil || len(more) != 1 || more[0].ID != letters[1].ID {
+		t.Errorf("the page after the first: %+v, %v", more, err)
+	}
+	if err := s.Replay(ctx, letters[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replay(ctx, letters[1].ID); !errors.Is(err, ErrNoDeadLetter) {
+		t.Errorf("a second replay: %v", err)
+	}
+	if back := next(t, s.consumer("a")); len(back) != 1 || back[0].Message != sent[0] || len(back[0].fields) != 5 {
+		t.Errorf("replayed: %+v", back)
+	}
+	if err := s.Drop(ctx, letters[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Drop(ctx, letters[0].ID); !errors.Is(err, ErrNoDeadLetter) {
+		t.Errorf("a second drop: %v", err)
+	}
+	if st := s.stats(t); st.Dead != 2 || st.DeadNow != 0 || st.Added != 3 {
+		t.Errorf("at the end: %+v", st)
+	}
+}
+
+func TestAnAcceptedVoteSurvivesTheKillingOfRedis(t *testing.T) {
+	s := newStream(t)
+	sent := s.publish(t, 50)
+	if err := s.server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err == nil {
+		t.Error("a vote was accepted without Redis")
+	}
+	if err := s.server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := s.consumer("a")
+	found := map[string]bool{}
+	for len(found) < len(sent) {
+		for _, d := range next(t, c) {
+			found[d.Message.Vote.ID.String()] = true
+		}
+	}
+	for _, m := range sent {
+		if !found[m.Vote.ID.String()] {
+			t.Errorf("vote %s is lost", m.Vote.ID)
+		}
+	}
+	if st := s.stats(t); st.Added != 50 {
+		t.Errorf("the count of entries did not survive: %+v", st)
+	}
+}
+
+func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
+	s := newStream(t)
+	if err := s.server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	err := s.producer.Publish(ctx, newMessage(ballot.Dogs))
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	if Classify(err) != resilience.Unavailable {
+		t.Error("a Redis that hangs is not counted as a failure")
+	}
+	if err := s.server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
+	s := newStream(t, func(c *servers.RedisConfig) { c.MaxMemory = "3mb" })
+	ctx := t.Context()
+	refusals := make(chan error, 32)
+	for range cap(refusals) {
+		go func() {
+			for range 10_000 {
+				if err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
+					refusals <- err
+					return
+				}
+			}
+			refusals <- nil
+		}()
+	}
+	var refusal error
+	for range cap(refusals) {
+		if err := <-refusals; err != nil {
+			refusal = err
+		}
+	}
+	if !redis.IsOOMError(refusal) || Classify(refusal) != resilience.Unavailable {
+		t.Fatalf("refusal: %v", refusal)
+	}
+	if err := s.PingWrite(ctx); !redis.IsOOMError(err) {
+		t.Errorf("a vote service would call itself ready: %v", err)
+	}
+	if err := errors.Join(s.Ping(ctx), s.EnsureGroup(ctx)); err != nil {
+		t.Errorf("a worker would call itself unready: %v", err)
+	}
+	c := NewConsumer(s.rdb, ConsumerOptions{Name: "a", BatchSize: 2000, Block: time.Millisecond, ClaimIdle: time.Hour})
+	for {
+		batch, err := c.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(batch) == 0 {
+			break
+		}
+		if err := s.Settle(ctx, ids(batch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
+		t.Errorf("votes are refused after the queue was emptied: %v", err)
+	}
+}
+
+func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
+	server := testenv.NewRedis(t)
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	t.Cleanup(func() { _ = rdb.Close() })
+	ctx := t.Context()
+	if err := rdb.LPush(ctx, Stream, "dogs").Err(); err != nil {
+		t.Fatal(err)
+	}
+	producer, err := NewProducer(rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := NewQueue(rdb)
+	_, nextErr := NewConsumer(rdb, ConsumerOptions{Name: "a", BatchSize: 1}).Next(ctx)
+	_, statsErr := q.Stats(ctx)
+	for name, err := range map[string]error{"publish": producer.Publish(ctx, newMessage(ballot.Dogs)), "ping": q.Ping(ctx),
+		"ping for writing": q.PingWrite(ctx), "ensure group": q.EnsureGroup(ctx), "next": nextErr, "stats": statsErr} {
+		if !errors.Is(err, ErrForeignKey) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := rdb.LLen(ctx, Stream).Val(); n != 1 {
+		t.Errorf("the list has %d entries now, want it untouched", n)
+	}
+}
+
+func TestAStreamThatWasNeverUsedIsEmpty(t *testing.T) {
+	server := testenv.NewRedis(t)
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	t.Cleanup(func() { _ = rdb.Close() })
+	if st, err := NewQueue(rdb).Stats(t.Context()); err != nil || st != (Stats{}) {
+		t.Errorf("stats %+v, %v", st, err)
+	}
+}
