@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -74,7 +73,7 @@ func runCompose(stop, kill context.Context, docker, source string, ports []strin
 
 	var failure error
 	if stop.Err() == nil {
-		failure = fmt.Errorf("docker compose up ended by itself, with %v", stack.Err())
+		failure = errors.Join(errors.New("docker compose up ended by itself (./scripts/up --local does without Docker)"), stack.Err())
 	}
 	bounded, cancelBound := context.WithTimeout(kill, composeStop)
 	defer cancelBound()
