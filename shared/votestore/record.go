@@ -65,7 +65,7 @@ with late as (
   on conflict (entry_id) do nothing
   returning entry_id
 ), counted as (
-  update duplicate_count set n = n + new.n from (select count(*) as n from noted) as new where new.n > 0
+  update duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new where new.n > 0
 )
 select count(*) from noted`
 

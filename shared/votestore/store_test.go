@@ -1,0 +1,339 @@
+package votestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"petvote/infra/testenv"
+	"petvote/shared/ballot"
+	"petvote/shared/resilience"
+	"petvote/shared/tracecontext"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+func openStore(t *testing.T, url string) *Store {
+	t.Helper()
+	s, err := Config{URL: DatabaseURL(url)}.Open(t.Context(), 8, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newStore(t *testing.T) *Store {
+	t.Helper()
+	s := openStore(t, testenv.NewDatabase(t))
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var entryCount int
+
+func newEntry(pet ballot.Choice) Entry {
+	entryCount++
+	return Entry{
+		Vote:    ballot.Vote{ID: uuid.Must(uuid.NewV7()), Pet: pet, CastAt: time.Now().UTC().Truncate(time.Microsecond)},
+		EntryID: fmt.Sprintf("1700000000000-%d", entryCount),
+	}
+}
+
+func record(t *testing.T, s *Store, entries ...Entry) Outcome {
+	t.Helper()
+	out, err := s.Record(t.Context(), entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func tally(t *testing.T, s *Store) ballot.Counts {
+	t.Helper()
+	c, err := s.Tally(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
+	url := testenv.NewDatabase(t)
+	var workers sync.WaitGroup
+	for range 4 {
+		s := openStore(t, url)
+		workers.Go(func() {
+			if err := s.Migrate(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	workers.Wait()
+	if c := tally(t, openStore(t, url)); c != (ballot.Counts{}) {
+		t.Errorf("a new tally is %+v", c)
+	}
+}
+
+func TestRecordKeepsTallyHistoryAndRowsInStep(t *testing.T) {
+	s := newStore(t)
+	a, b, c := newEntry(ballot.Dogs), newEntry(ballot.Dogs), newEntry(ballot.Lizards)
+	minute := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	a.Vote.CastAt, b.Vote.CastAt, c.Vote.CastAt = minute.Add(59*time.Second), minute.Add(60*time.Second), minute.Add(119*time.Second)
+	if out := record(t, s, a, b, c); out != (Outcome{Stored: 3}) {
+		t.Errorf("outcome %+v", out)
+	}
+	if got := tally(t, s); got != (ballot.Counts{Dogs: 2, Lizards: 1}) {
+		t.Errorf("tally %+v", got)
+	}
+	history, err := s.History(t.Context(), minute.Add(30*time.Second))
+	want := []Minute{{minute, ballot.Counts{Dogs: 1}}, {minute.Add(time.Minute), ballot.Counts{Dogs: 1, Lizards: 1}}}
+	if err != nil || !slices.Equal(history, want) {
+		t.Errorf("history %+v, %v", history, err)
+	}
+	if rest, err := s.History(t.Context(), minute.Add(time.Minute)); err != nil || len(rest) != 1 {
+		t.Errorf("history from the second minute: %+v, %v", rest, err)
+	}
+}
+
+func TestAVoteCountsOnceHoweverOftenItComes(t *testing.T) {
+	s := newStore(t)
+	first := newEntry(ballot.Cats)
+	record(t, s, first)
+	if out := record(t, s, first); out != (Outcome{Redelivered: 1}) {
+		t.Errorf("the same entry again: %+v", out)
+	}
+	var repeats []Entry
+	for range 1000 {
+		e := newEntry(ballot.Dogs) // a repeat can't change what the vote was for
+		e.Vote.ID = first.Vote.ID
+		repeats = append(repeats, e)
+	}
+	if out := record(t, s, repeats...); out != (Outcome{Duplicates: 1000}) {
+		t.Errorf("1,000 repeats of the key: %+v", out)
+	}
+	if out := record(t, s, append(repeats[:10:10], newEntry(ballot.Cats), first)...); out != (Outcome{Stored: 1, Redelivered: 11}) {
+		t.Errorf("repeats delivered again: %+v", out)
+	}
+	if got := tally(t, s); got != (ballot.Counts{Cats: 2}) {
+		t.Errorf("tally %+v", got)
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st != (Stats{Stored: 2, Duplicates: 1000}) {
+		t.Errorf("stats %+v, %v", st, err)
+	}
+}
+
+func TestOneKeyTwiceInOneBatchCountsOnce(t *testing.T) {
+	s := newStore(t)
+	a, b := newEntry(ballot.Dogs), newEntry(ballot.Dogs)
+	b.Vote.ID = a.Vote.ID
+	if out := record(t, s, a, b); out != (Outcome{Stored: 1, Duplicates: 1}) {
+		t.Errorf("outcome %+v", out)
+	}
+	if got := tally(t, s); got.Total() != 1 {
+		t.Errorf("tally %+v", got)
+	}
+}
+
+// Batches that overlap, in any order and at once, must neither deadlock nor count twice.
+func TestConcurrentOverlappingBatchesAddUp(t *testing.T) {
+	s := newStore(t)
+	const votes, lanes = 600, 6
+	all := make([]Entry, votes)
+	for i := range all {
+		all[i] = newEntry(ballot.Choices()[i%3])
+	}
+	var (
+		running sync.WaitGroup
+		mu      sync.Mutex
+		sum     Outcome
+	)
+	for lane := range lanes {
+		running.Go(func() {
+			for i := range votes / 20 {
+				start := (i*20 + lane*100) % votes
+				batch := slices.Clone(all[start:min(start+40, votes)])
+				if lane%2 == 1 {
+					slices.Reverse(batch)
+				}
+				out, err := s.Record(t.Context(), batch)
+				if err != nil {
+					t.Errorf("lane %d: %v", lane, err)
+				}
+				mu.Lock()
+				sum.Stored, sum.Duplicates = sum.Stored+out.Stored, sum.Duplicates+out.Duplicates
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	if got := tally(t, s); got != (ballot.Counts{Dogs: votes / 3, Cats: votes / 3, Lizards: votes / 3}) || sum.Stored != votes || sum.Duplicates != 0 {
+		t.Errorf("tally %+v, outcomes %+v", got, sum)
+	}
+}
+
+func TestADataErrorStoresNothingAndIsTold(t *testing.T) {
+	s := newStore(t)
+	bad := newEntry("birds") // the schema knows better than a worker that forgot to look
+	_, err := s.Record(t.Context(), []Entry{newEntry(ballot.Dogs), bad})
+	if !IsDataError(err) || Classify(err) != resilience.Rejected {
+		t.Errorf("err = %v", err)
+	}
+	nul := newEntry(ballot.Dogs)
+	nul.EntryID = "a\x00b"
+	if _, err := s.Record(t.Context(), []Entry{nul}); !IsDataError(err) {
+		t.Errorf("a text that PostgreSQL can't hold: %v", err)
+	}
+	if got := tally(t, s); got.Total() != 0 {
+		t.Errorf("tally %+v", got)
+	}
+}
+
+func TestOnlyDataErrorsAreNotTheDatabasesFailure(t *testing.T) {
+	tests := []struct {
+		code string
+		want resilience.Class
+	}{
+		{"22021", resilience.Rejected}, {"23514", resilience.Rejected}, {"21000", resilience.Rejected},
+		{"40P01", resilience.Unavailable}, {"53300", resilience.Unavailable}, {"57P01", resilience.Unavailable},
+		{"42P01", resilience.Unavailable}, {"25006", resilience.Unavailable}, {"53100", resilience.Unavailable},
+	}
+	for _, tt := range tests {
+		if got := Classify(fmt.Errorf("record: %w", &pgconn.PgError{Code: tt.code})); got != tt.want {
+			t.Errorf("%s: class %d, want %d", tt.code, got, tt.want)
+		}
+	}
+	if Classify(errors.New("connection refused")) != resilience.Unavailable || Classify(ErrNoVote) != resilience.Rejected {
+		t.Error("a broken connection or a missing row is taken for the other")
+	}
+}
+
+func TestReceiptTellsWhatIsStored(t *testing.T) {
+	s := newStore(t)
+	e := newEntry(ballot.Lizards)
+	e.Trace = tracecontext.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
+	before := time.Now().Add(-time.Second)
+	record(t, s, e)
+	r, err := s.Receipt(t.Context(), e.Vote.ID)
+	if err != nil || r.Vote != e.Vote || r.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || r.StoredAt.Before(before) {
+		t.Errorf("receipt %+v, %v", r, err)
+	}
+	if _, err := s.Receipt(t.Context(), uuid.New()); !errors.Is(err, ErrNoVote) {
+		t.Errorf("a vote nobody cast: %v", err)
+	}
+}
+
+func TestANoticeFollowsEveryChangeAndNothingElse(t *testing.T) {
+	s := newStore(t)
+	sub, err := s.Subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	traced := newEntry(ballot.Dogs)
+	traced.Trace = tracecontext.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=b"}
+	silent := newEntry(ballot.Dogs)
+	silent.Trace = tracecontext.TraceContext{Parent: "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
+	record(t, s, traced, silent)
+	n, err := sub.Next(t.Context())
+	if err != nil || len(n.Traces) != 1 || n.Traces[0].Parent != traced.Trace.Parent {
+		t.Errorf("notice %+v, %v", n, err)
+	}
+	record(t, s, traced) // nothing new
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if n, err := sub.Next(ctx); err == nil {
+		t.Errorf("a notice without a change: %+v", n)
+	}
+}
+
+func TestANoticeCarriesABoundedNumberOfTraces(t *testing.T) {
+	s := newStore(t)
+	sub, err := s.Subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	var batch []Entry
+	for i := range 500 {
+		e := newEntry(ballot.Dogs)
+		e.Trace.Parent = fmt.Sprintf("00-4bf92f3577b34da6a3ce929d0e0e%04x-00f067aa0ba902b7-01", i)
+		batch = append(batch, e)
+	}
+	record(t, s, batch...)
+	if n, err := sub.Next(t.Context()); err != nil || len(n.Traces) != maxNoticeTraces {
+		t.Errorf("%d traces, %v", len(n.Traces), err)
+	}
+}
+
+func TestSubscriptionEndsWhenPostgresDoes(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	s := openStore(t, server.URL())
+	sub, err := s.Subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sub.Next(t.Context()); err == nil {
+		t.Error("no error from a server that was killed")
+	}
+}
+
+func TestSubscriptionNoticesAPostgresThatHangs(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	s := openStore(t, server.URL())
+	sub, err := s.Subscribe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*(quietFor+answerIn))
+	defer cancel()
+	if _, err := sub.Next(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("the hanging server was not noticed: %v", err)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCommittedVotesSurviveTheKillingOfPostgres(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	s := openStore(t, server.URL())
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e := newEntry(ballot.Cats)
+	record(t, s, e)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Record(t.Context(), []Entry{newEntry(ballot.Cats)}); Classify(err) != resilience.Unavailable {
+		t.Errorf("without PostgreSQL: %v", err)
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ping(t.Context()); err != nil { // the pool finds its connections broken and replaces them
+		t.Fatal(err)
+	}
+	if out := record(t, s, e); out != (Outcome{Redelivered: 1}) {
+		t.Errorf("after the restart: %+v", out)
+	}
+}
