@@ -13,7 +13,10 @@ func TestBaseURLHasNoTrailingSlash(t *testing.T) {
 			t.Errorf("BaseURL(%q) = %q, %v, want %q", address, got, err, want)
 		}
 	}
-	for _, address := range []string{"localhost:8085", "http://", "http://localhost:8085/?a=b", "http://localhost/#a", "javascript:alert(1)"} {
+	if got, err := BaseURL(`http://results.example/"><wince>`); err != nil || got != "http://results.example/%22%3E%3Cwince%3E" {
+		t.Errorf("a path that would end an attribute: %q, %v", got, err)
+	}
+	for _, address := range []string{`http://results.example"><wince>`, "localhost:8085", "http://", "http://localhost:8085/?a=b", "http://localhost/#a", "javascript:alert(1)"} {
 		if got, err := BaseURL(address); err == nil {
 			t.Errorf("BaseURL(%q) = %q, want an error", address, got)
 		}
