@@ -127,7 +127,7 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	counted := status == http.StatusOK
 	w.Header().Set("Vary", "Accept")
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		err := a.page.renderReceipt(w, status, receiptView{ID: id.String(), Pet: string(found.Vote.Pet), Counted: counted,
+		err := a.page.renderReceipt(w, r, status, receiptView{ID: id.String(), Pet: string(found.Vote.Pet), Counted: counted,
 			CastAt: found.Vote.CastAt, StoredAt: found.StoredAt, TraceID: found.TraceID})
 		if err != nil {
 			answerError(w, r, err)

@@ -3,20 +3,19 @@ package main
 import (
 	"embed"
 	"fmt"
-	"html/template"
-	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	pages "petvote/services/result/web"
 	"petvote/shared/ballot"
 	"petvote/shared/web"
 )
 
-//go:embed web
+//go:embed web/static
 var pageFiles embed.FS
 
 // votePort is where the voting page is looked for when no address is configured.
@@ -37,12 +36,10 @@ type page struct {
 	jaegerURL string // the same
 	current   func() view
 	assets    *web.AssetSet
-	templates *template.Template
 }
 
 // newPage builds the pages. Both addresses may be empty; otherwise they have to be absolute http or https URLs. current
-// is called for each page and has to be quick and safe for concurrent use. A template that can't be rendered is reported
-// here and not by the first visitor.
+// is called for each page and has to be quick and safe for concurrent use.
 func newPage(voteURL, jaegerURL string, current func() view) (*page, error) {
 	p := &page{current: current}
 	var err error
@@ -59,55 +56,29 @@ func newPage(voteURL, jaegerURL string, current func() view) (*page, error) {
 	if p.assets, err = web.Assets(static); err != nil {
 		return nil, fmt.Errorf("result page: %w", err)
 	}
-	if p.templates, err = p.assets.Templates(pageFiles, "web/*.html"); err != nil {
-		return nil, fmt.Errorf("result page: %w", err)
-	}
-	if err = p.templates.ExecuteTemplate(io.Discard, "result.html", p.resultData("localhost", view{}, time.Now())); err != nil {
-		return nil, fmt.Errorf("result page: %w", err)
-	}
-	if err = p.templates.ExecuteTemplate(io.Discard, "receipt.html", p.receiptData(receiptView{Counted: true})); err != nil {
-		return nil, fmt.Errorf("receipt page: %w", err)
-	}
 	return p, nil
 }
 
-// register mounts the results page, the static files and the icon, each with the security headers.
+// register mounts the results page, the static files and the icon. The security headers are the business of who serves
+// the mux.
 func (p *page) register(mux *http.ServeMux) {
-	mux.Handle("GET /{$}", web.SecurityHeaders(http.HandlerFunc(p.serveResult)))
-	mux.Handle("GET "+web.StaticPath, web.SecurityHeaders(p.assets))
-	mux.Handle("GET /favicon.ico", web.SecurityHeaders(http.HandlerFunc(p.assets.Icon)))
+	mux.HandleFunc("GET /{$}", p.serveResult)
+	mux.Handle("GET "+web.StaticPath, p.assets)
+	mux.HandleFunc("GET /favicon.ico", p.assets.Icon)
 }
 
 func (p *page) serveResult(w http.ResponseWriter, r *http.Request) {
-	data := p.resultData(r.Host, p.current(), time.Now())
-	if err := web.Render(w, http.StatusOK, p.templates, "result.html", data); err != nil {
-		slog.ErrorContext(r.Context(), "result page", "error", err)
-		http.Error(w, "The page could not be built.", http.StatusInternalServerError)
+	web.Render(w, http.StatusOK, pages.Result(p.assets, p.resultData(r.Host, p.current(), time.Now())))
+}
+
+func (p *page) resultData(host string, v view, now time.Time) pages.ResultPage {
+	total := v.Counts.Total()
+	d := pages.ResultPage{
+		Masthead: p.masthead(host, true), Known: v.Known, Stale: v.Stale, Total: total, GroupedTotal: grouped(total),
 	}
-}
-
-type resultPageData struct {
-	Masthead masthead
-	Known    bool
-	Stale    bool
-	Rows     []resultRow
-	Total    int64
-	AgeMS    int64  // of the numbers when the page was built
-	Age      string // the same in words
-}
-
-// resultRow is one pet's line: its votes, and its share of all votes in per cent with one decimal.
-type resultRow struct {
-	Pet   ballot.Choice
-	Count int64
-	Share string
-}
-
-func (p *page) resultData(host string, v view, now time.Time) resultPageData {
-	d := resultPageData{Masthead: p.masthead(host, true), Known: v.Known, Stale: v.Stale, Total: v.Counts.Total()}
 	for _, pet := range ballot.Choices() {
 		count := v.Counts.Of(pet)
-		d.Rows = append(d.Rows, resultRow{Pet: pet, Count: count, Share: share(count, d.Total)})
+		d.Rows = append(d.Rows, pages.ResultRow{Pet: string(pet), Count: count, Grouped: grouped(count), Share: share(count, total)})
 	}
 	if v.Known {
 		age := max(now.Sub(v.AsOf), 0)
@@ -116,12 +87,7 @@ func (p *page) resultData(host string, v view, now time.Time) resultPageData {
 	return d
 }
 
-// Grouped gives the count with a comma between each three digits, as the page's module formats it.
-func (r resultRow) Grouped() string { return grouped(r.Count) }
-
-// GroupedTotal gives the total in the same way.
-func (d resultPageData) GroupedTotal() string { return grouped(d.Total) }
-
+// grouped gives a count with a comma between each three digits, as the page's module formats it.
 func grouped(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	var b strings.Builder
@@ -134,6 +100,7 @@ func grouped(n int64) string {
 	return b.String()
 }
 
+// share gives a pet's part of all votes in per cent, with one decimal.
 func share(count, total int64) string {
 	if total == 0 {
 		return "0.0"
@@ -154,19 +121,11 @@ func inWords(age time.Duration) string {
 	return fmt.Sprintf("%d hours ago", int(age.Hours()))
 }
 
-// masthead is the head of both pages. The link to the voting page has the configured address, or a guess, of which the
-// browser corrects the host.
-type masthead struct {
-	VoteLink  string
-	VotePort  int // of the guess; 0 if configured
-	OnResults bool
-}
-
-func (p *page) masthead(host string, onResults bool) masthead {
+func (p *page) masthead(host string, onResults bool) pages.Masthead {
 	if p.voteURL != "" {
-		return masthead{VoteLink: p.voteURL + "/", OnResults: onResults}
+		return pages.Masthead{VoteLink: p.voteURL + "/", OnResults: onResults}
 	}
-	return masthead{VoteLink: web.SiblingURL(host, votePort), VotePort: votePort, OnResults: onResults}
+	return pages.Masthead{VoteLink: web.SiblingURL(host, votePort), VotePort: votePort, OnResults: onResults}
 }
 
 // receiptView is what is known of one vote. Without Counted only the ID has to be set.
@@ -179,31 +138,28 @@ type receiptView struct {
 	TraceID  string // empty if unknown
 }
 
-type receiptPageData struct {
-	receiptView
-	Masthead  masthead
-	TraceLink string // empty if there is no trace, or no Jaeger to show it
-}
-
 // renderReceipt answers with a vote's receipt, or says that the vote is not counted yet. After an error nothing has been
 // written.
-func (p *page) renderReceipt(w http.ResponseWriter, status int, r receiptView) error {
-	web.SetSecurityHeaders(w.Header())
-	return web.Render(w, status, p.templates, "receipt.html", p.receiptData(r))
+func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, v receiptView) error {
+	web.Render(w, status, pages.Receipt(p.assets, p.receiptData(r.Host, v)))
+	return nil
 }
 
-func (p *page) receiptData(r receiptView) receiptPageData {
-	d := receiptPageData{receiptView: r, Masthead: p.masthead("", false)}
-	if p.jaegerURL != "" && r.TraceID != "" {
-		d.TraceLink = p.jaegerURL + "/trace/" + r.TraceID
+func (p *page) receiptData(host string, v receiptView) pages.ReceiptPage {
+	d := pages.ReceiptPage{
+		Masthead: p.masthead(host, false), ID: v.ID, Pet: v.Pet, Counted: v.Counted,
+		Cast: moment(v.CastAt), Stored: moment(v.StoredAt), Took: took(v.CastAt, v.StoredAt), TraceID: v.TraceID,
+	}
+	if p.jaegerURL != "" && v.TraceID != "" {
+		d.TraceLink = p.jaegerURL + "/trace/" + url.PathEscape(v.TraceID)
 	}
 	return d
 }
 
-// Took gives the time from the vote's casting to its being stored. The two come from clocks of two machines; where they
+// took gives the time from the vote's casting to its being stored. The two come from clocks of two machines; where they
 // contradict each other it gives nothing.
-func (r receiptView) Took() string {
-	switch took := r.StoredAt.Sub(r.CastAt); {
+func took(castAt, storedAt time.Time) string {
+	switch took := storedAt.Sub(castAt); {
 	case took < 0:
 		return ""
 	case took < 10*time.Second:
@@ -213,10 +169,7 @@ func (r receiptView) Took() string {
 	}
 }
 
-// Clock gives a time as the receipt shows it.
-func (r receiptView) Clock(t time.Time) string {
-	return t.UTC().Format("2 January 2006, 15:04:05.000 UTC")
+func moment(t time.Time) pages.Moment {
+	t = t.UTC()
+	return pages.Moment{Machine: t.Format(time.RFC3339Nano), Clock: t.Format("2 January 2006, 15:04:05.000 UTC")}
 }
-
-// Machine gives a time as the datetime attribute wants it.
-func (r receiptView) Machine(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

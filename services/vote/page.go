@@ -1,20 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
-	"html/template"
-	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"net/url"
 
+	pages "petvote/services/vote/web"
 	"petvote/shared/ballot"
 	"petvote/shared/web"
 )
 
-//go:embed web
+//go:embed web/static
 var pageFiles embed.FS
 
 // resultPort is where the results are looked for when no address is configured.
@@ -25,11 +24,9 @@ type page struct {
 	resultURL string // without a trailing slash; empty: not configured
 	jaegerURL string // the same
 	assets    *web.AssetSet
-	templates *template.Template
 }
 
-// newPage builds the page. Both addresses may be empty; otherwise they have to be absolute http or https URLs. A
-// template that can't be rendered is reported here and not by the first visitor.
+// newPage builds the page. Both addresses may be empty; otherwise they have to be absolute http or https URLs.
 func newPage(resultURL, jaegerURL string) (*page, error) {
 	p := &page{}
 	var err error
@@ -46,43 +43,27 @@ func newPage(resultURL, jaegerURL string) (*page, error) {
 	if p.assets, err = web.Assets(static); err != nil {
 		return nil, fmt.Errorf("vote page: %w", err)
 	}
-	if p.templates, err = p.assets.Templates(pageFiles, "web/*.html"); err != nil {
-		return nil, fmt.Errorf("vote page: %w", err)
-	}
-	if err = p.templates.ExecuteTemplate(io.Discard, "vote.html", p.data("localhost", notice{})); err != nil {
-		return nil, fmt.Errorf("vote page: %w", err)
-	}
 	return p, nil
 }
 
-// register mounts the page, its static files and its icon, each with the security headers.
+// register mounts the page, its static files and its icon. The security headers are the business of who serves the mux.
 func (p *page) register(mux *http.ServeMux) {
-	mux.Handle("GET /{$}", web.SecurityHeaders(http.HandlerFunc(p.serveVote)))
-	mux.Handle("GET "+web.StaticPath, web.SecurityHeaders(p.assets))
-	mux.Handle("GET /favicon.ico", web.SecurityHeaders(http.HandlerFunc(p.assets.Icon)))
+	mux.HandleFunc("GET /{$}", p.serveVote)
+	mux.Handle("GET "+web.StaticPath, p.assets)
+	mux.HandleFunc("GET /favicon.ico", p.assets.Icon)
 }
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
-	n := noticeFor(r.URL.Query())
-	if err := web.Render(w, http.StatusOK, p.templates, "vote.html", p.data(r.Host, n)); err != nil {
-		slog.ErrorContext(r.Context(), "vote page", "error", err)
-		http.Error(w, "The page could not be built.", http.StatusInternalServerError)
-	}
+	web.Render(w, http.StatusOK, pages.Vote(p.assets, p.data(r.Host, noticeFor(r.URL.Query()))))
 }
 
-type votePageData struct {
-	Choices    []ballot.Choice
-	Notice     notice
-	ResultURL  string // as configured, for the modules
-	JaegerURL  string
-	ResultLink string // for the link; a guess if not configured
-	ResultPort int    // of the guess, which the browser corrects; 0 if configured
-}
-
-func (p *page) data(host string, n notice) votePageData {
-	d := votePageData{
-		Choices: ballot.Choices(), Notice: n,
+func (p *page) data(host string, n notice) pages.VotePage {
+	d := pages.VotePage{
+		State: cmp.Or(n.state, "idle"), Notice: n.text,
 		ResultURL: p.resultURL, JaegerURL: p.jaegerURL, ResultLink: p.resultURL + "/",
+	}
+	for _, pet := range ballot.Choices() {
+		d.Pets = append(d.Pets, string(pet))
 	}
 	if p.resultURL == "" {
 		d.ResultLink, d.ResultPort = web.SiblingURL(host, resultPort), resultPort
@@ -116,8 +97,8 @@ func noticePath(kind, pet string) string {
 // notice is what the status region shows when the page arrives. Its texts are those below: a query chooses among them
 // and is never shown itself. The zero notice shows nothing.
 type notice struct {
-	State string // the region's data-state
-	Text  string
+	state string // the region's data-state
+	text  string
 }
 
 func noticeFor(query url.Values) notice {

@@ -7,36 +7,26 @@ import (
 	"testing"
 )
 
-func TestRenderAnswersWithTheEscapedDocument(t *testing.T) {
-	a := assetsOf(t, nil)
-	templates, err := a.Templates(mapFS(map[string]string{"p.html": `{{template "head"}}<p>{{label .}}</p>`}), "*.html")
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestRenderAnswersWithTheDocumentThatNoCacheKeeps(t *testing.T) {
 	w := httptest.NewRecorder()
-	if err := Render(w, http.StatusNotFound, templates, "p.html", "a<b>"); err != nil {
-		t.Fatal(err)
-	}
+	Render(w, http.StatusNotFound, "<p>gone</p>")
 	if w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("status %d, header %v", w.Code, w.Header())
 	}
-	for _, want := range []string{"<p>A&lt;b&gt;</p>", urlOf(t, a, "base.css")} {
-		if !strings.Contains(w.Body.String(), want) {
-			t.Errorf("the document lacks %q:\n%s", want, w.Body)
-		}
+	if got := w.Body.String(); got != "<p>gone</p>" {
+		t.Errorf("the document is %q", got)
 	}
 }
 
-func TestRenderWritesNothingAfterAnError(t *testing.T) {
-	templates, err := assetsOf(t, nil).Templates(mapFS(map[string]string{"p.html": `<p>begun{{asset "missing.css"}}`}), "*.html")
-	if err != nil {
-		t.Fatal(err)
+func TestFragmentsNameTheVersionedFilesAndEscapeTheRest(t *testing.T) {
+	a := assetsOf(t, nil)
+	if head := a.Head(); !strings.Contains(head, `href="`+a.URL("base.css")+`"`) {
+		t.Errorf("the head lacks the stylesheet:\n%s", head)
 	}
-	w := httptest.NewRecorder()
-	if err := Render(w, http.StatusOK, templates, "p.html", nil); err == nil {
-		t.Fatal("no error for a missing file")
+	if icon := a.PetIcon("dogs"); !strings.Contains(icon, `href="`+a.URL("pets.svg")+`#dogs"`) {
+		t.Errorf("the icon lacks its picture: %s", icon)
 	}
-	if w.Body.Len() > 0 || len(w.Header()) > 0 {
-		t.Errorf("wrote %q with header %v", w.Body, w.Header())
+	if icon := a.PetIcon(`"'><wince>&`); !strings.Contains(icon, `#&quot;&#39;&gt;&lt;wince&gt;&amp;"`) {
+		t.Errorf("unescaped: %s", icon)
 	}
 }

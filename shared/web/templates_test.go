@@ -1,0 +1,88 @@
+package web
+
+import (
+	"bytes"
+	"go/format"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/valyala/quicktemplate/parser"
+)
+
+// templates gives every template of the repository, by its path: the shared ones and those of the services.
+func templates(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, pattern := range []string{"*.qtpl", "../../services/*/web/*.qtpl"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d templates, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[path] = string(text)
+		}
+	}
+	return found
+}
+
+func TestCompiledTemplatesAreUpToDate(t *testing.T) {
+	for path, text := range templates(t) {
+		var code bytes.Buffer
+		if err := parser.Parse(&code, strings.NewReader(text), filepath.Base(path), "web"); err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		want, err := format.Source(code.Bytes())
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		got, err := os.ReadFile(path + ".go")
+		if err != nil {
+			t.Errorf("never compiled: run go generate ./... (%v)", err)
+		} else if !bytes.Equal(got, want) {
+			t.Errorf("%s.go is not what the template compiles to: run go generate ./...", path)
+		}
+	}
+}
+
+// The generator escapes for text and for quoted attributes, unless told not to. It doesn't look at where a value stands.
+func TestTemplatesHaveNoPlaceWhereEscapingIsNotEnough(t *testing.T) {
+	for problem, pattern := range map[string]string{
+		"unescaped output":                   `\{%-?\s*[a-z]+=`,
+		"a dynamic attribute without quotes": `=\s*\{%`,
+		"a dynamic name of a tag":            `<\s*/?\s*\{%`,
+		"an inline script or style":          `<style|\sstyle=|\son\w+=|<script(?:[^>%]|%[^>}]|\{%.*?%\})*>[^<]`,
+		"a comment":                          `<!--`,
+	} {
+		for path, text := range templates(t) {
+			if found := regexp.MustCompile(pattern).FindString(text); found != "" {
+				t.Errorf("%s has %s: %q", path, problem, found)
+			}
+		}
+	}
+}
+
+func TestTemplatesNameOnlyFilesThatAreThere(t *testing.T) {
+	literal := regexp.MustCompile(`\.URL\("([^"]+)"\)`)
+	for path, text := range templates(t) {
+		names := literal.FindAllStringSubmatch(text, -1)
+		if all := strings.Count(text, ".URL("); all != len(names) {
+			t.Errorf("%s names %d files in a way that this test can't read", path, all-len(names))
+		}
+		for _, name := range names {
+			_, errOwn := os.Stat(filepath.Join(filepath.Dir(path), "static", name[1]))
+			_, errShared := os.Stat(filepath.Join("static", name[1]))
+			if errOwn != nil && errShared != nil {
+				t.Errorf("%s names %s, which is in no static folder", path, name[1])
+			}
+		}
+	}
+}
