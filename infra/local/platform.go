@@ -125,7 +125,8 @@ func describe(cfg Config, home *folder, log *Log) ([]Part, error) {
 // name is there twice the platform's value holds; those that would lead a service to another server are left out.
 func environment(cfg Config) []string {
 	result := []string{
-		"LOG_FORMAT=text", // for a person at a terminal
+		"LOG_FORMAT=text",       // for a person at a terminal
+		"LISTEN_HOST=127.0.0.1", // as Redis and PostgreSQL
 		"VOTE_URL=" + endpoint(cfg.Ports.Vote, ""),
 		"RESULT_URL=" + endpoint(cfg.Ports.Result, ""),
 	}

@@ -138,5 +138,5 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 // PgxTracer traces statements that run inside a recorded span.
 func (t *Telemetry) PgxTracer() pgx.QueryTracer {
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.traces), otelpgx.WithMeterProvider(t.meters),
-		otelpgx.WithTrimSQLInSpanName(), otelpgx.WithDisableAcquireTracer())
+		otelpgx.WithDisableAcquireTracer())
 }

@@ -82,10 +82,10 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.Addr(), health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
 		return err
 	}
-	socket, err := net.Listen("tcp", cfg.Port.Addr())
+	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
 	if err != nil {
 		return fmt.Errorf("listen for viewers (PORT): %w", err)
 	}

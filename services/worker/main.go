@@ -76,7 +76,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := tel.ObserveBreakers(policies.all()...); err != nil {
 		return err
 	}
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.Addr(), health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
 		return err
 	}
 

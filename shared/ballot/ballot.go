@@ -22,7 +22,9 @@ const (
 func Choices() []Choice { return []Choice{Dogs, Cats, Lizards} }
 
 // ErrUnknownChoice says that a name is none of [Choices]. Its text is shown to voters.
-var ErrUnknownChoice = errors.New("Invalid pet choice") //nolint:staticcheck // the API's fixed wording
+//
+//lint:ignore ST1005 the wording is part of the API
+var ErrUnknownChoice = errors.New("Invalid pet choice")
 
 // ErrInvalidVote says that a vote lacks something every vote has.
 var ErrInvalidVote = errors.New("invalid vote")

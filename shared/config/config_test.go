@@ -22,7 +22,7 @@ func TestLoadTakesDefaultsAndValues(t *testing.T) {
 	if err := Load([]string{"LOG_LEVEL=debug", "RESULT_URL=http://localhost:8085/"}, &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Port.Addr() != ":8084" || s.OpsPort != 9464 || s.LogLevel != slog.LevelDebug || s.LogFormat != "json" ||
+	if s.Port.On(s.Host) != ":8084" || s.OpsPort != 9464 || s.LogLevel != slog.LevelDebug || s.LogFormat != "json" ||
 		s.Wait != 2*time.Second || s.Result != "http://localhost:8085" {
 		t.Errorf("settings = %+v", s)
 	}

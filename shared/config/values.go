@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 // Service is what every service reads besides the addresses of its dependencies.
 type Service struct {
+	Host      string     `env:"LISTEN_HOST"` // the address to listen on; "" is every one the machine has
 	OpsPort   Port       `env:"OPS_PORT" envDefault:"9464"`
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat LogFormat  `env:"LOG_FORMAT" envDefault:"json"`
@@ -28,8 +30,8 @@ func (p *Port) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Addr is the address on every interface, as net.Listen takes it.
-func (p Port) Addr() string { return ":" + p.String() }
+// On is the port on a host, as net.Listen takes it.
+func (p Port) On(host string) string { return net.JoinHostPort(host, p.String()) }
 
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ func Probe(ctx context.Context, environ []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+c.OpsPort.String()+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.OpsPort.On(cmp.Or(c.Host, "127.0.0.1"))+"/readyz", nil)
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
