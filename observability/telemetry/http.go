@@ -3,15 +3,17 @@ package telemetry
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // HTTP traces and measures requests, named by method and route, and tells the caller the trace in a traceresponse
 // header (https://w3c.github.io/trace-context/#traceresponse-header). next must be or wrap an http.ServeMux.
 func (t *Telemetry) HTTP(next http.Handler) http.Handler {
-	return otelhttp.NewHandler(traceResponse(next), "",
+	return otelhttp.NewHandler(routeAndResponse(next), "",
 		otelhttp.WithTracerProvider(t.traces), otelhttp.WithMeterProvider(t.meters), otelhttp.WithPropagators(t.propagator),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
 			if r.Pattern != "" {
@@ -25,11 +27,16 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 // probe says whether a path is asked all the time by machines that nobody wants to see.
 func probe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
-func traceResponse(next http.Handler) http.Handler {
+// routeAndResponse sets the header before the answer, and on the span the route that only the mux inside knows.
+func routeAndResponse(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if span := trace.SpanContextFromContext(r.Context()); span.IsValid() {
-			w.Header().Set("traceresponse", fmt.Sprintf("00-%s-%s-%s", span.TraceID(), span.SpanID(), span.TraceFlags()))
+		span := trace.SpanFromContext(r.Context())
+		if sc := span.SpanContext(); sc.IsValid() {
+			w.Header().Set("traceresponse", fmt.Sprintf("00-%s-%s-%s", sc.TraceID(), sc.SpanID(), sc.TraceFlags()))
 		}
 		next.ServeHTTP(w, r)
+		if _, route, ok := strings.Cut(r.Pattern, " "); ok {
+			span.SetAttributes(semconv.HTTPRoute(route))
+		}
 	})
 }
