@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
@@ -27,6 +28,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 )
 
 // scope names the instrumentation in what it emits.
@@ -43,12 +45,19 @@ type Telemetry struct {
 	shutdown   []func(context.Context) error
 }
 
+// complainEvery is between two complaints about telemetry that can't be delivered, which a collector that is away would
+// otherwise cause every second.
+const complainEvery = time.Minute
+
 // Start sets up a service's telemetry. The standard OTEL_* variables of the process's environment apply: without an
 // OTLP endpoint nothing is exported and no trace recorded, but every trace still has its ids. Metrics are read by
 // [Telemetry.Metrics].
 func Start(ctx context.Context, service string) (*Telemetry, error) {
 	// Whatever in the libraries has no way to return its error, such as an export that failed.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("telemetry", "error", err) }))
+	sometimes := rate.Sometimes{First: 1, Interval: complainEvery}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		sometimes.Do(func() { slog.Warn("telemetry is not delivered", "error", err) })
+	}))
 	res, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("petvote")),
 		resource.WithHost(), resource.WithTelemetrySDK(), resource.WithFromEnv())
@@ -112,7 +121,7 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	if err != nil {
 		return fmt.Errorf("make metrics exporter: %w", err)
 	}
-	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res))
+	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res), sdkmetric.WithView(views...))
 	t.meter = t.meters.Meter(scope)
 	t.shutdown = append(t.shutdown, t.meters.Shutdown)
 	if err := runtime.Start(runtime.WithMeterProvider(t.meters)); err != nil {
@@ -121,18 +130,35 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	return nil
 }
 
+// views keep of the HTTP metrics what the service chooses: not the Host header, which a client could make up anew for
+// each request, and not the sizes of bodies.
+var views = []sdkmetric.View{
+	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.*.body.size"}, sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
+	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.duration"}, sdkmetric.Stream{
+		AttributeFilter: attribute.NewAllowKeysFilter(semconv.HTTPRequestMethodKey, semconv.HTTPRouteKey,
+			semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey),
+	}),
+}
+
 // Metrics answers a scrape by Prometheus.
 func (t *Telemetry) Metrics() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
-// Shutdown sends what is still to be sent. It comes after everything that emits.
+// flushWithin bounds the last delivery, so that a collector that is away does not hold up a stop.
+const flushWithin = time.Second
+
+// Shutdown sends what is still to be sent, and comes after everything that emits. What can't be delivered any more is
+// told in the log and is no failure of the service.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	var errs []error
+	ctx, cancel := context.WithTimeout(ctx, flushWithin)
+	defer cancel()
 	for _, stop := range t.shutdown {
-		errs = append(errs, stop(ctx))
+		if err := stop(ctx); err != nil {
+			slog.Warn("telemetry is not delivered", "error", err)
+		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // PgxTracer traces statements that run inside a recorded span.

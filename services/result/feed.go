@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	pushEvery = 100 * time.Millisecond // at most: ten pushes a second
-	pollEvery = 2 * time.Second        // in case a notice was missed
-	maxTraces = 64                     // of a burst of notices that become one push
+	pushEvery  = 100 * time.Millisecond // at most: ten pushes a second
+	pollEvery  = 2 * time.Second        // in case a notice was missed
+	retryEvery = 500 * time.Millisecond // after a read that failed
+	maxTraces  = 64                     // of a burst of notices that become one push
 )
 
 // refresher reads the tally and pushes it.
@@ -87,9 +88,8 @@ func (f *feed) take() votestore.Notice {
 
 // push reads and pushes until ctx ends. After a failure the votes behind it belong to the next push.
 func (f *feed) push(ctx context.Context) error {
-	poll := time.NewTicker(pollEvery)
+	poll, pause := time.NewTimer(pollEvery), time.NewTimer(0)
 	defer poll.Stop()
-	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
@@ -104,11 +104,17 @@ func (f *feed) push(ctx context.Context) error {
 		case <-poll.C:
 		}
 		pause.Reset(pushEvery)
+		poll.Reset(pollEvery)
 		n := f.take()
-		if err := f.board.Refresh(ctx, n); err != nil && len(n.Traces) > 0 {
-			f.mu.Lock()
-			f.traces = append(n.Traces, f.traces...)[:min(maxTraces, len(n.Traces)+len(f.traces))]
-			f.mu.Unlock()
+		if err := f.board.Refresh(ctx, n); err != nil {
+			f.putBack(n)
+			poll.Reset(retryEvery)
 		}
 	}
+}
+
+func (f *feed) putBack(n votestore.Notice) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.traces = append(n.Traces, f.traces[:min(len(f.traces), maxTraces-len(n.Traces))]...)
 }
