@@ -150,7 +150,7 @@ func build(ctx context.Context, cfg Config, home *folder, log *Log) error {
 	return servers.Run(ctx, servers.Spec{
 		Name: "go build",
 		Path: "go",
-		Args: []string{"build", "-buildvcs=false", "-o", home.join("bin") + "/", "./services/vote", "./services/worker", "./services/result"},
+		Args: []string{"build", "-buildvcs=false", "-tags=grpcnotrace", "-o", home.join("bin") + "/", "./services/vote", "./services/worker", "./services/result"},
 		Dir:  cfg.Source,
 	})
 }

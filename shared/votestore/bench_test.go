@@ -1,0 +1,44 @@
+package votestore
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/infra/testenv"
+	"petvote/shared/ballot"
+)
+
+// BenchmarkRecord stores new votes in batches, two lanes at once as in the worker; votes/s is what one worker stores.
+func BenchmarkRecord(b *testing.B) {
+	for _, size := range []int{1, 100, 2000} {
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
+			s, err := Config{URL: DatabaseURL(testenv.NewDatabase(b))}.Open(b.Context(), 4, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Migrate(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			b.SetParallelism(1)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					batch := make([]Entry, size)
+					for i := range batch {
+						id := uuid.Must(uuid.NewV7())
+						batch[i] = Entry{Vote: ballot.Vote{ID: id, Pet: ballot.Choices()[i%3], CastAt: time.Now()}, EntryID: id.String()}
+					}
+					if _, err := s.Record(b.Context(), batch); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "votes/s")
+		})
+	}
+}
