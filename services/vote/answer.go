@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"petvote/shared/ballot"
+	"petvote/shared/resilience"
 )
 
 // What is wrong with a request. The text behind errBadRequest is for the client.
@@ -44,10 +46,20 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errTooLarge):
 		answer(w, http.StatusRequestEntityTooLarge, refused{"error", err.Error()})
 	default:
-		slog.WarnContext(r.Context(), "vote refused", "error", err)
+		logRefusal(r.Context(), err)
 		w.Header().Set("Retry-After", retryAfter)
 		answer(w, http.StatusServiceUnavailable, refused{"error", "Votes can't be taken right now; please try again"})
 	}
+}
+
+// logRefusal says why a vote was refused. An open breaker has been told about when it opened; what it refuses, a flood in
+// an outage, is for those who look closely.
+func logRefusal(ctx context.Context, err error) {
+	level := slog.LevelWarn
+	if resilience.Refused(err) {
+		level = slog.LevelDebug
+	}
+	slog.Log(ctx, level, "vote refused", "error", err)
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -71,7 +70,7 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := h.cast(r, pet, key); err != nil {
-		slog.WarnContext(r.Context(), "vote refused", "error", err)
+		logRefusal(r.Context(), err)
 		redirect(w, noticePath(noticeUnavailable, string(pet)))
 		return
 	}

@@ -93,7 +93,7 @@ func (m *Monitor) WaitUp(ctx context.Context) error {
 func (m *Monitor) note(ctx context.Context, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil && !refused(err) { // a refusal repeats an error that is noted already
+	if err != nil && !Refused(err) { // a refusal repeats an error that is noted already
 		m.state.LastError, m.state.ErrorAt = err.Error(), time.Now().UTC()
 	}
 	up := err == nil

@@ -121,7 +121,7 @@ func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error
 		return fmt.Errorf("%s: %w", p.settings.Name, caller.Err())
 	}
 	if stop, ok := errors.AsType[*backoff.PermanentError](last); ok {
-		if !refused(stop.Err) {
+		if !Refused(stop.Err) {
 			return stop.Err
 		}
 		last = stop.Err
@@ -186,7 +186,8 @@ func (p *Policy) waits(ctx context.Context) backoff.BackOff {
 	return backoff.WithContext(b, ctx)
 }
 
-func refused(err error) bool {
+// Refused says that an open breaker refused the call, so that nothing was asked of the dependency.
+func Refused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
