@@ -1,0 +1,145 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watched is a dependency that a test can take down, and the monitor of it.
+type watched struct {
+	*Monitor
+	down, hangs atomic.Bool
+	pings       atomic.Int32
+}
+
+const pingEvery = 500 * time.Millisecond
+
+// watch runs a monitor until the end of the test, of a dependency that is down at first or not.
+func watch(t *testing.T, p *Policy, down bool) *watched {
+	t.Helper()
+	w := &watched{}
+	w.down.Store(down)
+	w.Monitor = NewMonitor(p, pingEvery, func(ctx context.Context) error {
+		w.pings.Add(1)
+		if w.hangs.Load() {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if w.down.Load() {
+			return errDown
+		}
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		if err := w.Run(ctx); err != nil {
+			t.Errorf("the monitor ended with %v", err)
+		}
+		close(done)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return w
+}
+
+func TestMonitorPingsAtASteadyPaceAlsoWhileTheDependencyIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, New(Settings{Name: "redis", Failures: 1000}), true)
+		time.Sleep(10*pingEvery + pingEvery/2)
+		if n := w.pings.Load(); n != 11 {
+			t.Errorf("%d pings in ten intervals, want 11: the ticks are the retries", n)
+		}
+	})
+}
+
+func TestAPingThatHangsIsGivenUpBeforeACallWouldBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, New(Settings{Name: "postgres", Timeout: time.Minute}), false)
+		synctest.Wait()
+		if !w.Health().Up {
+			t.Fatal("not up after the first ping")
+		}
+		w.hangs.Store(true)
+		time.Sleep(pingEvery + pingTimeout + time.Millisecond)
+		synctest.Wait()
+		if h := w.Health(); h.Up || h.LastError != context.DeadlineExceeded.Error() {
+			t.Errorf("health %+v", h)
+		}
+	})
+}
+
+func TestADependencyThatRefusesCallsIsDownWhateverThePingsSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "redis", Failures: 2, OpenFor: time.Minute})
+		w := watch(t, p, false)
+		synctest.Wait()
+		for range 2 {
+			_ = p.once(t.Context(), func(context.Context) error { return errDown })
+		}
+		if h := w.Health(); h.Up || h.Breaker != "open" {
+			t.Errorf("health %+v, want down with an open breaker", h)
+		}
+	})
+}
+
+func TestTheBreakersRefusalDoesNotHideWhatIsWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, New(Settings{Name: "redis", Failures: 1, OpenFor: time.Minute}), true)
+		start := time.Now()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		h := w.Health()
+		if w.pings.Load() != 1 || h.Breaker != "open" {
+			t.Fatalf("%d pings, breaker %s: the breaker refused none", w.pings.Load(), h.Breaker)
+		}
+		if h.LastError != errDown.Error() || !h.ErrorAt.Equal(start) {
+			t.Errorf("last error %q at %v, want the dependency's own and its time", h.LastError, h.ErrorAt)
+		}
+	})
+}
+
+func TestSinceIsTheLastChangeAndNotTheLastPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, New(Settings{Name: "redis", Failures: 1000}), false)
+		start := time.Now()
+		time.Sleep(4*pingEvery - time.Millisecond)
+		w.down.Store(true)
+		time.Sleep(10 * pingEvery)
+		synctest.Wait()
+		if h := w.Health(); h.Up || h.Since.Sub(start) != 4*pingEvery {
+			t.Errorf("up %v since %v after the start, want down since the fourth interval's end", h.Up, h.Since.Sub(start))
+		}
+	})
+}
+
+func TestWaitUpReturnsWhenTheDependencyComesOrTheContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, New(Settings{Name: "postgres", Failures: 1000}), true)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := w.WaitUp(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
+			t.Errorf("while down: %v after %v", err, time.Since(start))
+		}
+		const waiters = 3
+		came := make(chan error, waiters)
+		for range waiters {
+			go func() { came <- w.WaitUp(t.Context()) }()
+		}
+		synctest.Wait()
+		w.down.Store(false)
+		start = time.Now()
+		for range waiters {
+			if err := <-came; err != nil || time.Since(start) > pingEvery {
+				t.Errorf("%v, %v after it came back", err, time.Since(start))
+			}
+		}
+		if err := w.WaitUp(t.Context()); err != nil || time.Since(start) > pingEvery {
+			t.Errorf("while up: %v after %v", err, time.Since(start))
+		}
+	})
+}
