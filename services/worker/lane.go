@@ -38,7 +38,10 @@ func (l *lane) run(stop, work context.Context) {
 	for stop.Err() == nil {
 		if !connected {
 			if err := l.connect(stop); err != nil {
-				l.pause(stop, err)
+				if stop.Err() == nil {
+					slog.ErrorContext(stop, "can't use the stream", "error", err)
+				}
+				pause(stop, pauseAfterRefusal)
 				continue
 			}
 			connected = true
@@ -52,6 +55,7 @@ func (l *lane) run(stop, work context.Context) {
 				slog.WarnContext(stop, "can't read the stream, will go on when it is back", "error", err)
 			}
 			connected = false
+			pause(stop, pauseAfterError)
 			continue
 		}
 		for _, part := range parts(batch) {
@@ -65,18 +69,18 @@ func (l *lane) run(stop, work context.Context) {
 	}
 }
 
-// pauseAfterRefusal is between tries at a stream that only a person can put right, such as a key that holds another
-// thing.
-const pauseAfterRefusal = 5 * time.Second
+// The pauses between tries: at a stream that only a person can put right, such as a key that holds another thing; and
+// after a read that failed, since a Redis that takes no writes, which such reads are, still answers when it is asked for
+// the group.
+const (
+	pauseAfterRefusal = 5 * time.Second
+	pauseAfterError   = 500 * time.Millisecond
+)
 
-func (l *lane) pause(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	slog.ErrorContext(ctx, "can't use the stream", "error", err)
+func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(pauseAfterRefusal):
+	case <-time.After(d):
 	}
 }
 
