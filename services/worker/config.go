@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"petvote/shared/config"
@@ -14,28 +16,46 @@ type settings struct {
 	config.Service
 	Redis         votestream.Config
 	Postgres      votestore.Config
-	ConsumerName  string        `env:"CONSUMER_NAME"` // default: host name and process id
-	Lanes         uint8         `env:"LANES" envDefault:"2"`
-	BatchSize     uint16        `env:"BATCH_SIZE" envDefault:"2000"`
-	ClaimIdle     time.Duration `env:"CLAIM_IDLE" envDefault:"10s"`
-	MaxDeliveries uint16        `env:"MAX_DELIVERIES" envDefault:"20"`
-	CrashAt       crashPoint    `env:"CRASH_AT"`
-	CrashAfter    uint32        `env:"CRASH_AFTER" envDefault:"0"`
+	ConsumerName  string     `env:"CONSUMER_NAME"` // default: host name and process id
+	Lanes         count      `env:"LANES" envDefault:"2"`
+	BatchSize     count      `env:"BATCH_SIZE" envDefault:"2000"`
+	ClaimIdle     idleTime   `env:"CLAIM_IDLE" envDefault:"10s"`
+	MaxDeliveries count      `env:"MAX_DELIVERIES" envDefault:"20"`
+	CrashAt       crashPoint `env:"CRASH_AT"`
+	CrashAfter    uint32     `env:"CRASH_AFTER" envDefault:"0"`
 }
 
-// load fills in what the environment leaves open and refuses what makes no worker.
+// count is a number of which there has to be one at least.
+type count uint16
+
+// UnmarshalText refuses 0: no lane would do nothing, and no delivery would make every vote a dead letter.
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil || n == 0 {
+		return errors.New("not a number from 1 to 65535")
+	}
+	*c = count(n)
+	return nil
+}
+
+// idleTime is how long entries lie untouched before their worker is taken for dead.
+type idleTime time.Duration
+
+// UnmarshalText refuses times in which living workers would be taken for dead.
+func (i *idleTime) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < time.Second {
+		return errors.New(`not a time of at least 1s, such as "10s"`)
+	}
+	*i = idleTime(d)
+	return nil
+}
+
+// load fills in what the environment leaves open.
 func load(environ []string) (settings, error) {
 	var cfg settings
 	if err := config.Load(environ, &cfg); err != nil {
 		return settings{}, err
-	}
-	switch {
-	case cfg.Lanes == 0:
-		return settings{}, fmt.Errorf("bad configuration:\n  LANES=%q: a worker needs at least one lane", "0")
-	case cfg.BatchSize == 0:
-		return settings{}, fmt.Errorf("bad configuration:\n  BATCH_SIZE=%q: a batch holds at least one vote", "0")
-	case cfg.ClaimIdle < time.Second:
-		return settings{}, fmt.Errorf("bad configuration:\n  CLAIM_IDLE=%q: at least 1s, or living workers are taken for dead", cfg.ClaimIdle)
 	}
 	if cfg.ConsumerName == "" {
 		host, err := os.Hostname()

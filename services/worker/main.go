@@ -109,7 +109,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	var lanes sync.WaitGroup
 	for i := range cfg.Lanes {
 		consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
-			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: readBlock, ClaimIdle: cfg.ClaimIdle,
+			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: readBlock,
+			ClaimIdle: time.Duration(cfg.ClaimIdle),
 		})
 		l := lane{source: crashingSource{consumer, crasher}, step: step, storeUp: storeMonitor.WaitUp, connect: ensureGroup}
 		lanes.Go(func() { l.run(ctx, work) })
