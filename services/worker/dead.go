@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -28,8 +29,15 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	}
 	flags := flag.NewFlagSet("worker dead "+args[0], flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	asJSON := flags.Bool("json", false, "")
-	all := flags.Bool("all", false, "")
+	var asJSON, all bool
+	switch args[0] {
+	case "list":
+		flags.BoolVar(&asJSON, "json", false, "")
+	case "replay", "drop":
+		flags.BoolVar(&all, "all", false, "")
+	default:
+		return errors.New(deadUsage)
+	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return fmt.Errorf("%w\n%s", err, deadUsage)
 	}
@@ -42,14 +50,15 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	queue := votestream.NewQueue(rdb)
 
 	switch args[0] {
-	case "list":
-		return listDead(ctx, queue, out, *asJSON)
 	case "replay":
-		return eachDead(ctx, queue, flags.Args(), *all, out, "replayed", queue.Replay)
+		return eachDead(ctx, queue, flags.Args(), all, out, "replayed", queue.Replay)
 	case "drop":
-		return eachDead(ctx, queue, flags.Args(), *all, out, "dropped", queue.Drop)
+		return eachDead(ctx, queue, flags.Args(), all, out, "dropped", queue.Drop)
 	}
-	return errors.New(deadUsage)
+	if flags.NArg() > 0 {
+		return fmt.Errorf("list shows all entries\n%s", deadUsage)
+	}
+	return listDead(ctx, queue, out, asJSON)
 }
 
 func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSON bool) error {
@@ -63,7 +72,8 @@ func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSO
 		if n++; n == 1 {
 			fmt.Fprintln(table, "ID\tFAILED AT\tREASON\tVOTE ID\tVOTE\tERROR")
 		}
-		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%q\t%q\t%s\n", d.ID, d.FailedAt.Format(time.RFC3339), d.Reason, d.Fields["id"], d.Fields["vote"], d.Error)
+		message := strings.Join(strings.Fields(d.Error), " ") // an error may have several lines
+		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%q\t%q\t%s\n", d.ID, d.FailedAt.Format(time.RFC3339), d.Reason, d.Fields["id"], d.Fields["vote"], message)
 		return err
 	})
 	if err != nil || asJSON {
