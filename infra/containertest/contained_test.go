@@ -1,0 +1,120 @@
+//go:build containers
+
+package containertest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEveryContainerIsConfined(t *testing.T) {
+	ctx := within(t, time.Minute)
+	all, err := platform.containers(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 6+workers {
+		t.Fatalf("%d containers", len(all))
+	}
+	for name, c := range all {
+		t.Run(name, func(t *testing.T) {
+			h := c.HostConfig
+			if !h.ReadonlyRootfs || h.Privileged || !slices.Contains(h.CapDrop, "ALL") || len(h.CapAdd) > 0 ||
+				!slices.Contains(h.SecurityOpt, "no-new-privileges:true") {
+				t.Errorf("not confined: %+v", h)
+			}
+			if h.Memory == 0 || h.PidsLimit == 0 {
+				t.Errorf("without bounds: memory %d, processes %d", h.Memory, h.PidsLimit)
+			}
+			if h.RestartPolicy.Name != "unless-stopped" {
+				t.Errorf("restart policy %q", h.RestartPolicy.Name)
+			}
+			users, err := platform.docker(ctx, "top", c.ID, "-eo", "pid,uid")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range strings.Split(users, "\n")[1:] {
+				if f := strings.Fields(line); len(f) != 2 || f[1] == "0" {
+					t.Errorf("a process runs as root: %q", line)
+				}
+			}
+		})
+	}
+}
+
+func TestOnlyThePagesArePublishedAndOnlyToThisMachine(t *testing.T) {
+	ctx := within(t, time.Minute)
+	all, err := platform.containers(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := map[string]string{"vote-1": "8084/tcp", "result-1": "8085/tcp", "jaeger-1": "16686/tcp", "prometheus-1": "9090/tcp"}
+	for name, c := range all {
+		if c.HostConfig.PublishAllPorts {
+			t.Errorf("%s publishes all its ports", name)
+		}
+		for port, bindings := range c.HostConfig.PortBindings {
+			for _, b := range bindings {
+				if port != published[name] || b.HostIP != "127.0.0.1" {
+					t.Errorf("%s publishes %s on %s", name, port, b.HostIP)
+				}
+			}
+		}
+		_, inside := c.NetworkSettings.Networks[project+"_backend"]
+		if _, outside := c.NetworkSettings.Networks[project+"_frontend"]; !inside || outside != (published[name] != "") {
+			t.Errorf("%s is on the networks %v", name, c.NetworkSettings.Networks)
+		}
+	}
+	internal, err := platform.docker(ctx, "network", "inspect", "--format", "{{.Internal}}", project+"_backend")
+	if err != nil || internal != "true" {
+		t.Errorf("backend network internal: %q, %v", internal, err)
+	}
+}
+
+func TestTheServicesAreSmall(t *testing.T) {
+	ctx := within(t, time.Minute)
+	const maxImage, maxMemory = 25e6, 75 << 20 // of each image; of one of each service together, idle
+	var memory float64
+	for _, service := range []string{"vote", "result", "worker"} {
+		size, err := platform.docker(ctx, "image", "inspect", "--format", "{{.Size}}", project+"-"+service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(size)
+		if err != nil || n == 0 || n > maxImage {
+			t.Errorf("the image of %s has %s bytes, more than %d: %v", service, size, int(maxImage), err)
+		}
+		out, err := platform.docker(ctx, "stats", "--no-stream", "--format", "json", project+"-"+service+"-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stats struct{ MemUsage string } // "7.1MiB / 128MiB"
+		if err := json.Unmarshal([]byte(out), &stats); err != nil {
+			t.Fatal(err)
+		}
+		used, err := parseBytes(strings.Fields(stats.MemUsage)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		memory += used
+		t.Logf("%s: image %.1f MB, memory %s", service, float64(n)/1e6, stats.MemUsage)
+	}
+	if memory == 0 || memory > maxMemory {
+		t.Errorf("the services take %.1f MiB together, more than %d", memory/(1<<20), maxMemory>>20)
+	}
+}
+
+func parseBytes(text string) (float64, error) {
+	for unit, factor := range map[string]float64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			n, err := strconv.ParseFloat(number, 64)
+			return n * factor, err
+		}
+	}
+	return 0, fmt.Errorf("%q: unknown unit", text)
+}

@@ -1,0 +1,38 @@
+//go:build containers
+
+package containertest
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAStopIsCleanAndForgetsNothing(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	before, err := platform.books(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	voters := newVoter(ctx, platform.vote, votesPerSecond)
+	defer voters.stop()
+	time.Sleep(2 * time.Second)
+	if _, err := platform.compose(ctx, "stop"); err != nil {
+		t.Fatal(err)
+	}
+	all, err := platform.containers(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range all {
+		if service, _, _ := strings.Cut(name, "-"); c.State.ExitCode != 0 || c.State.OOMKilled {
+			t.Errorf("%s ended with %d (out of memory: %v)", service, c.State.ExitCode, c.State.OOMKilled)
+		}
+	}
+	if _, err := platform.compose(ctx, "start"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(ctx, t, 30*time.Second, func() error { return fetch(ctx, platform.result+"/readyz", &struct{}{}) })
+	voters.finish()
+	platform.audit(ctx, t, before, voters.accepted)
+}
