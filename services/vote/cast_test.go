@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+	"petvote/shared/votestream"
+)
+
+// queue is a publisher that keeps what it is given.
+type queue struct {
+	messages []votestream.Message
+	publish  func(context.Context) error // nil: it takes everything
+}
+
+func (q *queue) Publish(ctx context.Context, m votestream.Message) error {
+	if q.publish != nil {
+		if err := q.publish(ctx); err != nil {
+			return err
+		}
+	}
+	q.messages = append(q.messages, m)
+	return nil
+}
+
+func TestAVoteIsPublishedAsItIsReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{}
+		vote, err := castVote(t.Context(), q, ballot.Lizards, uuid.Nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(q.messages) != 1 || q.messages[0].Vote != vote {
+			t.Errorf("published %+v of %+v", q.messages, vote)
+		}
+		if err := vote.Validate(); err != nil || vote.Pet != ballot.Lizards || !vote.CastAt.Equal(time.Now()) || vote.CastAt.Location() != time.UTC {
+			t.Errorf("vote %+v, %v", vote, err)
+		}
+	})
+}
+
+func TestIDsAreUUIDv7InTheOrderOfCasting(t *testing.T) {
+	q := &queue{}
+	var last uuid.UUID
+	for i := range 1000 {
+		vote, err := castVote(t.Context(), q, ballot.Dogs, uuid.Nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if vote.ID.Version() != 7 || bytes.Compare(vote.ID[:], last[:]) <= 0 {
+			t.Fatalf("vote %d has id %v (version %d) after %v", i, vote.ID, vote.ID.Version(), last)
+		}
+		last = vote.ID
+	}
+}
+
+func TestTheCallersKeyBecomesTheID(t *testing.T) {
+	q := &queue{}
+	key := uuid.New()
+	for range 2 {
+		if vote, err := castVote(t.Context(), q, ballot.Cats, key); err != nil || vote.ID != key {
+			t.Errorf("id %v, %v", vote.ID, err)
+		}
+	}
+	if len(q.messages) != 2 || q.messages[0].Vote.ID != key || q.messages[1].Vote.ID != key {
+		t.Errorf("published %+v", q.messages)
+	}
+}
+
+func TestAVoteThatIsNotPublishedIsNotReturned(t *testing.T) {
+	full := errors.New("OOM command not allowed")
+	vote, err := castVote(t.Context(), &queue{publish: func(context.Context) error { return full }}, ballot.Dogs, uuid.New())
+	if !errors.Is(err, full) || !strings.HasPrefix(err.Error(), "cast vote: ") || vote != (ballot.Vote{}) {
+		t.Errorf("vote %+v, err = %v", vote, err)
+	}
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"petvote/shared/ballot"
+	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
+	"petvote/shared/votestream"
+)
+
+const (
+	testKey     = "0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e"
+	testTraceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+)
+
+func (q *queue) handler() *voteHandler {
+	return &voteHandler{queue: q, traceID: func(context.Context) string { return testTraceID }}
+}
+
+func (q *queue) post(ctx context.Context, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	return post(ctx, q.handler(), change...)
+}
+
+// post sends a vote for dogs under the test's key, in JSON.
+func post(ctx context.Context, h http.Handler, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/vote", strings.NewReader(`{"pet":"dogs"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", testKey)
+	for _, c := range change {
+		c(r)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestAnAcceptedVoteIsAnsweredWithItsIDAndTrace(t *testing.T) {
+	q := &queue{}
+	w := q.post(t.Context())
+	const want = `{"status":"success","id":"` + testKey + `","trace_id":"` + testTraceID + `"}`
+	if body := strings.TrimSpace(w.Body.String()); w.Code != http.StatusOK || body != want || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %s, header %v", w.Code, body, w.Header())
+	}
+	if len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey || q.messages[0].Vote.Pet != ballot.Dogs {
+		t.Errorf("published %+v", q.messages)
+	}
+}
+
+func TestAVoteInHandIsFinishedWhenTheVoterHangsUp(t *testing.T) {
+	type key struct{}
+	ctx, hangUp := context.WithCancel(context.WithValue(t.Context(), key{}, "trace"))
+	q := &queue{publish: func(ctx context.Context) error {
+		hangUp()
+		if ctx.Value(key{}) != "trace" {
+			t.Error("the context lost what it carries, such as the trace")
+		}
+		return ctx.Err()
+	}}
+	if w := q.post(ctx); w.Code != http.StatusOK || len(q.messages) != 1 {
+		t.Errorf("status %d, %d votes published", w.Code, len(q.messages))
+	}
+}
+
+func TestARefusedVoteIsToldWithoutSayingWhatIsBehindIt(t *testing.T) {
+	for name, err := range map[string]error{
+		"a failure":     errors.New("redis unavailable: dial tcp 10.1.2.3:6379: connection refused"),
+		"out of memory": errors.New("OOM command not allowed when used memory > 'maxmemory' 10.1.2.3"),
+		"the breaker":   errors.Join(resilience.ErrUnavailable, errors.New("circuit breaker is open 10.1.2.3")),
+		"a foreign key": votestream.ErrForeignKey,
+		"a time-out":    context.DeadlineExceeded,
+		"the budget":    errors.Join(resilience.ErrUnavailable, context.DeadlineExceeded),
+	} {
+		w := (&queue{publish: func(context.Context) error { return err }}).post(t.Context())
+		var answer map[string]string
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Errorf("%s: %v in %s", name, err, w.Body)
+		}
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || answer["status"] != "error" {
+			t.Errorf("%s: %d %s, Retry-After %q", name, w.Code, w.Body, w.Header().Get("Retry-After"))
+		}
+		if len(answer) != 2 || answer["message"] != "Votes can't be taken right now; please try again" {
+			t.Errorf("%s: the voter reads %q", name, answer)
+		}
+	}
+}
+
+func TestWhatIsNoVoteIsNeverPublished(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*http.Request)
+		status int
+	}{
+		"unknown pet":          {body(`{"pet":"birds"}`), 400},
+		"pet in capitals":      {body(`{"pet":"Dogs"}`), 400},
+		"no pet":               {body(`{"cat":"dogs"}`), 400},
+		"null":                 {body(`null`), 400},
+		"a string":             {body(`"dogs"`), 400},
+		"broken off":           {body(`{"pet":"dogs"`), 400},
+		"key without hyphens":  {header("Idempotency-Key", strings.ReplaceAll(testKey, "-", "")), 400},
+		"key in braces":        {header("Idempotency-Key", "{"+testKey+"}"), 400},
+		"key with a scheme":    {header("Idempotency-Key", "urn:uuid:"+testKey), 400},
+		"key of zeros":         {header("Idempotency-Key", "00000000-0000-0000-0000-000000000000"), 400},
+		"4 KiB and one byte":   {body(`{"pet":"dogs"}` + strings.Repeat(" ", maxBody-13)), 413},
+		"another type":         {header("Content-Type", "text/plain"), 415},
+		"a type that is none":  {header("Content-Type", ";;"), 415},
+		"a form with a file":   {header("Content-Type", "multipart/form-data; boundary=x"), 415},
+		"a form, unknown pet":  {form("pet=birds"), 303},
+		"a form, bad key":      {form("pet=dogs&key=1"), 303},
+		"a form, much too big": {form("pet=dogs&x=" + strings.Repeat("x", maxBody)), 303},
+	} {
+		q := &queue{}
+		w := q.post(t.Context(), c.change)
+		if w.Code != c.status || len(q.messages) > 0 {
+			t.Errorf("%s: status %d, want %d; published %+v", name, w.Code, c.status, q.messages)
+		}
+		if w.Code == http.StatusSeeOther && w.Header().Get("Location") != noticePath(noticeInvalid, "") {
+			t.Errorf("%s: leads to %s", name, w.Header().Get("Location"))
+		}
+	}
+}
+
+func TestABodyOfJustTheLimitIsTaken(t *testing.T) {
+	q := &queue{}
+	w := q.post(t.Context(), body(`{"pet":"dogs"}`+strings.Repeat(" ", maxBody-14)))
+	if w.Code != http.StatusOK || len(q.messages) != 1 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestAFormsKeyBecomesTheIDAndItsFailureLeadsToTheNotice(t *testing.T) {
+	q := &queue{}
+	w := q.post(t.Context(), form("pet=cats&key="+testKey))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeVoted, "cats") {
+		t.Errorf("%d to %s", w.Code, w.Header().Get("Location"))
+	}
+	if len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey || q.messages[0].Vote.Pet != ballot.Cats {
+		t.Errorf("published %+v", q.messages)
+	}
+	down := &queue{publish: func(context.Context) error { return resilience.ErrUnavailable }}
+	w = down.post(t.Context(), form("pet=cats"))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeUnavailable, "cats") {
+		t.Errorf("%d to %s", w.Code, w.Header().Get("Location"))
+	}
+}
+
+func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
+	q := &queue{}
+	p, err := newPage("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := routes(p, q, lifecycle.NewHealth(nil))
+	for name, from := range map[string][2]string{"told by the browser": {"Sec-Fetch-Site", "cross-site"}, "an origin": {"Origin", "https://evil.example"}} {
+		r := httptest.NewRequest(http.MethodPost, "http://pets.example/vote", strings.NewReader("pet=dogs"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set(from[0], from[1])
+		w := httptest.NewRecorder()
+		public.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden || len(q.messages) > 0 {
+			t.Errorf("%s: status %d, published %+v", name, w.Code, q.messages)
+		}
+	}
+}
+
+// body makes a request carry another body.
+func body(text string) func(*http.Request) {
+	return func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(text)) }
+}
+
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+// form makes a request the post of a form.
+func form(text string) func(*http.Request) {
+	return func(r *http.Request) {
+		body(text)(r)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Del("Idempotency-Key")
+	}
+}
