@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-const votesPerSecond = 40
+const votesPerSecond = 100
 
 // goneFor is how long a container stays away that was killed by hand: longer than the CLAIM_IDLE after which another worker
 // takes over what a dead one had in hand.
