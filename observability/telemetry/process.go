@@ -43,7 +43,7 @@ func (t *Telemetry) Processor(next Processor) (Processor, error) {
 	return p, errs.join()
 }
 
-func (p processor) Process(ctx context.Context, batch []votestream.Delivery) error {
+func (p processor) Process(ctx context.Context, batch []votestream.Delivery) (err error) {
 	start := time.Now()
 	sampled := 0
 	for _, d := range batch {
@@ -63,7 +63,7 @@ func (p processor) Process(ctx context.Context, batch []votestream.Delivery) err
 		if len(batch) > 1 {
 			var span trace.Span
 			ctx, span = p.startBatch(ctx, batch)
-			defer span.End()
+			defer func() { end(span, err) }()
 			links = []trace.Link{trace.LinkFromContext(ctx)}
 		}
 		spans = make(map[string]trace.Span, sampled)
@@ -80,7 +80,7 @@ func (p processor) Process(ctx context.Context, batch []votestream.Delivery) err
 		}
 		ctx = withBatch(ctx, spans)
 	}
-	err := p.next.Process(ctx, batch)
+	err = p.next.Process(ctx, batch)
 	p.duration.Record(ctx, time.Since(start).Seconds(), metric.WithAttributes(stream...))
 	for _, span := range spans {
 		end(span, err)
