@@ -1,0 +1,241 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"petvote/shared/ballot"
+	"petvote/shared/resilience"
+	"petvote/shared/tracecontext"
+	"petvote/shared/votestream"
+)
+
+type processFunc func(context.Context, []votestream.Delivery) error
+
+func (f processFunc) Process(ctx context.Context, batch []votestream.Delivery) error {
+	return f(ctx, batch)
+}
+
+func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step processFunc) error {
+	t.Helper()
+	p, err := tel.Processor(step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Process(t.Context(), batch)
+}
+
+// deliveries is one for each trace, which waited for a second.
+func deliveries(traces ...tracecontext.TraceContext) []votestream.Delivery {
+	batch := make([]votestream.Delivery, len(traces))
+	for i, tc := range traces {
+		batch[i] = votestream.Delivery{EntryID: fmt.Sprintf("%d-%d", time.Now().Add(-time.Second).UnixMilli(), i), Deliveries: 1,
+			Message: votestream.Message{Trace: tc, Vote: ballot.Vote{ID: uuid.New(), Pet: ballot.Cats, CastAt: time.Now()}}}
+	}
+	return batch
+}
+
+func nothing(context.Context, []votestream.Delivery) error { return nil }
+
+func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
+	tel, spans := recording(t)
+	batch := deliveries(recordedA)
+	var inside trace.SpanContext
+	err := process(t, tel, batch, func(ctx context.Context, _ []votestream.Delivery) error {
+		inside = trace.SpanContextFromContext(ctx)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	span := spans.only(t, "process votes")
+	if span.SpanKind() != trace.SpanKindConsumer || span.SpanContext().TraceID().String() != traceA || span.Parent().SpanID().String() != parentA {
+		t.Errorf("kind %v, trace %v, parent %v", span.SpanKind(), span.SpanContext().TraceID(), span.Parent().SpanID())
+	}
+	if len(spans.named("process batch")) > 0 || len(span.Links()) > 0 {
+		t.Errorf("one vote has a batch: links %v", span.Links())
+	}
+	if !inside.Equal(span.SpanContext()) || batch[0].Message.Trace.Parent != contextOf(span.SpanContext()) {
+		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)
+	}
+	attrs := span.Attributes()
+	if attributeOf(attrs, "messaging.message.id") != batch[0].Message.Vote.ID.String() || attributeOf(attrs, "petvote.entry.id") != batch[0].EntryID {
+		t.Errorf("attributes %v", attrs)
+	}
+	var wait float64
+	if _, err := fmt.Sscan(attributeOf(attrs, "petvote.queue.wait_s"), &wait); err != nil || wait < 1 || wait > 60 {
+		t.Errorf("waited %v s, %v", wait, err)
+	}
+}
+
+func TestTheVotesOfABatchAreLinkedWithItAndItWithThem(t *testing.T) {
+	tel, spans := recording(t)
+	batch := deliveries(recordedA, unrecorded, recordedB)
+	if err := process(t, tel, batch, nothing); err != nil {
+		t.Fatal(err)
+	}
+	whole, votes := spans.only(t, "process batch"), spans.named("process votes")
+	if whole.Parent().IsValid() || attributeOf(whole.Attributes(), "messaging.batch.message_count") != "3" {
+		t.Errorf("the batch's parent %v, attributes %v", whole.Parent(), whole.Attributes())
+	}
+	var linked []string
+	for _, l := range whole.Links() {
+		linked = append(linked, contextOf(l.SpanContext))
+	}
+	if !slices.Equal(linked, []string{recordedA.Parent, recordedB.Parent}) {
+		t.Errorf("the batch is linked with %v", linked)
+	}
+	parents := map[string]string{}
+	for _, v := range votes {
+		parents[v.SpanContext().TraceID().String()] = v.Parent().SpanID().String()
+		if l := v.Links(); len(l) != 1 || !l[0].SpanContext.Equal(whole.SpanContext()) {
+			t.Errorf("a vote is linked with %v", l)
+		}
+	}
+	if len(votes) != 2 || parents[traceA] != parentA || parents[traceB] != parentB {
+		t.Errorf("%d votes have spans, with parents %v", len(votes), parents)
+	}
+	if batch[1].Message.Trace != unrecorded || batch[0].Message.Trace.TraceID() != traceA || batch[0].Message.Trace == recordedA {
+		t.Errorf("handed on: %+v, %+v", batch[0].Message.Trace, batch[1].Message.Trace)
+	}
+}
+
+func TestVotesThatAreNotRecordedHaveNoSpans(t *testing.T) {
+	tel, spans := recording(t)
+	batch := deliveries(unrecorded, tracecontext.TraceContext{}, tracecontext.TraceContext{Parent: "junk"})
+	if err := process(t, tel, batch, nothing); err != nil {
+		t.Fatal(err)
+	}
+	if len(spans.Started()) > 0 || batch[0].Message.Trace != unrecorded {
+		t.Errorf("%d spans, handed on %+v", len(spans.Started()), batch[0].Message.Trace)
+	}
+	wantMetric(t, tel, `petvote_batch_size_sum 3`, `petvote_queue_wait_seconds_count 3`,
+		`messaging_process_duration_seconds_count{messaging_destination_name="votes",messaging_system="redis"} 1`)
+}
+
+func TestAFailedBatchIsSeenInEverySpanOfIt(t *testing.T) {
+	tel, spans := recording(t)
+	err := process(t, tel, deliveries(recordedA, recordedB), func(context.Context, []votestream.Delivery) error { return errAway })
+	if !errors.Is(err, errAway) {
+		t.Errorf("err = %v", err)
+	}
+	if n := len(spans.Ended()); n != 3 {
+		t.Errorf("%d spans, want the batch's and one for each vote", n)
+	}
+	for _, span := range spans.Ended() {
+		if s := span.Status(); s.Code != codes.Error || s.Description != errAway.Error() {
+			t.Errorf("%s: status %v", span.Name(), s)
+		}
+	}
+}
+
+func TestRedeliveriesAreToldInTheSpanAndCounted(t *testing.T) {
+	tel, spans := recording(t)
+	batch := deliveries(recordedA, recordedB, unrecorded)
+	batch[0].Deliveries, batch[2].Deliveries = 3, 2
+	if err := process(t, tel, batch, nothing); err != nil {
+		t.Fatal(err)
+	}
+	for _, span := range spans.named("process votes") {
+		again := span.SpanContext().TraceID().String() == traceA
+		if slices.Contains(events(span), "redelivered") != again {
+			t.Errorf("trace %v: events %v", span.SpanContext().TraceID(), events(span))
+		}
+		if again && attributeOf(span.Events()[0].Attributes, "petvote.deliveries") != "3" {
+			t.Errorf("event %v", span.Events()[0])
+		}
+	}
+	wantMetric(t, tel, `petvote_redeliveries_total 2`)
+}
+
+// What happens to the work of a batch is told in each vote's trace, as it is for one vote.
+func TestRetriesAndBreakersAreToldInEveryVotesTrace(t *testing.T) {
+	for name, traces := range map[string][]tracecontext.TraceContext{"one vote": {recordedA}, "a batch": {recordedA, unrecorded, recordedB}} {
+		tel, spans := recording(t)
+		listener, err := tel.PolicyListener()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = process(t, tel, deliveries(traces...), func(ctx context.Context, _ []votestream.Delivery) error {
+			listener.Attempt(ctx, "postgres", time.Second, errAway)
+			listener.Retry(ctx, "postgres", 1, errAway, 50*time.Millisecond)
+			listener.BreakerSeen(ctx, "postgres", resilience.Closed, resilience.Open)
+			listener.Attempt(ctx, "postgres", time.Millisecond, nil)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		votes := spans.named("process votes")
+		if len(votes) == 0 {
+			t.Errorf("%s: no spans", name)
+		}
+		for _, span := range votes {
+			if got := events(span); !slices.Equal(got, []string{"retry", "circuit breaker changed"}) {
+				t.Errorf("%s: events %v", name, got)
+			}
+		}
+		wantMetric(t, tel, `petvote_dependency_retries_total{petvote_policy="postgres"} 1`,
+			`petvote_dependency_attempt_duration_seconds_count{outcome="error",petvote_policy="postgres"} 1`,
+			`petvote_dependency_attempt_duration_seconds_count{outcome="ok",petvote_policy="postgres"} 1`)
+	}
+}
+
+type settleFuncs struct{ err error }
+
+func (s settleFuncs) Settle(context.Context, []string) error          { return s.err }
+func (s settleFuncs) Bury(context.Context, []votestream.Burial) error { return s.err }
+
+func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktrace.ReadOnlySpan) {
+	t.Helper()
+	tel, spans := recording(t)
+	s, err := tel.Settler(settleFuncs{outcome})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = process(t, tel, deliveries(recordedA, recordedB), func(ctx context.Context, batch []votestream.Delivery) error {
+		err := s.Bury(ctx, []votestream.Burial{{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
+		if !errors.Is(err, outcome) {
+			t.Errorf("err = %v, want %v", err, outcome)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	votes := spans.named("process votes")
+	if len(votes) != 2 {
+		t.Fatalf("%d spans", len(votes))
+	}
+	if votes[0].SpanContext().TraceID().String() != traceA {
+		slices.Reverse(votes)
+	}
+	return tel, votes[0], votes[1]
+}
+
+func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
+	tel, dead, other := bury(t, nil)
+	if dead.Status().Code != codes.Error || dead.Status().Description != "value out of range" || !slices.Equal(events(dead), []string{"dead letter"}) {
+		t.Errorf("status %v, events %v", dead.Status(), events(dead))
+	}
+	if other.Status().Code != codes.Unset || len(other.Events()) > 0 {
+		t.Errorf("the other vote: status %v, events %v", other.Status(), events(other))
+	}
+	wantMetric(t, tel, `petvote_dead_letters_total{reason="rejected"} 1`)
+}
+
+func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
+	tel, dead, _ := bury(t, errAway)
+	if slices.Contains(events(dead), "dead letter") || len(scrape(t, tel, "petvote_dead_letters_total")) > 0 {
+		t.Errorf("events %v, counted %v", events(dead), scrape(t, tel, "petvote_dead_letters_total"))
+	}
+}
