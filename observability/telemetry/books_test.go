@@ -1,0 +1,59 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"petvote/shared/resilience"
+	"petvote/shared/votestore"
+	"petvote/shared/votestream"
+)
+
+func TestTheBooksAreScrapedAsTheDependenciesTellThem(t *testing.T) {
+	tel := started(t)
+	listener, err := tel.PolicyListener()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := resilience.New(resilience.Settings{Name: "redis", Failures: 1, OpenFor: time.Hour, Budget: time.Second, Listener: listener})
+	_ = policy.Do(t.Context(), func(context.Context) error { return errAway })
+	err = errors.Join(
+		tel.ObserveStream(func(context.Context) (votestream.Stats, error) {
+			return votestream.Stats{Added: 10, Dead: 1, Waiting: 2, InFlight: 3, DeadNow: 4, Oldest: 1500 * time.Millisecond}, nil
+		}),
+		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return votestore.Stats{Stored: 5, Duplicates: 6}, nil }),
+		tel.ObserveAudience(func() Audience {
+			return Audience{Viewers: map[string]int64{"sse": 7, "socket.io": 0}, Pushes: 8, Conflated: 9}
+		}),
+		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel,
+		`petvote_books_accepted_total 10`, `petvote_books_dead_lettered_total 1`, `petvote_stream_waiting 2`, `petvote_stream_in_flight 3`,
+		`petvote_stream_dead_letters 4`, `petvote_stream_oldest_age_seconds 1.5`, `petvote_books_stored_total 5`, `petvote_books_duplicates_total 6`,
+		`petvote_viewers{transport="sse"} 7`, `petvote_viewers{transport="socket.io"} 0`, `petvote_pushes_total 8`, `petvote_pushes_conflated_total 9`,
+		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
+		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
+}
+
+// A zero would be read as an empty stream; a scrape that fails would take all other figures with it.
+func TestAFigureThatCanNotBeReadIsLeftOutOfTheScrape(t *testing.T) {
+	tel := started(t)
+	bounded := false
+	err := errors.Join(
+		tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+			_, bounded = ctx.Deadline()
+			return votestream.Stats{Added: 10}, errAway
+		}),
+		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return votestore.Stats{Stored: 5}, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_books_stored_total 5`)
+	if found := append(scrape(t, tel, "petvote_books_accepted"), scrape(t, tel, "petvote_stream")...); len(found) > 0 || !bounded {
+		t.Errorf("found %v; the read is bounded: %v", found, bounded)
+	}
+}

@@ -1,0 +1,73 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"petvote/shared/tracecontext"
+	"petvote/shared/votestore"
+)
+
+type refreshFunc func(context.Context, votestore.Notice) error
+
+func (f refreshFunc) Refresh(ctx context.Context, n votestore.Notice) error { return f(ctx, n) }
+
+func refresh(t *testing.T, tel *Telemetry, next refreshFunc, traces ...tracecontext.TraceContext) error {
+	t.Helper()
+	r, err := tel.Refresher(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Refresh(t.Context(), votestore.Notice{Traces: traces})
+}
+
+func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
+	tel, spans := recording(t)
+	listener, err := tel.PolicyListener()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = refresh(t, tel, func(ctx context.Context, n votestore.Notice) error {
+		if !slices.Equal(n.Traces, []tracecontext.TraceContext{recordedA, recordedB}) {
+			t.Errorf("notice %+v", n)
+		}
+		listener.Retry(ctx, "postgres", 1, errAway, time.Second)
+		return nil
+	}, recordedA, recordedB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parents := map[string]string{}
+	for _, span := range spans.named("push results") {
+		parents[span.SpanContext().TraceID().String()] = span.Parent().SpanID().String()
+		if span.SpanKind() != trace.SpanKindConsumer || span.Status().Code != codes.Unset || !slices.Equal(events(span), []string{"retry"}) {
+			t.Errorf("kind %v, status %v, events %v", span.SpanKind(), span.Status(), events(span))
+		}
+	}
+	if len(spans.Ended()) != 2 || parents[traceA] != parentA || parents[traceB] != parentB {
+		t.Errorf("%d spans, with parents %v", len(spans.Ended()), parents)
+	}
+}
+
+func TestAPushThatFailedIsAFailureInTheTrace(t *testing.T) {
+	tel, spans := recording(t)
+	err := refresh(t, tel, func(context.Context, votestore.Notice) error { return errAway }, recordedA)
+	if span := spans.only(t, "push results"); !errors.Is(err, errAway) || span.Status().Code != codes.Error {
+		t.Errorf("err = %v, status %v", err, span.Status())
+	}
+}
+
+func TestAPushForNobodysTraceIsMeasuredOnly(t *testing.T) {
+	tel, spans := recording(t)
+	quiet := func(context.Context, votestore.Notice) error { return nil }
+	if err := errors.Join(refresh(t, tel, quiet), refresh(t, tel, quiet, unrecorded)); err != nil || len(spans.Ended()) > 0 {
+		t.Errorf("%d spans, %v", len(spans.Ended()), err)
+	}
+	wantMetric(t, tel, `petvote_push_duration_seconds_count 2`)
+}

@@ -1,0 +1,142 @@
+package telemetry
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// collector counts the deliveries of spans to it.
+func collector(t *testing.T) (url string, deliveries *atomic.Int32) {
+	t.Helper()
+	deliveries = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil && r.URL.Path == "/v1/traces" {
+			deliveries.Add(1)
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, deliveries
+}
+
+// oneSpan starts telemetry, makes one span, and shuts it down.
+func oneSpan(t *testing.T) trace.Span {
+	t.Helper()
+	tel, err := Start(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := tel.tracer.Start(t.Context(), "something")
+	span.End()
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return span
+}
+
+func TestWithoutAnEndpointThereAreIDsAndNothingIsRecorded(t *testing.T) {
+	tel := started(t)
+	ctx, span := tel.tracer.Start(extract(t.Context(), recordedA), "something")
+	defer span.End()
+	if span.IsRecording() || span.SpanContext().IsSampled() || TraceID(ctx) != traceA {
+		t.Errorf("recording %v, sampled %v, trace %q", span.IsRecording(), span.SpanContext().IsSampled(), TraceID(ctx))
+	}
+	ctx, span = tel.tracer.Start(t.Context(), "something")
+	defer span.End()
+	if span.IsRecording() || len(TraceID(ctx)) != 32 || inject(ctx).Sampled() {
+		t.Errorf("recording %v, trace %q, handed on %+v", span.IsRecording(), TraceID(ctx), inject(ctx))
+	}
+}
+
+func TestSpansAreExportedOnlyWhereTheVariablesSaySo(t *testing.T) {
+	url, deliveries := collector(t)
+	for _, c := range []struct {
+		name     string
+		env      map[string]string
+		exported bool
+	}{
+		{"an endpoint", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url}, true},
+		{"an endpoint for traces", map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url + "/v1/traces"}, true},
+		{"none", nil, false},
+		{"the exporter is none", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_EXPORTER": "none"}, false},
+		{"the SDK is disabled", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_SDK_DISABLED": "true"}, false},
+		{"nothing is sampled", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER": "always_off"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			started(t) // clears the environment
+			for name, value := range c.env {
+				t.Setenv(name, value)
+			}
+			deliveries.Store(0)
+			span := oneSpan(t)
+			if got := deliveries.Load() == 1; got != c.exported || span.SpanContext().IsSampled() != c.exported || !span.SpanContext().IsValid() {
+				t.Errorf("%d deliveries, context %+v", deliveries.Load(), span.SpanContext())
+			}
+		})
+	}
+}
+
+func TestACollectorThatHangsDoesNotHoldUpAStop(t *testing.T) {
+	started(t)
+	hang := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	t.Cleanup(func() { close(hang); server.Close() })
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	start := time.Now()
+	oneSpan(t)
+	if took := time.Since(start); took > 3*flushWithin {
+		t.Errorf("stopping took %v, want about %v", took, flushWithin)
+	}
+}
+
+func TestRequestsAreTracedByTheirRouteAndToldTheirTrace(t *testing.T) {
+	tel, spans := recording(t)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /votes/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("id") == "bad" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = io.WriteString(w, TraceID(r.Context()))
+	})
+	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
+	public := tel.HTTP(mux)
+	get := func(path string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
+		r.Header.Set("traceparent", recordedA.Parent)
+		w := httptest.NewRecorder()
+		public.ServeHTTP(w, r)
+		return w
+	}
+	w := get("/votes/1")
+	span := spans.only(t, "GET /votes/{id}")
+	if span.SpanKind() != trace.SpanKindServer || span.Parent().SpanID().String() != parentA || attributeOf(span.Attributes(), "http.route") != "/votes/{id}" {
+		t.Errorf("kind %v, parent %v, attributes %v", span.SpanKind(), span.Parent().SpanID(), span.Attributes())
+	}
+	if w.Body.String() != traceA || w.Header().Get("traceresponse") != contextOf(span.SpanContext()) {
+		t.Errorf("trace inside %s, traceresponse %s, span %s", w.Body, w.Header().Get("traceresponse"), contextOf(span.SpanContext()))
+	}
+	get("/votes/bad")
+	get("/readyz")
+	get("/elsewhere")
+	if n := len(spans.Ended()); n != 3 {
+		t.Errorf("%d spans of one good, one failed, one unknown and one probing request, want 3", n)
+	}
+	if failed := spans.named("GET /votes/{id}")[1]; failed.Status().Code.String() != "Error" {
+		t.Errorf("the failed request's status is %v", failed.Status())
+	}
+	if unknown := spans.only(t, "GET"); strings.Contains(unknown.Name(), "elsewhere") {
+		t.Errorf("a path that anybody can make up became the name %q", unknown.Name())
+	}
+	requests := scrape(t, tel, "http_server_request_duration_seconds_count")
+	if text := strings.Join(requests, "\n"); len(requests) != 3 || strings.Contains(text, "example.com") || strings.Contains(text, "elsewhere") {
+		t.Errorf("requests are measured as\n%s", text)
+	}
+}
