@@ -195,6 +195,29 @@ func TestOneVoteIsOneTraceAcrossAllServices(t *testing.T) {
 	}
 }
 
+func TestMetricsLeadToTraces(t *testing.T) {
+	r, _ := traced(t)
+	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+	r.must(err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.vote.opsURL("/metrics"), nil)
+	r.must(err)
+	req.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	resp, err := client.Do(req)
+	r.must(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	r.must(err)
+	for _, metric := range []string{"http_server_request_duration_seconds_bucket", "messaging_client_operation_duration_seconds_bucket"} {
+		found := false
+		for line := range strings.Lines(string(text)) {
+			found = found || strings.HasPrefix(line, metric) && strings.Contains(line, `trace_id="`+answer.TraceID+`"`)
+		}
+		if !found {
+			t.Errorf("no exemplar of %s names the trace %s", metric, answer.TraceID)
+		}
+	}
+}
+
 func TestTheCallersTraceIsContinued(t *testing.T) {
 	r, c := traced(t)
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"

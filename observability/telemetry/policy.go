@@ -61,7 +61,18 @@ func (l policyListener) BreakerSeen(ctx context.Context, policy string, from, to
 
 func (l policyListener) BreakerChanged(policy string, from, to resilience.State) {
 	l.changes.Add(context.Background(), 1, metric.WithAttributes(policyKey.String(policy), attribute.String("to", to.String())))
-	slog.Warn("circuit breaker changed", "policy", policy, "from", from.String(), "to", to.String())
+	slog.Log(context.Background(), changeLevel(from, to), "circuit breaker changed", "policy", policy, "from", from.String(), "to", to.String())
+}
+
+// changeLevel makes an outage two lines, its beginning and its end; the tries in between are for those who look closely.
+func changeLevel(from, to resilience.State) slog.Level {
+	switch {
+	case from == resilience.Closed:
+		return slog.LevelWarn
+	case to == resilience.Closed:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // ObserveBreakers exports each policy's breaker from the start: 0 closed, 1 half-open, 2 open.

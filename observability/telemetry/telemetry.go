@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/exaring/otelpgx"
@@ -24,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -137,7 +139,21 @@ var views = []sdkmetric.View{
 	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.duration"}, sdkmetric.Stream{
 		AttributeFilter: attribute.NewAllowKeysFilter(semconv.HTTPRequestMethodKey, semconv.HTTPRouteKey,
 			semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey),
+		ExemplarReservoirProviderSelector: bareExemplars,
 	}),
+}
+
+// bareExemplars are exemplars with the trace's ids alone. As they come they carry all that a view has filtered out, which
+// is more than Prometheus takes.
+func bareExemplars(a sdkmetric.Aggregation) exemplar.ReservoirProvider {
+	provide := sdkmetric.DefaultExemplarReservoirProviderSelector(a)
+	return func(attrs attribute.Set) exemplar.Reservoir { return bareReservoir{provide(attrs)} }
+}
+
+type bareReservoir struct{ exemplar.Reservoir }
+
+func (r bareReservoir) Offer(ctx context.Context, at time.Time, v exemplar.Value, _ []attribute.KeyValue) {
+	r.Reservoir.Offer(ctx, at, v, nil)
 }
 
 // Metrics answers a scrape by Prometheus.
@@ -164,5 +180,15 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 // PgxTracer traces statements that run inside a recorded span.
 func (t *Telemetry) PgxTracer() pgx.QueryTracer {
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.traces), otelpgx.WithMeterProvider(t.meters),
-		otelpgx.WithDisableAcquireTracer())
+		otelpgx.WithSpanNameFunc(statementName), otelpgx.WithDisableAcquireTracer())
+}
+
+// statementName is the comment that a long statement begins with, or else a statement's first word.
+func statementName(statement string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(statement), "\n")
+	if name, ok := strings.CutPrefix(line, "-- "); ok {
+		return name
+	}
+	word, _, _ := strings.Cut(line, " ")
+	return strings.ToUpper(word)
 }

@@ -17,17 +17,7 @@ import (
 // a file that holds it. If anything is wrong the error is one message with a line for every bad variable, sorted, and
 // into must not be used.
 func Load(environ []string, into any) error {
-	names := variables(reflect.TypeOf(into).Elem())
-	vars, problems := readFiles(env.ToMap(environ), names)
-	if err := env.ParseWithOptions(into, env.Options{Environment: vars}); err != nil {
-		all, ok := errors.AsType[env.AggregateError](err)
-		if !ok {
-			return fmt.Errorf("read configuration: %w", err)
-		}
-		for _, err := range all.Errors {
-			problems = append(problems, describe(err, names, vars))
-		}
-	}
+	problems := parse(reflect.ValueOf(into).Elem(), env.ToMap(environ))
 	if len(problems) == 0 {
 		return nil
 	}
@@ -35,24 +25,39 @@ func Load(environ []string, into any) error {
 	return fmt.Errorf("bad configuration:\n  %s", strings.Join(problems, "\n  "))
 }
 
-// variables maps each field's name to the variable it is read from.
-func variables(t reflect.Type) map[string]string {
-	names := map[string]string{}
-	for f := range t.Fields() {
-		if key, _, _ := strings.Cut(f.Tag.Get("env"), ","); key != "" {
-			names[f.Name] = key
-		} else if f.Type.Kind() == reflect.Struct {
-			for name, key := range variables(f.Type) {
-				names[name] = key
-			}
+// parse fills one struct's own variables and then those of the structs in it. The library sees the former alone, since
+// its errors name fields and no variables, and fields of two structs may have one name.
+func parse(into reflect.Value, vars map[string]string) (problems []string) {
+	var own []reflect.StructField
+	variables := map[string]string{} // by the field's name
+	for field, value := range into.Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("env"), ","); name != "" {
+			own = append(own, reflect.StructField{Name: field.Name, Type: field.Type, Tag: field.Tag})
+			variables[field.Name] = name
+		} else if field.Type.Kind() == reflect.Struct {
+			problems = append(problems, parse(value, vars)...)
 		}
 	}
-	return names
+	problems = append(problems, readFiles(vars, variables)...)
+	flat := reflect.New(reflect.StructOf(own))
+	if err := env.ParseWithOptions(flat.Interface(), env.Options{Environment: vars}); err != nil {
+		all, ok := errors.AsType[env.AggregateError](err)
+		if !ok {
+			return append(problems, err.Error())
+		}
+		for _, err := range all.Errors {
+			problems = append(problems, describe(err, variables, vars))
+		}
+	}
+	for _, field := range own {
+		into.FieldByName(field.Name).Set(flat.Elem().FieldByName(field.Name))
+	}
+	return problems
 }
 
-// readFiles replaces NAME_FILE by NAME for every variable that the service knows.
-func readFiles(vars map[string]string, names map[string]string) (_ map[string]string, problems []string) {
-	for _, name := range names {
+// readFiles sets NAME from NAME_FILE for every variable that the struct has.
+func readFiles(vars, variables map[string]string) (problems []string) {
+	for _, name := range variables {
 		path := vars[name+"_FILE"]
 		if path == "" {
 			continue
@@ -68,20 +73,18 @@ func readFiles(vars map[string]string, names map[string]string) (_ map[string]st
 		}
 		vars[name] = strings.TrimRight(string(content), "\r\n")
 	}
-	return vars, problems
+	return problems
 }
 
 // describe names the variable, which the library's error does not, and shows its value unless that may hold a password.
-func describe(err error, names, vars map[string]string) string {
-	if bad, ok := errors.AsType[env.ParseError](err); ok {
-		name := names[bad.Name]
-		if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_PASSWORD") {
-			return fmt.Sprintf("%s: %v", name, bad.Err)
-		}
-		return fmt.Sprintf("%s=%q: %v", name, vars[name], bad.Err)
+func describe(err error, variables, vars map[string]string) string {
+	bad, ok := errors.AsType[env.ParseError](err)
+	if !ok {
+		return err.Error()
 	}
-	if missing, ok := errors.AsType[env.VarIsNotSetError](err); ok {
-		return missing.Key + ": not set"
+	name := variables[bad.Name]
+	if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_PASSWORD") {
+		return fmt.Sprintf("%s: %v", name, bad.Err)
 	}
-	return err.Error()
+	return fmt.Sprintf("%s=%q: %v", name, vars[name], bad.Err)
 }

@@ -56,3 +56,36 @@ func TestLoadReadsSecretsFromFiles(t *testing.T) {
 		t.Error("a password given twice was accepted")
 	}
 }
+
+// Two structs may call a field the same, as the settings of Redis and PostgreSQL do.
+func TestFieldsOfOneNameInTwoStructsAreToldApart(t *testing.T) {
+	type redis struct {
+		Port     Port   `env:"REDIS_PORT"`
+		Password string `env:"REDIS_PASSWORD"`
+	}
+	type postgres struct {
+		Port     Port   `env:"POSTGRES_PORT"`
+		Password string `env:"POSTGRES_PASSWORD"`
+	}
+	var both struct {
+		Redis    redis
+		Postgres postgres
+	}
+	dir := t.TempDir()
+	environ := []string{"REDIS_PORT=1", "POSTGRES_PORT=2"}
+	for _, name := range []string{"REDIS_PASSWORD", "POSTGRES_PASSWORD"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name+" from a file"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		environ = append(environ, name+"_FILE="+path)
+	}
+	if err := Load(environ, &both); err != nil || both.Redis != (redis{1, "REDIS_PASSWORD from a file"}) ||
+		both.Postgres != (postgres{2, "POSTGRES_PASSWORD from a file"}) {
+		t.Errorf("settings %+v, %v", both, err)
+	}
+	err := Load([]string{"REDIS_PORT=bad", "POSTGRES_PORT=2"}, &both)
+	if err == nil || !strings.Contains(err.Error(), `REDIS_PORT="bad"`) || strings.Contains(err.Error(), "POSTGRES_PORT") {
+		t.Errorf("err = %v", err)
+	}
+}

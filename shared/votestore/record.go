@@ -29,7 +29,7 @@ type Outcome struct {
 // recordStatement stores what is new of a batch and adjusts everything that follows from it, in one transaction of its
 // own. Rows are inserted in the order of their ids, and the tally's rows are locked in theirs before the history's are
 // touched, so that batches that meet wait for one another and never deadlock.
-const recordStatement = `
+const recordStatement = `-- record votes
 with batch as (
   select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
     as b (id, pet, cast_at, trace_id, entry_id)
@@ -55,7 +55,7 @@ select (select count(*) from fresh), (select pg_notify('` + channel + `', $6)::t
 
 // duplicatesStatement notes which entries of a batch repeat a vote that another entry brought. It is a transaction of
 // its own and may be repeated: an entry is noted once.
-const duplicatesStatement = `
+const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id
   from unnest($1::uuid[], $2::text[]) as b (id, entry_id) join votes using (id)
