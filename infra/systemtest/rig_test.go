@@ -65,38 +65,40 @@ func newRig(t *testing.T, choose ...func(*setup)) *rig {
 	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.Addr()})
 	t.Cleanup(func() { _ = r.rdb.Close() })
 	r.queue = votestream.NewQueue(r.rdb)
-	r.worker = r.start("worker", append(s.worker, s.env...)...)
-	r.result = r.start("result", s.env...)
-	r.vote = r.start("vote", s.env...)
+	r.vote, r.worker, r.result = r.service(), r.service(), r.service()
+	s.env = append(s.env, "VOTE_URL="+r.vote.url(""), "RESULT_URL="+r.result.url(""))
+	r.become(r.worker, "worker", append(s.worker, s.env...)...)
+	r.become(r.result, "result", s.env...)
+	r.become(r.vote, "vote", s.env...)
+	for _, s := range []*service{r.worker, r.result, r.vote} {
+		r.must(s.Start(t.Context()))
+	}
 	return r
 }
 
-// start runs a service and waits until it is ready.
-func (r *rig) start(name string, env ...string) *service {
+// service has ports, and is no program yet.
+func (r *rig) service() *service {
 	r.t.Helper()
-	s := r.describe(name, env...)
-	if err := s.Start(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
-	return s
+	port, err := servers.FreePort()
+	r.must(err)
+	ops, err := servers.FreePort()
+	r.must(err)
+	return &service{port: port, ops: ops}
 }
 
 // describe makes a service that is stopped with the test, its log shown if the test fails.
 func (r *rig) describe(name string, env ...string) *service {
 	r.t.Helper()
-	port, err := servers.FreePort()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ops, err := servers.FreePort()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s := &service{port: port, ops: ops}
+	s := r.service()
+	r.become(s, name, env...)
+	return s
+}
+
+func (r *rig) become(s *service, name string, env ...string) {
 	s.Process = servers.NewProcess(servers.Spec{
 		Name: name, Path: filepath.Join(bin, name), Ready: func(ctx context.Context, _ int) error { return ready(ctx, s) },
 		Env: append([]string{
-			"PORT=" + strconv.Itoa(port), "OPS_PORT=" + strconv.Itoa(ops), "CONSUMER_NAME=" + name + "-1", "CLAIM_IDLE=2s", "LOG_FORMAT=text",
+			"PORT=" + strconv.Itoa(s.port), "OPS_PORT=" + strconv.Itoa(s.ops), "CONSUMER_NAME=" + name + "-1", "CLAIM_IDLE=2s", "LOG_FORMAT=text",
 			"REDIS_HOST=" + r.redis.Host(), "REDIS_PORT=" + strconv.Itoa(r.redis.Port()), "DATABASE_URL=" + r.postgres.URL(),
 		}, env...),
 	})
@@ -112,7 +114,6 @@ func (r *rig) describe(name string, env ...string) *service {
 			r.t.Logf("the end of the log of %s:\n%s", name, s.Log())
 		}
 	})
-	return s
 }
 
 func ready(ctx context.Context, s *service) error {

@@ -1,0 +1,261 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"petvote/shared/ballot"
+)
+
+// soon is how long a page may take to show what has happened, on a busy machine.
+const soon = 10 * time.Second
+
+// votePage is what the voting page shows.
+type votePage struct {
+	State, Text string
+	Links       map[string]string // by their words
+	Waiting     int               // votes kept; -1 if nothing is said of any
+}
+
+func readVotePage(p *tab) (votePage, error) {
+	return look[votePage](p, `(() => {
+		const status = document.getElementById('status'), waiting = document.getElementById('waiting');
+		return {
+			State: status.dataset.state, Text: status.textContent,
+			Links: Object.fromEntries([...status.querySelectorAll('a')].map((a) => [a.textContent, a.href])),
+			Waiting: waiting.hidden ? -1 : Number(document.getElementById('waiting-count').textContent),
+		};
+	})()`)
+}
+
+// resultPage is what the results page shows.
+type resultPage struct {
+	Counts     ballot.Counts
+	Total      string
+	Shares     map[string]string
+	Bars       map[string]float64 // drawn, as a part of the track
+	Banner     string             // empty while it is hidden
+	Connection string
+}
+
+func readResultPage(p *tab) (resultPage, error) {
+	return look[resultPage](p, `(() => {
+		const pets = ['dogs', 'cats', 'lizards'], banner = document.getElementById('banner');
+		const each = (read) => Object.fromEntries(pets.map((pet) => [pet, read(pet)]));
+		const drawn = (e) => e.getBoundingClientRect().width;
+		return {
+			Counts: each((pet) => Number(document.querySelector('[data-count=' + pet + ']').textContent.replaceAll(',', ''))),
+			Total: document.getElementById('total').textContent,
+			Shares: each((pet) => document.querySelector('[data-share=' + pet + ']').textContent),
+			Bars: each((pet) => {
+				const bar = document.querySelector('[data-bar=' + pet + ']');
+				return Math.round(1000 * drawn(bar) / drawn(bar.previousElementSibling)) / 1000;
+			}),
+			Banner: banner.hidden ? '' : banner.textContent,
+			Connection: document.getElementById('connection').dataset.state,
+		};
+	})()`)
+}
+
+func accepted(v votePage) bool { return v.State == "accepted" }
+
+func live(v resultPage) bool { return v.Connection == "live" && v.Banner == "" }
+
+func choice(pet ballot.Choice) string { return fmt.Sprintf("#ballot button[value=%s]", pet) }
+
+// clean says that nothing went wrong on the pages.
+func (r *rig) clean(tabs ...*tab) {
+	r.t.Helper()
+	for _, p := range tabs {
+		problems, failed := p.found()
+		for _, problem := range append(problems, failed...) {
+			r.t.Errorf("on a page: %s", problem)
+		}
+	}
+}
+
+func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	results, vote := r.open(b, r.result.url("/")), r.open(b, r.vote.url("/"))
+	until(results, soon, readResultPage, func(v resultPage) bool { return live(v) && v.Total == "0" })
+
+	vote.click(choice(ballot.Dogs))
+	until(results, soon, readResultPage, func(v resultPage) bool {
+		return v.Counts == ballot.Counts{Dogs: 1} && v.Total == "1" && v.Shares["dogs"] == "100.0" && v.Bars["dogs"] == 1 && v.Bars["cats"] == 0
+	})
+	until(vote, soon, readVotePage, accepted)
+	vote.click(choice(ballot.Cats))
+	until(results, soon, readResultPage, func(v resultPage) bool {
+		return v.Counts == ballot.Counts{Dogs: 1, Cats: 1} && v.Total == "2" && v.Shares["cats"] == "50.0" && v.Bars["dogs"] == 0.5 && v.Bars["cats"] == 0.5
+	})
+	said := until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for cats was accepted.") })
+	if !strings.HasPrefix(said.Links["Receipt"], r.result.url("/votes/")) {
+		t.Errorf("the receipt is at %q, the results at %s", said.Links["Receipt"], r.result.url("/"))
+	}
+	vote.click("#status a")
+	until(vote, soon, func(p *tab) (string, error) {
+		return look[string](p, `document.querySelector('main')?.textContent ?? ''`)
+	}, func(text string) bool { return strings.Contains(text, "This vote is counted, once.") && strings.Contains(text, "cats") })
+	r.clean(results, vote)
+}
+
+func TestBrowserResultsStayWhilePostgresIsAway(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	vote, results := r.open(b, r.vote.url("/")), r.open(b, r.result.url("/"))
+	vote.click(choice(ballot.Lizards))
+	until(results, soon, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1} })
+
+	r.must(r.postgres.Kill())
+	stale := func(v resultPage) bool { return strings.HasPrefix(v.Banner, "The votes can't be read at the moment.") }
+	until(results, 15*time.Second, readResultPage, stale)
+	vote.click(choice(ballot.Dogs))
+	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for dogs") })
+	late := r.open(b, r.result.url("/")) // one that comes during the outage
+	for _, p := range []*tab{results, late} {
+		until(p, soon, readResultPage, func(v resultPage) bool { return stale(v) && v.Counts == ballot.Counts{Lizards: 1} && v.Total == "1" })
+	}
+
+	r.must(r.postgres.Start(t.Context()))
+	for _, p := range []*tab{results, late} {
+		until(p, 20*time.Second, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1, Dogs: 1} })
+	}
+	r.clean(results, late, vote)
+}
+
+func TestBrowserKeepsAVoteWhileRedisIsAway(t *testing.T) {
+	r := newRig(t)
+	vote := r.open(r.browser(), r.vote.url("/"))
+	r.must(r.redis.Kill())
+	vote.click(choice(ballot.Cats))
+	kept := func(v votePage) bool { return v.State == "waiting" && v.Waiting == 1 }
+	said := until(vote, soon, readVotePage, kept)
+	if !strings.HasPrefix(said.Text, "Your vote for cats is kept in this browser") {
+		t.Errorf("the page says %q", said.Text)
+	}
+	vote.do(chromedp.Reload())
+	until(vote, soon, readVotePage, kept)
+
+	r.must(r.redis.Start(t.Context()))
+	said = until(vote, time.Minute, readVotePage, func(v votePage) bool { return accepted(v) && v.Waiting == -1 })
+	if !strings.HasPrefix(said.Text, "Your vote for cats, kept since") || !strings.HasPrefix(said.Links["Receipt"], r.result.url("/votes/")) {
+		t.Errorf("the page says %+v", said)
+	}
+	if left, err := look[int](vote, `localStorage.length`); err != nil || left != 0 {
+		t.Errorf("%d items are left in the browser, %v", left, err)
+	}
+	r.drained(soon)
+	if stored := r.stored(); len(stored) != 1 || stored[said.Links["Receipt"][len(r.result.url("/votes/")):]] != ballot.Cats {
+		t.Errorf("stored: %v, want the one vote for cats of %s", stored, said.Links["Receipt"])
+	}
+	if problems, refused := vote.found(); len(problems) > 0 || len(refused) == 0 {
+		t.Errorf("on the page: %v; refused: %v", problems, refused)
+	}
+}
+
+func withoutJavaScript(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+	_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	return chromedp.Void{}, err
+}
+
+func TestBrowserWithoutJavaScriptVotesAndShowsTheNumber(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	vote, results := r.open(b, r.vote.url("/"), withoutJavaScript), r.open(b, r.result.url("/"), withoutJavaScript)
+	if v, err := readResultPage(results); err != nil || v.Total != "0" || v.Connection != "connecting" {
+		t.Fatalf("the results page shows %+v, %v", v, err)
+	}
+	vote.click(choice(ballot.Cats))
+	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && v.Text == "Your vote for cats was accepted." })
+	until(results, 15*time.Second, readResultPage, func(v resultPage) bool {
+		return v.Counts == ballot.Counts{Cats: 1} && v.Total == "1" && v.Bars["cats"] == 1
+	})
+	r.must(r.redis.Kill())
+	vote.click(choice(ballot.Dogs))
+	until(vote, soon, readVotePage, func(v votePage) bool {
+		return v.State == "refused" && v.Text == "Your vote could not be taken just now. Please vote again in a moment."
+	})
+	r.clean(vote, results)
+}
+
+func TestBrowserVotesByKeyboardAlone(t *testing.T) {
+	r := newRig(t)
+	vote := r.open(r.browser(), r.vote.url("/"))
+	type focus struct {
+		Value string
+		Ring  bool // whether one sees where it is
+	}
+	focused := func() focus {
+		f, err := look[focus](vote, `(() => {
+			const e = document.activeElement, style = getComputedStyle(e);
+			return { Value: e.value ?? '', Ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 };
+		})()`)
+		r.must(err)
+		return f
+	}
+	for presses := 0; focused().Value != string(ballot.Lizards); presses++ {
+		if presses == 10 {
+			t.Fatal("ten times Tab does not lead to the lizards")
+		}
+		vote.do(chromedp.KeyEvent(kb.Tab))
+		if f := focused(); !f.Ring {
+			t.Errorf("the focus is on %+v, and can't be seen", f)
+		}
+	}
+	vote.do(chromedp.KeyEvent(kb.Enter))
+	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for lizards was accepted.") })
+	if f := focused(); f.Value != string(ballot.Lizards) {
+		t.Errorf("after the vote the focus is on %+v", f)
+	}
+	r.drained(soon)
+	if stored := r.stored(); len(stored) != 1 {
+		t.Errorf("stored: %v, want one vote", stored)
+	}
+	r.clean(vote)
+}
+
+func TestBrowserPagesAreQuietAndKeepToTheirOwnOrigins(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	vote, results := r.open(b, r.vote.url("/")), r.open(b, r.result.url("/"))
+	until(results, soon, readResultPage, live)
+	vote.click(choice(ballot.Dogs))
+	until(results, soon, readResultPage, func(v resultPage) bool { return v.Total == "1" })
+	said := until(vote, soon, readVotePage, accepted)
+	receipt := r.open(b, said.Links["Receipt"])
+	for p, own := range map[*tab]string{vote: r.vote.url(""), results: r.result.url(""), receipt: r.result.url("")} {
+		p.mu.Lock()
+		if len(p.requests) < 4 {
+			t.Errorf("a page of %s made only these requests: %v", own, p.requests)
+		}
+		for _, address := range p.requests {
+			if u, err := url.Parse(address); err != nil || u.Scheme != "data" && u.Scheme+"://"+u.Host != own {
+				t.Errorf("a page of %s sent a request to %s", own, address)
+			}
+		}
+		p.mu.Unlock()
+	}
+	r.clean(vote, results, receipt)
+
+	// What would be seen if there were something to see.
+	for _, offence := range []string{`console.error('seen')`, `setTimeout(() => { throw new Error('seen') })`, `document.body.setAttribute('style', 'color: red')`,
+		`fetch('http://127.0.0.1:1/').catch(() => {})`, `fetch('/nothing')`} {
+		problems, failed := vote.found()
+		vote.do(chromedp.Evaluate[chromedp.Void](offence + "; undefined"))
+		r.eventually(soon, func() error {
+			if p, f := vote.found(); len(p)+len(f) == len(problems)+len(failed) {
+				return fmt.Errorf("%s is not noticed", offence)
+			}
+			return nil
+		})
+	}
+}
