@@ -97,14 +97,18 @@ func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
 	until(results, soon, readResultPage, func(v resultPage) bool {
 		return v.Counts == ballot.Counts{Dogs: 1, Cats: 1} && v.Total == "2" && v.Shares["cats"] == "50.0" && v.Bars["dogs"] == 0.5 && v.Bars["cats"] == 0.5
 	})
-	said := until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for cats was accepted.") })
+	said := until(vote, soon, readVotePage, func(v votePage) bool {
+		return accepted(v) && strings.HasPrefix(v.Text, "Your vote for cats was accepted.")
+	})
 	if !strings.HasPrefix(said.Links["Receipt"], r.result.url("/votes/")) {
 		t.Errorf("the receipt is at %q, the results at %s", said.Links["Receipt"], r.result.url("/"))
 	}
 	vote.click("#status a")
 	until(vote, soon, func(p *tab) (string, error) {
 		return look[string](p, `document.querySelector('main')?.textContent ?? ''`)
-	}, func(text string) bool { return strings.Contains(text, "This vote is counted, once.") && strings.Contains(text, "cats") })
+	}, func(text string) bool {
+		return strings.Contains(text, "This vote is counted, once.") && strings.Contains(text, "cats")
+	})
 	r.clean(results, vote)
 }
 
@@ -212,7 +216,9 @@ func TestBrowserVotesByKeyboardAlone(t *testing.T) {
 		}
 	}
 	vote.do(chromedp.KeyEvent(kb.Enter))
-	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for lizards was accepted.") })
+	until(vote, soon, readVotePage, func(v votePage) bool {
+		return accepted(v) && strings.HasPrefix(v.Text, "Your vote for lizards was accepted.")
+	})
 	if f := focused(); f.Value != string(ballot.Lizards) {
 		t.Errorf("after the vote the focus is on %+v", f)
 	}
