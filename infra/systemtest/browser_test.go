@@ -39,6 +39,7 @@ func readVotePage(p *tab) (votePage, error) {
 // resultPage is what the results page shows.
 type resultPage struct {
 	Counts     ballot.Counts
+	Nouns      map[string]string // beside the counts
 	Total      string
 	Shares     map[string]string
 	Bars       map[string]float64 // drawn, as a part of the track
@@ -53,6 +54,7 @@ func readResultPage(p *tab) (resultPage, error) {
 		const drawn = (e) => e.getBoundingClientRect().width;
 		return {
 			Counts: each((pet) => Number(document.querySelector('[data-count=' + pet + ']').textContent.replaceAll(',', ''))),
+			Nouns: each((pet) => document.querySelector('[data-noun=' + pet + ']').textContent),
 			Total: document.getElementById('total').textContent,
 			Shares: each((pet) => document.querySelector('[data-share=' + pet + ']').textContent),
 			Bars: each((pet) => {
@@ -90,7 +92,8 @@ func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
 
 	vote.click(choice(ballot.Dogs))
 	until(results, soon, readResultPage, func(v resultPage) bool {
-		return v.Counts == ballot.Counts{Dogs: 1} && v.Total == "1" && v.Shares["dogs"] == "100.0" && v.Bars["dogs"] == 1 && v.Bars["cats"] == 0
+		return v.Counts == ballot.Counts{Dogs: 1} && v.Total == "1" && v.Shares["dogs"] == "100.0" && v.Bars["dogs"] == 1 && v.Bars["cats"] == 0 &&
+			v.Nouns["dogs"] == "vote" && v.Nouns["cats"] == "votes"
 	})
 	until(vote, soon, readVotePage, accepted)
 	vote.click(choice(ballot.Cats))

@@ -151,7 +151,7 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 		body   string
 		places int
 	}{
-		"results":              {pages.Result(files, pages.ResultPage{Masthead: masthead, Known: true, Stale: true, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 13},
+		"results":              {pages.Result(files, pages.ResultPage{Masthead: masthead, Known: true, Stale: true, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 14},
 		"receipt":              {pages.Receipt(files, receipt), 9},
 		"receipt with a trace": {pages.Receipt(files, linked), 10},
 	} {

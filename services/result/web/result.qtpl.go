@@ -126,7 +126,23 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:28
 		}
 //line result.qtpl:28
-		qw422016.N().S(`</span> votes</span>
+		qw422016.N().S(`</span> <span data-noun="`)
+//line result.qtpl:28
+		qw422016.E().S(row.Pet)
+//line result.qtpl:28
+		qw422016.N().S(`">`)
+//line result.qtpl:28
+		if page.Known && row.Count == 1 {
+//line result.qtpl:28
+			qw422016.N().S(`vote`)
+//line result.qtpl:28
+		} else {
+//line result.qtpl:28
+			qw422016.N().S(`votes`)
+//line result.qtpl:28
+		}
+//line result.qtpl:28
+		qw422016.N().S(`</span></span>
           <span class="share"><span data-share="`)
 //line result.qtpl:29
 		qw422016.E().S(row.Pet)

@@ -15,6 +15,7 @@ export function showVotes(votes) {
     shown.set(pet, votes[pet]);
     const share = (total === 0 ? 0 : (100 * votes[pet]) / total).toFixed(1);
     setNumber(document.querySelector(`[data-count="${pet}"]`), votes[pet]);
+    document.querySelector(`[data-noun="${pet}"]`).textContent = votes[pet] === 1 ? 'vote' : 'votes';
     document.querySelector(`[data-share="${pet}"]`).textContent = share;
     document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', share);
   }
