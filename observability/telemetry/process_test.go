@@ -25,13 +25,14 @@ func (f processFunc) Process(ctx context.Context, batch []votestream.Delivery) e
 	return f(ctx, batch)
 }
 
+// process passes a batch through the decorator, from within a trace that is not recorded and not the votes' own.
 func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step processFunc) error {
 	t.Helper()
 	p, err := tel.Processor(step)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Process(t.Context(), batch)
+	return p.Process(extract(t.Context(), unrecorded), batch)
 }
 
 // deliveries is one for each trace, which waited for a second.

@@ -188,6 +188,30 @@ func TestTracesAreKeptUpToABound(t *testing.T) {
 	}
 }
 
+// The votes behind a read that fails come before those that were noticed while it was made.
+func TestNoticesDuringAReadThatFailsKeepTheBoundToo(t *testing.T) {
+	for _, before := range []int{0, 1, 63, 64} {
+		for _, meanwhile := range []int{0, 1, 2, 64, 1000} {
+			synctest.Test(t, func(t *testing.T) {
+				r := &reader{err: errAway, takes: 50 * time.Millisecond}
+				f := pushing(t, r)
+				time.Sleep(time.Second)
+				f.notice(notice(numbered(0, before)...))
+				time.Sleep(10 * time.Millisecond)
+				f.notice(notice(numbered(before, meanwhile)...))
+				time.Sleep(50 * time.Millisecond)
+				f.notice(notice(numbered(before+meanwhile, 3)...))
+				time.Sleep(200 * time.Millisecond)
+				_, asked := r.reads()
+				want := numbered(0, min(before+meanwhile+3, maxTraces))
+				if len(asked) != 2 || !slices.Equal(asked[1], want) {
+					t.Errorf("%d, then %d during the read, then 3: read for %v, want at last %v", before, meanwhile, asked, want)
+				}
+			})
+		}
+	}
+}
+
 func TestSubscribingGoesOnUntilTheServiceStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int32

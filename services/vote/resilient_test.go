@@ -16,7 +16,7 @@ func guarded(publish func(context.Context) error) (*queue, *voteHandler) {
 	return q, h
 }
 
-func TestAVoterIsAnsweredWithinTheBudgetWhateverRedisDoes(t *testing.T) {
+func TestAVoterIsAnsweredWithinTwoSecondsWhateverRedisDoes(t *testing.T) {
 	for name, publish := range map[string]func(context.Context) error{
 		"it hangs":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 		"it refuses": func(context.Context) error { return errors.New("connection refused") },
@@ -26,7 +26,7 @@ func TestAVoterIsAnsweredWithinTheBudgetWhateverRedisDoes(t *testing.T) {
 			for range 20 {
 				start := time.Now()
 				w := post(t.Context(), h)
-				if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > budget {
+				if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > 2*time.Second {
 					t.Errorf("%s: status %d after %v", name, w.Code, took)
 				}
 			}
