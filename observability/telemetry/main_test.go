@@ -74,7 +74,7 @@ func (s *spans) only(t *testing.T, name string) sdktrace.ReadOnlySpan {
 func attributeOf(attrs []attribute.KeyValue, key string) string {
 	for _, a := range attrs {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
