@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/servers"
@@ -186,6 +188,49 @@ func TestServicesStartBeforeTheirDependencies(t *testing.T) {
 	})
 	r.vote, r.worker, r.result = waiting[0], waiting[1], waiting[2]
 	r.audit(r.during(100, func() { time.Sleep(time.Second) }))
+}
+
+// A database that answers and takes no writes must not look like one that is well.
+func TestAWorkerThatCannotWriteSaysSo(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, r.postgres.URL())
+	r.must(err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, `create function full_disk() returns trigger language plpgsql as
+		$$ begin raise exception 'no space left on device' using errcode = '53100'; end $$;
+		create trigger full_disk before insert on votes execute function full_disk()`)
+	r.must(err)
+	l := r.during(50, func() {
+		r.eventually(10*time.Second, func() error {
+			err := ready(ctx, r.worker)
+			if err == nil || !strings.Contains(err.Error(), "no space left on device") {
+				return fmt.Errorf("readiness says %w", err)
+			}
+			return nil
+		})
+		if !strings.Contains(r.worker.Log(), "no space left on device") {
+			t.Error("the worker's log does not say why nothing is stored")
+		}
+		_, err = conn.Exec(ctx, `drop trigger full_disk on votes`)
+		r.must(err)
+	})
+	r.audit(l)
+	r.must(ready(ctx, r.worker))
+}
+
+func TestAStopDoesNotWaitForADatabaseThatHangs(t *testing.T) {
+	r := newRig(t)
+	r.must(r.postgres.Pause())
+	r.eventually(5*time.Second, func() error { return wantStatus(r.worker.opsURL("/readyz"), http.StatusServiceUnavailable) })
+	for name, s := range map[string]*service{"worker": r.worker, "result": r.result} {
+		start := time.Now()
+		r.must(s.Stop(t.Context()))
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s took %v", name, took)
+		}
+	}
+	r.must(r.postgres.Resume())
 }
 
 func TestOneKeyAThousandTimesIsOneVote(t *testing.T) {

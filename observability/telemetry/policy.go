@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,12 +20,16 @@ type policyListener struct {
 	attempts metric.Float64Histogram
 	retries  metric.Int64Counter
 	changes  metric.Int64Counter
+	told     *sync.Map // when a policy's retries were last told in the log
 }
+
+// tellEvery is between two lines about one policy's retries: enough to see in the log why something does not get on.
+const tellEvery = 10 * time.Second
 
 // PolicyListener returns the listener to make policies with.
 func (t *Telemetry) PolicyListener() (resilience.Listener, error) {
 	var (
-		l    policyListener
+		l    = policyListener{told: new(sync.Map)}
 		errs errorList
 	)
 	l.attempts = errs.histogram(t.meter.Float64Histogram("petvote.dependency.attempt.duration", metric.WithUnit("s"), seconds,
@@ -46,6 +51,10 @@ func (l policyListener) Attempt(ctx context.Context, policy string, took time.Du
 
 func (l policyListener) Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration) {
 	l.retries.Add(ctx, 1, metric.WithAttributes(policyKey.String(policy)))
+	if last, ok := l.told.Load(policy); (!ok || time.Since(last.(time.Time)) > tellEvery) && !resilience.Refused(err) {
+		l.told.Store(policy, time.Now())
+		slog.WarnContext(ctx, "trying again", "policy", policy, "attempt", attempt, "error", err)
+	}
 	eachSpan(ctx, func(span trace.Span) {
 		span.AddEvent("retry", trace.WithAttributes(policyKey.String(policy), attribute.Int("petvote.attempt", attempt),
 			attribute.String("error.message", err.Error()), attribute.Float64("petvote.wait_s", wait.Seconds())))

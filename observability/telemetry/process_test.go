@@ -195,6 +195,7 @@ type settleFuncs struct{ err error }
 
 func (s settleFuncs) Settle(context.Context, []string) error          { return s.err }
 func (s settleFuncs) Bury(context.Context, []votestream.Burial) error { return s.err }
+func (s settleFuncs) CountTry(context.Context, string) (int64, error) { return 1, s.err }
 
 func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktrace.ReadOnlySpan) {
 	t.Helper()

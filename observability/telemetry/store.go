@@ -84,6 +84,7 @@ func (r recorder) Record(ctx context.Context, entries []votestore.Entry) (votest
 type Settler interface {
 	Settle(ctx context.Context, entryIDs []string) error
 	Bury(ctx context.Context, burials []votestream.Burial) error
+	CountTry(ctx context.Context, entryID string) (int64, error)
 }
 
 type settler struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"petvote/shared/ballot"
+	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 )
 
@@ -155,7 +156,11 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
 		answer(w, http.StatusBadRequest, problem{"error", err.Error()})
 	default:
-		slog.WarnContext(r.Context(), "request not answered", "path", r.URL.Path, "error", err)
+		level := slog.LevelWarn
+		if resilience.Refused(err) { // told when the breaker opened
+			level = slog.LevelDebug
+		}
+		slog.Log(r.Context(), level, "request not answered", "path", r.URL.Path, "error", err)
 		w.Header().Set("Retry-After", "1")
 		answer(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
 	}

@@ -106,7 +106,7 @@ func (f *feed) push(ctx context.Context) error {
 		pause.Reset(pushEvery)
 		poll.Reset(pollEvery)
 		n := f.take()
-		if err := f.board.Refresh(ctx, n); err != nil {
+		if f.board.Refresh(ctx, n) != nil {
 			f.putBack(n)
 			poll.Reset(retryEvery)
 		}

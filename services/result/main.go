@@ -94,7 +94,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	sockets := newSocketServer(hub)
 	cleanups.Add("socket.io", sockets.Close)
 	server := lifecycle.Server{
-		Listener: socket, Health: health, DrainDelay: cfg.ShutdownDelay, DrainTimeout: drainTimeout,
+		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 		OnDrain: func() { endStreams(); sockets.disconnect() },
 		Handler: routes(tel, page, &api{board: board, archive: guarded, page: page}, &sseHandler{hub, streams}, sockets, health),
 	}

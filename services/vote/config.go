@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"petvote/shared/config"
 	"petvote/shared/votestream"
 )
@@ -10,8 +8,8 @@ import (
 type settings struct {
 	config.Service
 	Redis         votestream.Config
-	Port          config.Port   `env:"PORT" envDefault:"8084"`
-	ResultURL     config.Link   `env:"RESULT_URL"`
-	JaegerURL     config.Link   `env:"JAEGER_UI_URL"`
-	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
+	Port          config.Port  `env:"PORT" envDefault:"8084"`
+	ResultURL     config.Link  `env:"RESULT_URL"`
+	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`
+	ShutdownDelay config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
 }

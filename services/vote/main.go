@@ -52,7 +52,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 
-	rdb := cfg.Redis.Dial()
+	rdb := cfg.Redis.Dial(0)
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 	policy := redisPolicy(listener)
 	queue := votestream.NewQueue(rdb)
@@ -88,7 +88,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 	server := lifecycle.Server{
 		Listener: socket, Handler: tel.HTTP(routes(page, publisher, health)), Health: health,
-		DrainDelay: cfg.ShutdownDelay, DrainTimeout: drainTimeout,
+		DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 	}
 	return server.Run(ctx)
 }

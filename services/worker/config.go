@@ -14,21 +14,21 @@ import (
 
 type settings struct {
 	config.Service
-	Redis         votestream.Config
-	Postgres      votestore.Config
-	ConsumerName  string     `env:"CONSUMER_NAME"` // default: host name and process id
-	Lanes         count      `env:"LANES" envDefault:"2"`
-	BatchSize     count      `env:"BATCH_SIZE" envDefault:"2000"`
-	ClaimIdle     idleTime   `env:"CLAIM_IDLE" envDefault:"10s"`
-	MaxDeliveries count      `env:"MAX_DELIVERIES" envDefault:"20"`
-	CrashAt       crashPoint `env:"CRASH_AT"`
-	CrashAfter    uint32     `env:"CRASH_AFTER" envDefault:"0"`
+	Redis        votestream.Config
+	Postgres     votestore.Config
+	ConsumerName string     `env:"CONSUMER_NAME"` // default: host name and process id
+	Lanes        lanes      `env:"LANES" envDefault:"2"`
+	BatchSize    count      `env:"BATCH_SIZE" envDefault:"2000"`
+	ClaimIdle    idleTime   `env:"CLAIM_IDLE" envDefault:"10s"`
+	MaxTries     count      `env:"MAX_TRIES" envDefault:"20"`
+	CrashAt      crashPoint `env:"CRASH_AT"`
+	CrashAfter   uint32     `env:"CRASH_AFTER" envDefault:"0"`
 }
 
 // count is a number of which there has to be one at least.
 type count uint16
 
-// UnmarshalText refuses 0: no lane would do nothing, and no delivery would make every vote a dead letter.
+// UnmarshalText refuses 0: no vote in a batch would store nothing, and no try would make suspects of all votes.
 func (c *count) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 16)
 	if err != nil || n == 0 {
@@ -38,10 +38,23 @@ func (c *count) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// lanes is how many batches are in hand at once; each takes a connection to Redis and one to PostgreSQL.
+type lanes uint8
+
+// UnmarshalText refuses none, and more than any database is glad of.
+func (l *lanes) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 8)
+	if err != nil || n == 0 || n > 64 {
+		return errors.New("not a number from 1 to 64")
+	}
+	*l = lanes(n)
+	return nil
+}
+
 // idleTime is how long entries lie untouched before their worker is taken for dead.
 type idleTime time.Duration
 
-// UnmarshalText refuses times in which living workers would be taken for dead.
+// UnmarshalText refuses times so short that every worker would be taken for dead while it works.
 func (i *idleTime) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
 	if err != nil || d < time.Second {

@@ -34,7 +34,7 @@ func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []s
 		}
 	}()
 	from := crashingSource{&batches, c}
-	p := processor{store: crashingRecorder{l, c}, queue: crashingSettler{l, c}, maxDeliveries: maxDeliveries}
+	p := processor{store: crashingRecorder{l, c}, queue: crashingSettler{l, c}, maxTries: maxTries}
 	for {
 		batch, err := from.Next(t.Context())
 		if err != nil {

@@ -45,7 +45,7 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
-	rdb := cfg.Redis.Dial()
+	rdb := cfg.Redis.Dial(0)
 	defer rdb.Close()
 	queue := votestream.NewQueue(rdb)
 

@@ -84,6 +84,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+func suspect(d votestream.Delivery) bool { return d.Deliveries > suspectAfter }
+
 // parts splits off suspects, each on its own.
 func parts(batch []votestream.Delivery) [][]votestream.Delivery {
 	if len(batch) == 0 {
@@ -94,7 +96,7 @@ func parts(batch []votestream.Delivery) [][]votestream.Delivery {
 		suspects [][]votestream.Delivery
 	)
 	for i := range batch {
-		if batch[i].Deliveries > suspectAfter {
+		if suspect(batch[i]) {
 			suspects = append(suspects, batch[i:i+1])
 		} else {
 			rest = append(rest, batch[i])

@@ -189,7 +189,7 @@ func TestALaneThatWaitsForAPersonCanBeStopped(t *testing.T) {
 func TestALaneThatIsStoppedFinishesWhatItHasInHandAndTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := (&bench{
-			reads: []read{{batch: append(batch("1"), suspect("2"))}, {batch: batch("3")}},
+			reads: []read{{batch: append(batch("1"), newSuspect("2"))}, {batch: batch("3")}},
 			process: func(ctx context.Context, _ string) error {
 				select {
 				case <-time.After(time.Second):
@@ -208,7 +208,7 @@ func TestALaneThatIsStoppedFinishesWhatItHasInHandAndTakesNoMore(t *testing.T) {
 func TestWhatIsInHandIsCutOffAtItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := (&bench{
-			reads:   []read{{batch: append(batch("1"), suspect("2"))}},
+			reads:   []read{{batch: append(batch("1"), newSuspect("2"))}},
 			process: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() },
 		}).start(t)
 		synctest.Wait()
@@ -228,7 +228,7 @@ func TestWhatIsInHandIsCutOffAtItsBound(t *testing.T) {
 func TestAPartThatFailsLeavesTheRestOfItsBatchForLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := (&bench{
-			reads: []read{{batch: append(batch("1"), suspect("2"), suspect("3"))}, {batch: batch("4")}},
+			reads: []read{{batch: append(batch("1"), newSuspect("2"), newSuspect("3"))}, {batch: batch("4")}},
 			process: func(_ context.Context, ids string) error {
 				if ids == "2" {
 					return errAway
@@ -240,8 +240,8 @@ func TestAPartThatFailsLeavesTheRestOfItsBatchForLater(t *testing.T) {
 	})
 }
 
-// suspect is an entry that was handed out so often that it may be what kills workers.
-func suspect(id string) votestream.Delivery {
+// newSuspect is an entry that was handed out so often that it may be what kills workers.
+func newSuspect(id string) votestream.Delivery {
 	d := batch(id)[0]
 	d.Deliveries = suspectAfter + 1
 	return d
@@ -256,8 +256,8 @@ func TestSuspectsAreTriedAloneAndLast(t *testing.T) {
 	}{
 		"nothing":       {nil, nil},
 		"no suspects":   {append(batch("1", "2"), last), []string{"1 2 3"}},
-		"some":          {append([]votestream.Delivery{suspect("1")}, append(batch("2"), suspect("4"), last)...), []string{"2 3", "1", "4"}},
-		"only suspects": {[]votestream.Delivery{suspect("1"), suspect("2")}, []string{"1", "2"}},
+		"some":          {append([]votestream.Delivery{newSuspect("1")}, append(batch("2"), newSuspect("4"), last)...), []string{"2 3", "1", "4"}},
+		"only suspects": {[]votestream.Delivery{newSuspect("1"), newSuspect("2")}, []string{"1", "2"}},
 	} {
 		var got []string
 		for _, part := range parts(c.batch) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"petvote/observability/telemetry"
@@ -62,7 +63,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	cleanups.Add("postgres client", func(context.Context) error { store.Close(); return nil })
-	rdb := cfg.Redis.Dial()
+	rdb := cfg.Redis.Dial(int(cfg.Lanes))
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 	queue := votestream.NewQueue(rdb)
 
@@ -70,7 +71,13 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	queueMonitor := resilience.NewMonitor(policies.queue, pingEvery, queue.Ping)
 	cleanups.Background("postgres monitor", storeMonitor.Run)
 	cleanups.Background("redis monitor", queueMonitor.Run)
-	health := lifecycle.NewHealth(nil,
+	var migrated atomic.Bool
+	health := lifecycle.NewHealth(func() error {
+		if !migrated.Load() {
+			return errors.New("the database's schema is not there yet")
+		}
+		return nil
+	},
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
 	if err := tel.ObserveBreakers(policies.all()...); err != nil {
@@ -89,14 +96,18 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	step, err := tel.Processor(&processor{store: recorder, queue: settler, maxDeliveries: int64(cfg.MaxDeliveries)})
+	step, err := tel.Processor(&processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)})
 	if err != nil {
 		return err
 	}
 
 	if err := policies.migrate.Do(ctx, store.Migrate); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop while PostgreSQL was away
+		}
 		return err
 	}
+	migrated.Store(true)
 	ensureGroup := func(ctx context.Context) error { return policies.queue.Do(ctx, queue.EnsureGroup) }
 	slog.InfoContext(ctx, "taking votes", "lanes", cfg.Lanes, "consumer", cfg.ConsumerName)
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -18,14 +18,16 @@ type recorder interface {
 type settler interface {
 	Settle(ctx context.Context, entryIDs []string) error
 	Bury(ctx context.Context, burials []votestream.Burial) error
+	// CountTry notes that an entry is about to be tried alone and returns how often it has been.
+	CountTry(ctx context.Context, entryID string) (int64, error)
 }
 
 // processor is the worker's business step: store a batch, then acknowledge it. What can't be stored goes to the dead
 // letters and does not hold up the rest.
 type processor struct {
-	store         recorder
-	queue         settler
-	maxDeliveries int64
+	store    recorder
+	queue    settler
+	maxTries int64 // of an entry that was tried alone and never settled
 }
 
 // Process returns nil when every entry of the batch is out of the stream, or will be found again as pending (a dead
@@ -34,7 +36,7 @@ func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) er
 	var burials []votestream.Burial
 	votes := make([]votestream.Delivery, 0, len(batch))
 	for _, d := range batch {
-		if reason, err := p.unfit(d); err != nil {
+		if reason, err := p.unfit(ctx, d, len(batch) == 1); err != nil {
 			burials = append(burials, votestream.Burial{Delivery: d, Reason: reason, Err: err})
 			continue
 		}
@@ -62,15 +64,23 @@ func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) er
 }
 
 // unfit says why an entry must not even be tried.
-func (p *processor) unfit(d votestream.Delivery) (votestream.Reason, error) {
+func (p *processor) unfit(ctx context.Context, d votestream.Delivery, alone bool) (votestream.Reason, error) {
 	if d.Err != nil {
 		return votestream.ReasonUndecodable, d.Err
 	}
 	if err := d.Message.Vote.Validate(); err != nil {
 		return votestream.ReasonInvalid, err
 	}
-	if d.Deliveries > p.maxDeliveries {
-		return votestream.ReasonDeliveries, fmt.Errorf("handed out %d times and never settled", d.Deliveries)
+	if !alone || !suspect(d) {
+		return "", nil
+	}
+	tries, err := p.queue.CountTry(ctx, d.EntryID)
+	if err != nil {
+		slog.WarnContext(ctx, "trying a suspect without counting it", "entry", d.EntryID, "error", err)
+		return "", nil
+	}
+	if tries > p.maxTries {
+		return votestream.ReasonDeliveries, fmt.Errorf("handed out %d times, tried alone %d times and never settled", d.Deliveries, p.maxTries)
 	}
 	return "", nil
 }

@@ -31,6 +31,8 @@ type ledger struct {
 	records  int
 	settle   error
 	bury     error
+	count    error
+	tries    map[string]int64
 
 	entries []votestore.Entry // stored
 	stored  []string
@@ -80,11 +82,20 @@ func (l *ledger) Bury(_ context.Context, burials []votestream.Burial) error {
 	return l.bury
 }
 
-const maxDeliveries = 5
+func (l *ledger) CountTry(_ context.Context, id string) (int64, error) {
+	l.note("try", []string{id})
+	if l.tries == nil {
+		l.tries = map[string]int64{}
+	}
+	l.tries[id]++
+	return l.tries[id], l.count
+}
+
+const maxTries = 5
 
 func (l *ledger) process(t *testing.T, batch []votestream.Delivery) error {
 	t.Helper()
-	p := processor{store: l, queue: l, maxDeliveries: maxDeliveries}
+	p := processor{store: l, queue: l, maxTries: maxTries}
 	return p.Process(t.Context(), batch)
 }
 
@@ -214,14 +225,12 @@ func TestUnfitEntriesAreBuriedWithTheirReasonAndNeverTried(t *testing.T) {
 		"unknown pet":       {func(d *votestream.Delivery) { d.Message.Vote.Pet = "birds" }, votestream.ReasonInvalid, ballot.ErrUnknownChoice, ""},
 		"no id":             {func(d *votestream.Delivery) { d.Message.Vote.ID = uuid.Nil }, votestream.ReasonInvalid, ballot.ErrInvalidVote, "no id"},
 		"cast at no time":   {func(d *votestream.Delivery) { d.Message.Vote.CastAt = time.Time{} }, votestream.ReasonInvalid, ballot.ErrInvalidVote, ""},
-		"handed out often":  {func(d *votestream.Delivery) { d.Deliveries = maxDeliveries + 1 }, votestream.ReasonDeliveries, nil, "handed out 6 times"},
 		"bad and too often": {func(d *votestream.Delivery) { d.Err, d.Deliveries = undecodable, 99 }, votestream.ReasonUndecodable, undecodable, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &ledger{}
 			votes := batch("1", "2")
 			c.spoil(&votes[0])
-			votes[1].Deliveries = maxDeliveries // the last time
 			if err := l.process(t, votes); err != nil {
 				t.Fatal(err)
 			}
@@ -231,6 +240,35 @@ func TestUnfitEntriesAreBuriedWithTheirReasonAndNeverTried(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What kills its worker is found by being tried alone, and however often the others were handed out with it they are not
+// taken for it.
+func TestOnlyASuspectThatWasTriedAloneAgainAndAgainIsGivenUp(t *testing.T) {
+	l := &ledger{tries: map[string]int64{"1": maxTries}}
+	votes := batch("1", "2", "3")
+	for i := range votes {
+		votes[i].Deliveries = 99
+	}
+	for _, part := range parts(votes) {
+		if err := l.process(t, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.wantCalls(t, "try 1", "bury 1", "try 2", "record 2", "settle 2", "try 3", "record 3", "settle 3")
+	if b := l.buried[0]; b.Reason != votestream.ReasonDeliveries || !strings.Contains(b.Err.Error(), "tried alone 5 times") {
+		t.Errorf("buried for %s: %v", b.Reason, b.Err)
+	}
+}
+
+func TestASuspectIsTriedThoughItCannotBeCounted(t *testing.T) {
+	l := &ledger{count: errAway}
+	votes := batch("1")
+	votes[0].Deliveries = 99
+	if err := l.process(t, votes); err != nil {
+		t.Fatal(err)
+	}
+	l.wantCalls(t, "try 1", "record 1", "settle 1")
 }
 
 func TestABatchWithNothingToStoreDoesNotAskTheStore(t *testing.T) {

@@ -48,6 +48,10 @@ func (s resilientSettler) Settle(ctx context.Context, entryIDs []string) error {
 	return s.settle.Do(ctx, func(ctx context.Context) error { return s.next.Settle(ctx, entryIDs) })
 }
 
+func (s resilientSettler) CountTry(ctx context.Context, entryID string) (int64, error) {
+	return resilience.Call(ctx, s.bury, func(ctx context.Context) (int64, error) { return s.next.CountTry(ctx, entryID) })
+}
+
 func (s resilientSettler) Bury(ctx context.Context, burials []votestream.Burial) error {
 	return s.bury.Do(ctx, func(ctx context.Context) error { return s.next.Bury(ctx, burials) })
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Service is what every service reads besides the addresses of its dependencies.
@@ -35,6 +36,19 @@ func (p Port) On(host string) string { return net.JoinHostPort(host, p.String())
 
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 
+// Delay is a short time, from none to a minute.
+type Delay time.Duration
+
+// UnmarshalText refuses others.
+func (d *Delay) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 || v > time.Minute {
+		return errors.New(`not a time from 0s to 1m, such as "500ms"`)
+	}
+	*d = Delay(v)
+	return nil
+}
+
 // LogFormat is "json", for machines, or "text", for people.
 type LogFormat string
 
@@ -54,8 +68,8 @@ type Link string
 // UnmarshalText refuses what is no absolute http or https URL.
 func (l *Link) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("not an http:// or https:// address")
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("not an address of the form http://host or https://host/path, without user, query and fragment")
 	}
 	*l = Link(strings.TrimRight(u.String(), "/"))
 	return nil

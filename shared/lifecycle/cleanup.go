@@ -36,8 +36,23 @@ func (c *Cleanups) Run(each time.Duration) error {
 func (t cleanup) within(d time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	return t.do(ctx)
+	done := make(chan error, 1)
+	go func() { done <- t.do(ctx) }() // left behind if it does not end, as the process ends now
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done: // it may have ended just in time, or because of the bound
+		return err
+	case <-time.After(graceAfterBound):
+		return errors.New("did not end in time")
+	}
 }
+
+// graceAfterBound lets a task that heeds its context say how it ended.
+const graceAfterBound = 100 * time.Millisecond
 
 // Background runs a task until the clean-up stops it and has seen it end. The task must return when its context ends.
 func (c *Cleanups) Background(name string, task func(context.Context) error) {

@@ -22,9 +22,19 @@ func Main(name string, run func(ctx context.Context, args, environ []string) err
 		<-ctx.Done()
 		stop()
 	}()
-	if err := run(ctx, os.Args[1:], os.Environ()); err != nil && !errors.Is(err, context.Canceled) {
+	if err := run(ctx, os.Args[1:], os.Environ()); err != nil && (ctx.Err() == nil || !stopped(err)) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
 	}
 	return 0
+}
+
+// stopped says that an error is nothing but the end of the context; what else is joined to it must be told.
+func stopped(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if err == context.Canceled {
+			return true
+		}
+	}
+	return false
 }

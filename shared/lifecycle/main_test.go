@@ -20,7 +20,7 @@ func TestExitStatusTellsFailureFromAStopThatWasAskedFor(t *testing.T) {
 	}{
 		"done":    {nil, 0},
 		"failed":  {errors.New("listen: address already in use"), 1},
-		"stopped": {fmt.Errorf("migrate: %w", context.Canceled), 0},
+		"cut off": {fmt.Errorf("migrate: %w", context.Canceled), 1}, // by nobody's signal
 	} {
 		if got := Main("test", func(context.Context, []string, []string) error { return c.err }); got != c.want {
 			t.Errorf("%s: status %d, want %d", name, got, c.want)

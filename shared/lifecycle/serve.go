@@ -84,7 +84,13 @@ func ServeOps(c *Cleanups, addr string, health *Health, metrics http.Handler) er
 	mux.Handle("GET /metrics", metrics)
 	server := newHTTPServer(mux)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		err := server.Serve(listener)
+		if !errors.Is(err, http.ErrServerClosed) {
+			slog.Error("operators' server ended", "error", err)
+		}
+		served <- err
+	}()
 	c.Add("ops server", func(ctx context.Context) error {
 		err := server.Shutdown(ctx)
 		if served := <-served; !errors.Is(served, http.ErrServerClosed) {

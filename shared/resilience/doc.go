@@ -17,7 +17,7 @@
 //
 // A [Classifier] sorts errors into three classes. [Unavailable]: the dependency did not do it; counted against the
 // breaker and tried again. [Rejected]: it answered, and would answer the same again (a missing key, bad data); neither
-// counted nor tried again. [Canceled]: the caller gave up; neither.
+// counted nor tried again. [Canceled]: the caller gave up; neither, and a half-open breaker learns nothing from it.
 //
 // # Failure
 //
@@ -25,6 +25,5 @@
 // gobreaker.ErrOpenState or gobreaker.ErrTooManyRequests. Such a call may have taken effect nevertheless (its answer was
 // lost), so what is called must be safe to repeat.
 //
-// A [Monitor] pings a dependency through its policy. It is what readiness asks, and it closes a breaker again without
-// spending anybody's request on the try.
+// A [Monitor] pings a dependency beside the calls and is what readiness asks.
 package resilience

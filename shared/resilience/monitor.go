@@ -17,10 +17,12 @@ type Health struct {
 	ErrorAt   time.Time `json:"last_error_at,omitzero"`
 }
 
-// Monitor pings one dependency at a steady pace through its policy. It says in the log when the dependency goes and
-// when it comes back, so that a service that waits tells what for.
+// Monitor pings one dependency at a steady pace. It says in the log when the dependency goes and when it comes back, so
+// that a service that waits tells what for. Its pings have a breaker of their own: that a ping gets through says nothing
+// of the calls that the watched policy makes, and must neither excuse their failures nor close their breaker.
 type Monitor struct {
-	policy *Policy
+	policy *Policy // the one that is watched
+	pings  *Policy
 	every  time.Duration
 	ping   func(context.Context) error
 
@@ -36,7 +38,8 @@ const pingTimeout = time.Second
 // NewMonitor returns a monitor that takes the dependency for down until [Monitor.Run] has reached it. ping must be
 // cheap and safe to repeat.
 func NewMonitor(p *Policy, every time.Duration, ping func(context.Context) error) *Monitor {
-	return &Monitor{policy: p, every: every, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{})}
+	pings := New(Settings{Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: every / 2, Classify: p.settings.Classify})
+	return &Monitor{policy: p, pings: pings, every: every, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{})}
 }
 
 // Run pings until ctx ends; it always returns nil.
@@ -45,11 +48,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		// One attempt for each tick: the ticks are the retries.
-		err := m.policy.once(ctx, func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-			defer cancel()
-			return m.ping(ctx)
-		})
+		err := m.pings.once(ctx, m.ping)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -62,14 +61,18 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// Health returns the dependency's state: up only while the last ping went through and the breaker is not open.
+// Health returns the dependency's state. It is up while the last ping went through and the watched calls do: their
+// breaker is closed, or half open with no failure lately, so that a service without traffic becomes ready again.
 func (m *Monitor) Health() Health {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.state
 	breaker := m.policy.Breaker()
 	h.Breaker = breaker.String()
-	h.Up = h.Up && breaker != Open
+	if f := m.policy.failure.Load(); f != nil && f.at.After(h.ErrorAt) {
+		h.LastError, h.ErrorAt = f.err.Error(), f.at.UTC()
+	}
+	h.Up = h.Up && (breaker == Closed || breaker == HalfOpen && !m.policy.failing())
 	return h
 }
 

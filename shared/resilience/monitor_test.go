@@ -86,18 +86,21 @@ func TestADependencyThatRefusesCallsIsDownWhateverThePingsSay(t *testing.T) {
 	})
 }
 
-func TestTheBreakersRefusalDoesNotHideWhatIsWrong(t *testing.T) {
+func TestPingsThatGetThroughDoNotExcuseCallsThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := watch(t, New(Settings{Name: "redis", Failures: 1, OpenFor: time.Minute}), true)
-		start := time.Now()
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		h := w.Health()
-		if w.pings.Load() != 1 || h.Breaker != "open" {
-			t.Fatalf("%d pings, breaker %s: the breaker refused none", w.pings.Load(), h.Breaker)
+		p := New(Settings{Name: "postgres", Failures: 3, OpenFor: 500 * time.Millisecond})
+		w := watch(t, p, false)
+		for range 20 { // a disk that is full: everything is answered, and no write succeeds
+			_ = p.once(t.Context(), func(context.Context) error { return errDown })
+			time.Sleep(pingEvery)
 		}
-		if h.LastError != errDown.Error() || !h.ErrorAt.Equal(start) {
-			t.Errorf("last error %q at %v, want the dependency's own and its time", h.LastError, h.ErrorAt)
+		synctest.Wait()
+		if h := w.Health(); h.Up {
+			t.Errorf("health %+v, want down", h)
+		}
+		_ = p.once(t.Context(), func(context.Context) error { return nil })
+		if h := w.Health(); !h.Up || h.Breaker != "closed" {
+			t.Errorf("health %+v after a call that succeeded, want up", h)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -59,6 +60,8 @@ func (s State) String() string { return gobreaker.State(s).String() }
 type Policy struct {
 	settings Settings
 	breaker  *gobreaker.TwoStepCircuitBreaker
+	failure  atomic.Pointer[failure] // of the last attempt that failed
+	wellAt   atomic.Int64            // Unix nanoseconds of the last that did not
 }
 
 // New returns a policy with a closed breaker.
@@ -94,6 +97,28 @@ func (p *Policy) Name() string { return p.settings.Name }
 
 // Breaker returns the breaker's present state.
 func (p *Policy) Breaker() State { return State(p.breaker.State()) }
+
+// failure is an attempt that failed.
+type failure struct {
+	at  time.Time
+	err error
+}
+
+// failing says whether the last attempt failed, and not long ago.
+func (p *Policy) failing() bool {
+	const notLong = 2 * time.Second
+	f := p.failure.Load()
+	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < notLong
+}
+
+func (p *Policy) noteOutcome(class Class, err error) {
+	switch now := time.Now(); class {
+	case Unavailable:
+		p.failure.Store(&failure{now, err})
+	case Rejected: // it answered, as it does for success
+		p.wellAt.Store(now.UnixNano())
+	}
+}
 
 // Do makes one call under the policy. call must honour its context and be safe to repeat. The error is nil, an error of
 // class [Rejected] as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable]
@@ -164,7 +189,13 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	if err != nil {
 		class = classify(ctx, err, p.settings.Classify)
 	}
-	done(class != Unavailable)
+	switch {
+	case class != Canceled:
+		done(class != Unavailable)
+	case before != Closed:
+		done(false) // the try taught nothing, so the breaker stays open
+	}
+	p.noteOutcome(class, err)
 	p.settings.Listener.Attempt(ctx, p.settings.Name, time.Since(start), err)
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)

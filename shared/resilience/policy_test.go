@@ -163,6 +163,30 @@ func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
 	})
 }
 
+func TestCancellationTeachesAHalfOpenBreakerNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, Settings{Name: "db", OpenFor: time.Second})
+		time.Sleep(1100 * time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		err := p.Do(ctx, func(context.Context) error { cancel(); return errDown })
+		if !errors.Is(err, context.Canceled) || p.Breaker() != Open {
+			t.Errorf("breaker is %v after a cancelled try (%v), want open", p.Breaker(), err)
+		}
+	})
+}
+
+func TestCancellationDoesNotExcuseFailures(t *testing.T) {
+	p := New(Settings{Name: "db", Failures: 3, Classify: classifyTest})
+	for range 3 {
+		_ = p.once(t.Context(), func(context.Context) error { return errDown })
+		ctx, cancel := context.WithCancel(t.Context())
+		_ = p.Do(ctx, func(context.Context) error { cancel(); return errDown })
+	}
+	if p.Breaker() != Open {
+		t.Errorf("breaker is %v after three failures with cancellations between them, want open", p.Breaker())
+	}
+}
+
 func TestListenerHearsEachBreakerChangeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heard := &recorder{}

@@ -33,7 +33,7 @@ type DatabaseURL string
 
 // UnmarshalText refuses what is no PostgreSQL address, without repeating it: it may hold a password.
 func (u *DatabaseURL) UnmarshalText(text []byte) error {
-	if _, err := pgconn.ParseConfig(string(text)); err != nil {
+	if _, err := pgxpool.ParseConfig(string(text)); err != nil {
 		return errors.New("not of the form postgres://user:password@host:port/database")
 	}
 	*u = DatabaseURL(text)

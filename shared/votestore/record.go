@@ -27,15 +27,16 @@ type Outcome struct {
 }
 
 // recordStatement stores what is new of a batch and adjusts everything that follows from it, in one transaction of its
-// own. Rows are inserted in the order of their ids, and the tally's rows are locked in theirs before the history's are
+// own. Rows are inserted in the order of their ids (and where two
+// share one, in that of the stream, since the first one counts), and the tally's rows are locked in theirs before the history's are
 // touched, so that batches that meet wait for one another and never deadlock.
 const recordStatement = `-- record votes
 with batch as (
   select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
-    as b (id, pet, cast_at, trace_id, entry_id)
+    with ordinality as b (id, pet, cast_at, trace_id, entry_id, n)
 ), fresh as (
   insert into votes (id, pet, cast_at, trace_id, entry_id)
-  select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id
+  select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id, n
   on conflict (id) do nothing
   returning pet, cast_at
 ), locked as (

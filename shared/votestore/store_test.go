@@ -145,6 +145,20 @@ func TestOneKeyTwiceInOneBatchCountsOnce(t *testing.T) {
 	}
 }
 
+func TestTheFirstVoteUnderAKeyDecidesWithinABatchToo(t *testing.T) {
+	s := newStore(t)
+	var first, second []Entry
+	for range 500 {
+		a, b := newEntry(ballot.Dogs), newEntry(ballot.Cats)
+		b.Vote.ID = a.Vote.ID
+		first, second = append(first, a), append(second, b)
+	}
+	record(t, s, append(first, second...)...)
+	if got := tally(t, s); got != (ballot.Counts{Dogs: 500}) {
+		t.Errorf("tally %+v, want the first one of each key", got)
+	}
+}
+
 // Batches that overlap, in any order and at once, must neither deadlock nor count twice.
 func TestConcurrentOverlappingBatchesAddUp(t *testing.T) {
 	s := newStore(t)

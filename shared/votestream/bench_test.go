@@ -11,7 +11,7 @@ import (
 // BenchmarkPublish has 64 callers share round trips to a Redis that syncs each to disk before it answers.
 func BenchmarkPublish(b *testing.B) {
 	server := testenv.NewRedis(b)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
 	defer rdb.Close()
 	producer, err := NewProducer(rdb)
 	if err != nil {

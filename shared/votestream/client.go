@@ -42,14 +42,17 @@ func (u *RedisURL) UnmarshalText(text []byte) error {
 const (
 	dialTimeout = 500 * time.Millisecond
 	ioTimeout   = time.Second
+	otherConns  = 16
 )
 
-// Dial returns a client that connects when it is first used. Its own retries are off: they are the policy's business.
-func (c Config) Dial() *redis.Client {
+// Dial returns a client that connects when it is first used, with a connection for each of a number of readers besides
+// those for all else. Its own retries are off: they are the policy's business.
+func (c Config) Dial(readers int) *redis.Client {
 	o := c.URL.options
 	if o == nil {
 		o = &redis.Options{Addr: net.JoinHostPort(c.Host, c.Port.String()), Password: c.Password}
 	}
+	o.PoolSize = otherConns + readers
 	o.MaxRetries = -1
 	o.DialerRetries = 1
 	o.DialTimeout = dialTimeout

@@ -125,18 +125,27 @@ func (c *Consumer) claim(ctx context.Context) ([]redis.XMessage, error) {
 	return entries, nil
 }
 
+// pendingPage is how many pending entries are looked up at once. Others than those just read may lie between them.
+const pendingPage = 1000
+
 // redelivered looks up how often each entry has been delivered, which reading them again does not tell.
 func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([]Delivery, error) {
-	pending, err := c.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: Stream, Group: Group, Consumer: c.options.Name, Count: int64(len(entries)),
-		Start: entries[0].ID, End: entries[len(entries)-1].ID,
-	}).Result()
-	if err != nil {
-		return nil, err
-	}
-	counts := make(map[string]int64, len(pending))
-	for _, p := range pending {
-		counts[p.ID] = p.RetryCount
+	counts := make(map[string]int64, len(entries))
+	last := entries[len(entries)-1].ID
+	for from := entries[0].ID; ; {
+		pending, err := c.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
+			Stream: Stream, Group: Group, Consumer: c.options.Name, Start: from, End: last, Count: pendingPage,
+		}).Result()
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pending {
+			counts[p.ID] = p.RetryCount
+		}
+		if len(pending) < pendingPage {
+			break
+		}
+		from = "(" + pending[len(pending)-1].ID
 	}
 	return deliveries(entries, counts), nil
 }

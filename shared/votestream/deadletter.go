@@ -44,22 +44,29 @@ type DeadLetter struct {
 	Fields   map[string]string `json:"fields"` // as they were in the stream of votes
 }
 
-// Bury moves entries to the dead letters, all or none.
+// buryScript moves one entry, unless it is gone: another worker may have dealt with it, or this is a repetition of a call
+// whose answer was lost. Adding comes first, so that a Redis that is out of memory leaves the entry where it is.
+var buryScript = redis.NewScript(`
+if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) > 0 then redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3)) end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[2])
+return redis.call('XDEL', KEYS[1], ARGV[2])`)
+
+// Bury moves entries to the dead letters, one after the other, each wholly or not at all. It may be repeated: an entry
+// becomes one dead letter, or none if it has left the stream otherwise.
 func (q *Queue) Bury(ctx context.Context, burials []Burial) error {
 	failedAt := time.Now().UTC().Format(time.RFC3339Nano)
-	_, err := q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		for _, b := range burials {
-			fields := map[string]any{}
-			maps.Copy(fields, b.Delivery.fields)
-			fields[fieldReason], fields[fieldError], fields[fieldFailedAt] = string(b.Reason), b.Err.Error(), failedAt
-			p.XAdd(ctx, &redis.XAddArgs{Stream: DeadStream, Values: fields})
-			p.XAck(ctx, Stream, Group, b.Delivery.EntryID)
-			p.XDel(ctx, Stream, b.Delivery.EntryID)
+	for _, b := range burials {
+		fields := map[string]any{}
+		maps.Copy(fields, b.Delivery.fields)
+		fields[fieldReason], fields[fieldError], fields[fieldFailedAt] = string(b.Reason), b.Err.Error(), failedAt
+		args := []any{Group, b.Delivery.EntryID}
+		for name, value := range fields {
+			args = append(args, name, value)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("move to dead letters: %w", err)
+		if err := buryScript.Run(ctx, q.rdb, []string{Stream, DeadStream, triesKey}, args...).Err(); err != nil {
+			return fmt.Errorf("move to dead letters: %w", explain(err))
+		}
 	}
 	return nil
 }

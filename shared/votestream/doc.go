@@ -1,10 +1,10 @@
 // Package votestream is the queue between the vote service and the workers: a Redis stream, its consumer group, and
 // the dead letters.
 //
-//	Producer.Publish ──XADD──▶ stream "votes" ──XREADGROUP──▶ Consumer.Next ──▶ (stored) ──▶ Consumer.Settle
+//	Producer.Publish ──XADD──▶ stream "votes" ──XREADGROUP──▶ Consumer.Next ──▶ (stored) ──▶ Queue.Settle
 //	                            │   group "workers"              ▲    │                        script: XACK, XDEL
-//	                            │                                │    └─▶ Consumer.Bury
-//	                            └── pending of a dead consumer ──┘         MULTI XADD votes:dead, XACK, XDEL
+//	                            │                                │    └─▶ Queue.Bury
+//	                            └── pending of a dead consumer ──┘         script: XADD votes:dead, XACK, XDEL
 //	                                 XAUTOCLAIM after ClaimIdle
 //
 // # Invariants
@@ -22,8 +22,9 @@
 // found as pending by the next read. Entries are claimed when nobody has touched them for ClaimIdle, whoever holds
 // them; a slow but living holder may then do the same work twice, which the idempotent effect makes harmless.
 //
-// [Delivery.Deliveries] counts how often an entry was handed out. An entry that kills its worker each time is found by
-// that number; the worker tries suspects alone and gives up on them after a limit.
+// [Delivery.Deliveries] counts how often an entry was handed out. One that kills its worker each time is among those
+// handed out often, and so are the innocent ones that were in hand with it. The worker tries such suspects alone, noting
+// each try with [Queue.CountTry] before it makes it, and gives up on the one whose tries pass a limit.
 //
 // Only commands of Redis 7.0 and older are used, so Valkey serves as well.
 package votestream

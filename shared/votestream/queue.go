@@ -55,10 +55,12 @@ func (q *Queue) EnsureGroup(ctx context.Context) error {
 // settleScript acknowledges and deletes, in pieces because Lua takes a bounded number of arguments. It is a script and
 // not a MULTI, because a Redis that is out of memory refuses MULTI and would so never be relieved.
 var settleScript = redis.NewScript(`
+local tried = redis.call('EXISTS', KEYS[2]) == 1
 for first = 2, #ARGV, 1000 do
   local last = math.min(first + 999, #ARGV)
   redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, first, last))
   redis.call('XDEL', KEYS[1], unpack(ARGV, first, last))
+  if tried then redis.call('HDEL', KEYS[2], unpack(ARGV, first, last)) end
 end
 return #ARGV - 1`)
 
@@ -68,8 +70,23 @@ func (q *Queue) Settle(ctx context.Context, entryIDs []string) error {
 	for _, id := range entryIDs {
 		args = append(args, id)
 	}
-	if err := settleScript.Run(ctx, q.rdb, []string{Stream}, args...).Err(); err != nil {
-		return fmt.Errorf("acknowledge: %w", err)
+	if err := settleScript.Run(ctx, q.rdb, []string{Stream, triesKey}, args...).Err(); err != nil {
+		return fmt.Errorf("acknowledge: %w", explain(err))
 	}
 	return nil
+}
+
+// triesKey is a hash of how often entries were tried alone. An entry is in it from its first such try until it is
+// settled or buried.
+const triesKey = "votes:tries"
+
+// CountTry notes that an entry is about to be tried alone, and returns how often it has been, this time included. It is
+// this number, not that of deliveries, which finds what kills its workers: an entry that was handed out together with
+// the culprit again and again has done nothing wrong.
+func (q *Queue) CountTry(ctx context.Context, entryID string) (int64, error) {
+	n, err := q.rdb.HIncrBy(ctx, triesKey, entryID, 1).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count try: %w", explain(err))
+	}
+	return n, nil
 }

@@ -31,7 +31,7 @@ type stream struct {
 func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 	t.Helper()
 	server := testenv.NewRedis(t, options...)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
 	producer, err := NewProducer(rdb)
 	if err != nil {
@@ -303,6 +303,44 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	}
 }
 
+func TestBuryingAgainOrAfterSettlingAddsNoDeadLetter(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 2)
+	batch := next(t, s.consumer("a"))
+	if err := s.Settle(t.Context(), ids(batch[1:])); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("refused")
+	for range 2 { // as after an answer that was lost
+		if err := s.Bury(t.Context(), []Burial{{batch[0], ReasonRejected, why}, {batch[1], ReasonRejected, why}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := s.stats(t); st.Added != 2 || st.Dead != 1 || st.InFlight+st.Waiting != 0 {
+		t.Errorf("stats %+v, want one settled and one dead letter", st)
+	}
+}
+
+func TestTriesAreForgottenWithTheirEntry(t *testing.T) {
+	s := newStream(t)
+	ctx := t.Context()
+	s.publish(t, 2)
+	batch := next(t, s.consumer("a"))
+	for want := range int64(3) {
+		for _, d := range batch {
+			if n, err := s.CountTry(ctx, d.EntryID); err != nil || n != want+1 {
+				t.Fatalf("try %d counted as %d, %v", want+1, n, err)
+			}
+		}
+	}
+	if err := errors.Join(s.Settle(ctx, ids(batch[:1])), s.Bury(ctx, []Burial{{batch[1], ReasonDeliveries, errors.New("tried")}})); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.rdb.Exists(ctx, triesKey).Val(); n != 0 {
+		t.Error("tries are kept of entries that are gone")
+	}
+}
+
 func TestAnAcceptedVoteSurvivesTheKillingOfRedis(t *testing.T) {
 	s := newStream(t)
 	sent := s.publish(t, 50)
@@ -402,7 +440,7 @@ func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
 
 func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
 	server := testenv.NewRedis(t)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
 	ctx := t.Context()
 	if err := rdb.LPush(ctx, Stream, "dogs").Err(); err != nil {
@@ -428,7 +466,7 @@ func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
 
 func TestAStreamThatWasNeverUsedIsEmpty(t *testing.T) {
 	server := testenv.NewRedis(t)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial()
+	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
 	if st, err := NewQueue(rdb).Stats(t.Context()); err != nil || st != (Stats{}) {
 		t.Errorf("stats %+v, %v", st, err)
