@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zishang520/engine.io/v2/engine"
+	"github.com/zishang520/engine.io/v2/transports"
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
@@ -38,6 +40,11 @@ func newSocketServer(h *hub) *socketServer {
 	s := &socketServer{io: socket.NewServer(nil, options)}
 	s.requests, s.endRequests = context.WithCancel(context.Background())
 	s.handler = s.io.ServeHandler(options)
+	_ = s.io.Engine().On("connection", func(args ...any) {
+		if conn, ok := args[0].(engine.Socket); ok {
+			hangUpAfter(conn)
+		}
+	})
 	// The library passes listeners their arguments untyped; On fails for reserved names only.
 	_ = s.io.On("connection", func(args ...any) {
 		if client, ok := args[0].(*socket.Socket); ok {
@@ -65,6 +72,20 @@ func (d viewerDecoder) Add(data any) error {
 		return d.Decoder.Add(data)
 	}
 	return nil
+}
+
+// hangUpAfter closes a session's websocket with the session. Where the viewer has closed it, the library leaves its end
+// open until it is garbage, and the viewer waits for that.
+func hangUpAfter(conn engine.Socket) {
+	hangUp := func(...any) {
+		if t := conn.Transport(); t.Name() == transports.WEBSOCKET {
+			t.DoClose(nil)
+		}
+	}
+	_ = conn.Once("close", hangUp)
+	if conn.ReadyState() == "closed" {
+		hangUp() // before anyone listened
+	}
 }
 
 // feedSocket passes frames on for as long as the client is connected. It hands the library one frame and waits until
