@@ -1,0 +1,408 @@
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"petvote/shared/ballot"
+)
+
+// transports are the ways of the official client: each alone, and its own choice, which begins with polling.
+var transports = []string{"polling", "websocket", "default"}
+
+// officialClient gives the folder in which the pinned socket.io-client is installed. It is kept for the next time, in
+// the user's cache. npm is no requirement of petvote, so the test skips where there is none.
+func officialClient(t *testing.T) string {
+	t.Helper()
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("the official Socket.IO client is not tried: %s is not installed", program)
+		}
+	}
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	lock, err := os.ReadFile("testdata/socket.io/package-lock.json")
+	must(err)
+	manifest, err := os.ReadFile("testdata/socket.io/package.json")
+	must(err)
+	cache, err := os.UserCacheDir()
+	must(err)
+	cache = filepath.Join(cache, "petvote")
+	folder := filepath.Join(cache, fmt.Sprintf("socket.io-client-%x", sha256.Sum256(lock))[:32])
+	if _, err := os.Stat(folder); err == nil {
+		return folder
+	}
+	// Another test program may be at it as well: each installs for itself, and the first to be done wins.
+	must(os.MkdirAll(cache, 0o755))
+	draft, err := os.MkdirTemp(cache, "draft-")
+	must(err)
+	defer os.RemoveAll(draft)
+	must(os.WriteFile(filepath.Join(draft, "package-lock.json"), lock, 0o644))
+	must(os.WriteFile(filepath.Join(draft, "package.json"), manifest, 0o644))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	install.Dir = draft
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	if err := os.Rename(draft, folder); err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// socketEvent is a line of viewer.mjs.
+type socketEvent struct {
+	Event, Transport, Reason string
+	Votes                    ballot.Counts
+}
+
+// socketViewer is the official client, in a process of its own.
+type socketViewer struct {
+	*rig
+	name   string
+	input  io.Closer
+	events chan socketEvent // closed when it has ended
+	ended  error            // how; set before events is closed
+}
+
+// viewSocket starts a viewer, which leaves with the test if it has not before.
+func (r *rig) viewSocket(transports string) *socketViewer {
+	r.t.Helper()
+	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", officialClient(r.t), r.result.url(""), transports)
+	input, err := cmd.StdinPipe() // it ends with its input, and so with the test program
+	r.must(err)
+	output, err := cmd.StdoutPipe()
+	r.must(err)
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	r.must(cmd.Start())
+	v := &socketViewer{rig: r, name: transports, input: input, events: make(chan socketEvent, 1000)}
+	go func() {
+		defer close(v.events)
+		for lines := bufio.NewScanner(output); lines.Scan(); {
+			var e socketEvent
+			if json.Unmarshal(lines.Bytes(), &e) == nil {
+				v.events <- e
+			}
+		}
+		if v.ended = cmd.Wait(); complaints.Len() > 0 {
+			v.ended = errors.Join(v.ended, errors.New(complaints.String()))
+		}
+	}()
+	r.t.Cleanup(func() {
+		_ = input.Close()
+		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+		for range v.events {
+		}
+	})
+	return v
+}
+
+// leave disconnects the viewer and waits for its end.
+func (v *socketViewer) leave() {
+	v.t.Helper()
+	_ = v.input.Close()
+	for e := range v.events {
+		if e.Event == "disconnect" && e.Reason != "io client disconnect" {
+			v.t.Errorf("%s: disconnected by %s", v.name, e.Reason)
+		}
+	}
+	if v.ended != nil {
+		v.t.Errorf("%s: %v", v.name, v.ended)
+	}
+}
+
+// next is the next event, or fails the test.
+func (v *socketViewer) next() socketEvent {
+	v.t.Helper()
+	select {
+	case e, ok := <-v.events:
+		if !ok {
+			v.t.Fatalf("%s: the client ended: %v", v.name, v.ended)
+		}
+		return e
+	case <-time.After(15 * time.Second):
+		v.t.Fatalf("%s: nothing came", v.name)
+	}
+	return socketEvent{}
+}
+
+// awaits reads on to an event of this name. One that is not allowed before it fails the test.
+func (v *socketViewer) awaits(name string, allowed ...string) socketEvent {
+	v.t.Helper()
+	for {
+		e := v.next()
+		if e.Event == name {
+			return e
+		}
+		if !strings.Contains(" "+strings.Join(allowed, " ")+" ", " "+e.Event+" ") {
+			v.t.Fatalf("%s: %+v came before %s", v.name, e, name)
+		}
+	}
+}
+
+// shows waits until the viewer has these votes, without a disconnect.
+func (v *socketViewer) shows(want ballot.Counts) socketEvent {
+	v.t.Helper()
+	for {
+		if e := v.awaits("current_votes", "connect", "upgrade"); e.Votes == want {
+			return e
+		}
+	}
+}
+
+// votes casts one.
+func (r *rig) votes(pet ballot.Choice) {
+	r.t.Helper()
+	status, _, _, err := cast(r.t.Context(), r.vote.url("/vote"), string(pet), "")
+	if err != nil || status != http.StatusOK {
+		r.t.Fatalf("vote: status %d, %v", status, err)
+	}
+}
+
+// shown waits until the result service has these votes.
+func (r *rig) shown(want ballot.Counts) {
+	r.t.Helper()
+	r.eventually(10*time.Second, func() error {
+		a, err := r.tally()
+		if err == nil && a.Votes != want {
+			err = fmt.Errorf("shown %+v", a)
+		}
+		return err
+	})
+}
+
+// viewers waits until the gauge of a transport has a value.
+func (r *rig) viewers(transport string, want int) {
+	r.t.Helper()
+	r.eventually(15*time.Second, func() error {
+		resp, err := http.Get(r.result.opsURL("/metrics"))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			name, value, _ := strings.Cut(lines.Text(), "} ")
+			if strings.HasPrefix(name, "petvote_viewers{") && strings.Contains(name, `transport="`+transport+`"`) {
+				if value != fmt.Sprint(want) {
+					return fmt.Errorf("%s viewers by %s, want %d", value, transport, want)
+				}
+				return nil
+			}
+		}
+		return errors.New("no such gauge")
+	})
+}
+
+func TestSocketIOTheOfficialClientSeesVotes(t *testing.T) {
+	officialClient(t)
+	r := newRig(t)
+	want := ballot.Counts{Dogs: 1}
+	r.votes(ballot.Dogs)
+	r.shown(want)
+	for _, transport := range transports {
+		v := r.viewSocket(transport)
+		v.awaits("connect")
+		first := v.awaits("current_votes", "upgrade")
+		if first.Votes != want {
+			t.Errorf("%s: at first %+v, want %+v", transport, first.Votes, want)
+		}
+		by := transport
+		if transport == "default" {
+			by = "websocket"
+			if first.Transport == "polling" {
+				v.awaits("upgrade")
+			}
+		}
+		for range 3 {
+			r.votes(ballot.Cats)
+			want.Cats++
+			if e := v.shows(want); e.Transport != by {
+				t.Errorf("%s: it came by %s", transport, e.Transport)
+			}
+		}
+		r.viewers("socket.io", 1)
+		v.leave()
+		r.viewers("socket.io", 0)
+	}
+}
+
+// Frames that are pushed while a client changes from polling to websocket are neither lost nor the end of it.
+func TestSocketIOVotesDuringTheUpgradeArrive(t *testing.T) {
+	officialClient(t)
+	r := newRig(t)
+	var viewers []*socketViewer
+	l := r.during(100, func() {
+		for range 6 {
+			v := r.viewSocket("default")
+			v.awaits("upgrade", "connect", "current_votes")
+			viewers = append(viewers, v)
+		}
+	})
+	if len(l.unknown) > 0 {
+		t.Fatalf("%d votes were not accepted", len(l.unknown))
+	}
+	var want ballot.Counts
+	for _, pet := range l.accepted {
+		want.Add(pet, 1)
+	}
+	for _, v := range viewers {
+		v.shows(want)
+	}
+	r.viewers("socket.io", len(viewers))
+	for _, v := range viewers {
+		v.leave()
+	}
+	r.viewers("socket.io", 0)
+}
+
+func TestSocketIOClientsComeBackAfterTheServiceWasKilled(t *testing.T) {
+	officialClient(t)
+	r := newRig(t)
+	r.shown(ballot.Counts{})
+	var viewers []*socketViewer
+	for _, transport := range transports {
+		v := r.viewSocket(transport)
+		v.shows(ballot.Counts{})
+		viewers = append(viewers, v)
+	}
+	r.must(r.result.Kill())
+	r.votes(ballot.Dogs)
+	for _, v := range viewers {
+		v.awaits("disconnect", "upgrade")
+	}
+	r.drained(10 * time.Second)
+	r.must(r.result.Start(t.Context()))
+	for _, v := range viewers {
+		v.awaits("connect")
+		if e := v.awaits("current_votes", "upgrade"); e.Votes != (ballot.Counts{Dogs: 1}) {
+			t.Errorf("%s: back again, at first %+v", v.name, e.Votes)
+		}
+	}
+	r.votes(ballot.Dogs)
+	for _, v := range viewers {
+		v.shows(ballot.Counts{Dogs: 2})
+	}
+}
+
+func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
+	officialClient(t)
+	r := newRig(t)
+	r.shown(ballot.Counts{})
+	var viewers []*socketViewer
+	for _, transport := range transports {
+		v := r.viewSocket(transport)
+		v.shows(ballot.Counts{})
+		viewers = append(viewers, v)
+	}
+	start := time.Now()
+	r.must(r.result.Stop(t.Context()))
+	if took := time.Since(start); took > 3*time.Second || r.result.Err() != nil {
+		t.Errorf("stopped after %v with %v", took, r.result.Err())
+	}
+	for _, v := range viewers {
+		// Its own reason for "the server has closed"; after "io server disconnect" it would not come back.
+		if e := v.awaits("disconnect", "upgrade"); e.Reason != "transport close" {
+			t.Errorf("%s: disconnected with reason %q", v.name, e.Reason)
+		}
+	}
+	r.must(r.result.Start(t.Context()))
+	for _, v := range viewers {
+		v.awaits("connect")
+		v.shows(ballot.Counts{})
+	}
+}
+
+// A poll waits for news longer than the server waits for any other answer to be written.
+func TestSocketIOAPollThatWaitsLongIsAnswered(t *testing.T) {
+	officialClient(t)
+	r := newRig(t)
+	v := r.viewSocket("polling")
+	v.shows(ballot.Counts{})
+	time.Sleep(11 * time.Second) // the limit is 10 s
+	r.votes(ballot.Lizards)
+	v.shows(ballot.Counts{Lizards: 1})
+	v.leave()
+}
+
+// pollSession is a Socket.IO session by polling, by hand.
+type pollSession struct {
+	*rig
+	url string
+}
+
+func (r *rig) pollSocket() *pollSession {
+	r.t.Helper()
+	s := &pollSession{r, r.result.url("/socket.io/?EIO=4&transport=polling")}
+	var open struct{ SID string }
+	r.must(json.Unmarshal([]byte(strings.TrimPrefix(s.exchange(http.MethodGet, ""), "0")), &open))
+	s.url += "&sid=" + open.SID
+	s.exchange(http.MethodPost, "40")
+	s.exchange(http.MethodGet, "")
+	return s
+}
+
+func (s *pollSession) exchange(method, body string) string {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url, strings.NewReader(body))
+	s.must(err)
+	resp, err := client.Do(req)
+	s.must(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	s.must(err)
+	return string(answer)
+}
+
+func TestSocketIONothingAViewerSendsEndsTheService(t *testing.T) {
+	r := newRig(t)
+	const binary = "b"
+	for _, packet := range []string{
+		"42", "420", "42[]", "42{}", `42["current_votes",{"dogs":99}]`, `421["x"]`, "42/x,", "43", "430", "431[]", "44", "45", "451-", `451-["x",{"_placeholder":true,"num":0}]`,
+		"46", "461-[]", "40", "40/x,", `40{"pid":1}`, "41", "4", "", "0", "1", "2", "3", "5", "6", "9", binary, binary + "!", binary + "QUFB",
+		strings.Repeat("40/x,\x1e", 500), strings.Repeat("4", 5000),
+	} {
+		s := r.pollSocket()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, strings.NewReader(packet))
+		r.must(err)
+		if resp, err := client.Do(req); err == nil { // it may as well be cut off
+			_ = resp.Body.Close()
+		}
+		if err := wantStatus(r.result.url("/healthz"), http.StatusOK); err != nil {
+			t.Fatalf("after %.40q: %v", packet, err)
+		}
+	}
+	before := r.result.PID()
+	v := r.pollSocket()
+	r.votes(ballot.Dogs)
+	r.shown(ballot.Counts{Dogs: 1})
+	r.eventually(5*time.Second, func() error {
+		if got := v.exchange(http.MethodGet, ""); !strings.Contains(got, `42["current_votes",{"dogs":1,"cats":0,"lizards":0}]`) {
+			return fmt.Errorf("polled %q", got)
+		}
+		return nil
+	})
+	if !r.result.Running() || r.result.PID() != before {
+		t.Error("the service did not live through it")
+	}
+}
