@@ -128,11 +128,8 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	counted := status == http.StatusOK
 	w.Header().Set("Vary", "Accept")
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		err := a.page.renderReceipt(w, r, status, receiptView{ID: id.String(), Pet: string(found.Vote.Pet), Counted: counted,
+		a.page.renderReceipt(w, r, status, receiptView{ID: id.String(), Pet: string(found.Vote.Pet), Counted: counted,
 			CastAt: found.Vote.CastAt, StoredAt: found.StoredAt, TraceID: found.TraceID})
-		if err != nil {
-			answerError(w, r, err)
-		}
 		return
 	}
 	answer(w, status, receiptAnswer{ID: id, Counted: counted, Pet: found.Vote.Pet, CastAt: found.Vote.CastAt,

@@ -138,11 +138,9 @@ type receiptView struct {
 	TraceID  string // empty if unknown
 }
 
-// renderReceipt answers with a vote's receipt, or says that the vote is not counted yet. After an error nothing has been
-// written.
-func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, v receiptView) error {
+// renderReceipt answers with a vote's receipt, or says that the vote is not counted yet.
+func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, v receiptView) {
 	web.Render(w, status, pages.Receipt(p.assets, p.receiptData(r.Host, v)))
-	return nil
 }
 
 func (p *page) receiptData(host string, v receiptView) pages.ReceiptPage {
