@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -54,6 +58,9 @@ func (c compose) spec(stop syscall.Signal, args ...string) servers.Spec {
 func runCompose(stop, kill context.Context, docker, source string, ports []string) error {
 	environ := append(os.Environ(), "COMPOSE_MENU=false") // its menu wants the terminal, from which it is detached
 	c := compose{docker: docker, source: source, environ: append(environ, ports...)}
+	if err := c.refuseIfRunning(stop); err != nil {
+		return err
+	}
 	stack := servers.NewProcess(c.spec(syscall.SIGINT, "up", "--build"))
 	if err := stack.Start(stop); err != nil {
 		return err
@@ -78,6 +85,24 @@ func runCompose(stop, kill context.Context, docker, source string, ports []strin
 	bounded, cancelBound := context.WithTimeout(kill, composeStop)
 	defer cancelBound()
 	return errors.Join(failure, stack.Stop(bounded), c.remove(kill))
+}
+
+// containerID is what docker compose ps --quiet prints for a container.
+var containerID = regexp.MustCompile(`(?m)^[0-9a-f]{64}$`)
+
+// refuseIfRunning leaves a stack alone that somebody else has started, and that this run's end would take down.
+func (c compose) refuseIfRunning(ctx context.Context) error {
+	var running bytes.Buffer
+	spec := c.spec(syscall.SIGINT, "ps", "--quiet", "--status", "running")
+	spec.Output = &running
+	if err := servers.Run(ctx, spec); err != nil {
+		return fmt.Errorf("look for a running stack: %w\n%s", err, strings.TrimSpace(running.String()))
+	}
+	if containerID.Match(running.Bytes()) { // and not just a warning
+		return errors.New("the stack is running already: docker compose " + strings.Join(composeFiles, " ") + " down stops it; " +
+			"COMPOSE_PROJECT_NAME and other ports make a second one")
+	}
+	return nil
 }
 
 // remove ends and removes the containers, or only kills them when kill is done before that.

@@ -17,7 +17,12 @@ import (
 	"petvote/shared/votestream"
 )
 
-const name = "worker"
+const (
+	name  = "worker"
+	usage = `usage: worker           run the service, configured by its environment
+       worker health    ask the running service whether it is ready
+       worker dead      look after what was given up: list, replay, drop`
+)
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
@@ -34,6 +39,10 @@ const (
 func run(ctx context.Context, args, environ []string) (err error) {
 	if len(args) > 0 && args[0] == "dead" {
 		return deadLetters(ctx, args[1:], environ, os.Stdout)
+	}
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+		fmt.Println(usage)
+		return nil
 	}
 	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
 		return err
