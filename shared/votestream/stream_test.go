@@ -321,6 +321,24 @@ func TestBuryingAgainOrAfterSettlingAddsNoDeadLetter(t *testing.T) {
 	}
 }
 
+func TestAnEntryThatCannotBeBuriedStaysPending(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 1)
+	batch := next(t, s.consumer("a"))
+	if err := s.rdb.Set(t.Context(), DeadStream, "in the way", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Bury(t.Context(), []Burial{{batch[0], ReasonRejected, errors.New("refused")}}); err == nil {
+		t.Error("buried where there is no place for it")
+	}
+	if n := s.rdb.XLen(t.Context(), Stream).Val(); n != 1 {
+		t.Errorf("%d entries in the stream, want the one", n)
+	}
+	if p := s.rdb.XPending(t.Context(), Stream, Group).Val(); p.Count != 1 {
+		t.Errorf("%d pending, want the one", p.Count)
+	}
+}
+
 func TestTriesAreForgottenWithTheirEntry(t *testing.T) {
 	s := newStream(t)
 	ctx := t.Context()
