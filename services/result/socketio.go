@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -19,6 +21,8 @@ const (
 	pollWithin = time.Minute
 	// maxMessage is in bytes. A viewer has nothing to say but that it comes and goes.
 	maxMessage = 4 << 10
+	// connectWithin bounds the time from the opening of a connection to the viewer's connect.
+	connectWithin = 5 * time.Second
 	// closeWithin is what the last answers to polls take.
 	closeWithin = time.Second
 )
@@ -36,6 +40,7 @@ func newSocketServer(h *hub) *socketServer {
 	options := socket.DefaultServerOptions()
 	options.SetServeClient(false)
 	options.SetMaxHttpBufferSize(maxMessage)
+	options.SetConnectTimeout(connectWithin)
 	options.SetParser(viewerParser{parser.NewParser()})
 	s := &socketServer{io: socket.NewServer(nil, options)}
 	s.requests, s.endRequests = context.WithCancel(context.Background())
@@ -79,7 +84,7 @@ func (d viewerDecoder) Add(data any) error {
 func hangUpAfter(conn engine.Socket) {
 	hangUp := func(...any) {
 		if t := conn.Transport(); t.Name() == transports.WEBSOCKET {
-			t.DoClose(nil)
+			go t.DoClose(nil) // by itself, because it waits for the listeners to a websocket's close, of which this may be one
 		}
 	}
 	_ = conn.Once("close", hangUp)
@@ -145,7 +150,31 @@ func (s *socketServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
-	s.handler.ServeHTTP(w, r.WithContext(ctx))
+	listening := make(chan struct{})
+	defer close(listening)
+	s.handler.ServeHTTP(gate{w, listening}, r.WithContext(ctx))
+}
+
+// gate holds back what comes by websocket until the handler has returned, since the library reads before it listens: an
+// early connect would be lost, and an early pong would end the process.
+type gate struct {
+	http.ResponseWriter
+	open <-chan struct{}
+}
+
+func (g gate) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := http.NewResponseController(g.ResponseWriter).Hijack()
+	return gatedConn{conn, g.open}, buffers, err
+}
+
+type gatedConn struct {
+	net.Conn
+	open <-chan struct{}
+}
+
+func (c gatedConn) Read(b []byte) (int, error) {
+	<-c.open
+	return c.Conn.Read(b)
 }
 
 // disconnect ends every session, so that polls are answered and a drain need not wait for them; soon after that it ends

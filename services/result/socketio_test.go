@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // poller is a Socket.IO client that polls: each request is one exchange, and a request for news waits for some.
@@ -132,5 +134,37 @@ func TestASocketIOClientThatLeavesIsNoViewer(t *testing.T) {
 			t.Fatal("it is still counted")
 		}
 		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
+
+func TestSocketIOHearsAViewerThatSpeaksAtOnce(t *testing.T) {
+	sockets := newSocketServer(newHub())
+	server := httptest.NewServer(sockets)
+	defer server.Close()
+	defer func() {
+		if err := sockets.Close(t.Context()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
+	for range 200 {
+		conn, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		for _, packet := range []string{"3", "40"} { // a pong to no ping, and the connect
+			if err := conn.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for answer := ""; !strings.HasPrefix(answer, "40"); {
+			_, message, err := conn.ReadMessage()
+			if err != nil {
+				t.Fatalf("the connect is not answered: %v", err)
+			}
+			answer = string(message)
+		}
+		_ = conn.Close()
 	}
 }
