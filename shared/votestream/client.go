@@ -80,7 +80,8 @@ var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if
 // Classify is the [resilience.Classifier] of Redis: only an answer that would come again is no failure of Redis.
 // Out of memory, loading, read-only and the like are failures that pass.
 func Classify(err error) resilience.Class {
-	if errors.Is(err, redis.Nil) || errors.Is(err, ErrForeignKey) {
+	switch {
+	case errors.Is(err, redis.Nil), errors.Is(err, ErrForeignKey), errors.Is(err, ErrNotQueued), errors.Is(err, ErrTooFar):
 		return resilience.Rejected
 	}
 	return resilience.Unavailable

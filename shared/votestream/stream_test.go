@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/servers"
@@ -471,8 +472,9 @@ func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
 	q := NewQueue(rdb)
 	_, nextErr := NewConsumer(rdb, ConsumerOptions{Name: "a", BatchSize: 1}).Next(ctx)
 	_, statsErr := q.Stats(ctx)
+	_, findErr := q.Find(ctx, uuid.New())
 	for name, err := range map[string]error{"publish": producer.Publish(ctx, newMessage(ballot.Dogs)), "ping": q.Ping(ctx),
-		"ping for writing": q.PingWrite(ctx), "ensure group": q.EnsureGroup(ctx), "next": nextErr, "stats": statsErr} {
+		"ping for writing": q.PingWrite(ctx), "ensure group": q.EnsureGroup(ctx), "next": nextErr, "stats": statsErr, "find": findErr} {
 		if !errors.Is(err, ErrForeignKey) {
 			t.Errorf("%s: %v", name, err)
 		}
