@@ -37,7 +37,7 @@ type AssetSet struct {
 type asset struct {
 	body        []byte
 	contentType string
-	etag        string
+	etag        string // weak, since the same file is sent compressed or not
 }
 
 // Assets reads the shared static files and those of each fsys into one set. A name that occurs twice, and a file of a
@@ -78,7 +78,7 @@ func (a *AssetSet) read(fsys fs.FS) error {
 			return err
 		}
 		sum := sha256.Sum256(body)
-		a.files[name] = asset{body: body, contentType: contentType, etag: `"` + shortHex(sum[:]) + `"`}
+		a.files[name] = asset{body: body, contentType: contentType, etag: `W/"` + shortHex(sum[:]) + `"`}
 		return nil
 	})
 }

@@ -1,0 +1,140 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// unzipped returns the body of an answer, and whether it was compressed.
+func unzipped(t *testing.T, w *httptest.ResponseRecorder) (body []byte, compressed bool) {
+	t.Helper()
+	if w.Header().Get("Content-Encoding") != "gzip" {
+		return w.Body.Bytes(), false
+	}
+	z, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err = io.ReadAll(z); err != nil {
+		t.Fatal(err)
+	}
+	return body, true
+}
+
+func wantVary(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	if !slices.Contains(w.Header().Values("Vary"), "Accept-Encoding") {
+		t.Errorf("Vary: %q", w.Header().Values("Vary"))
+	}
+}
+
+func TestTextsAreCompressedForWhoTakesIt(t *testing.T) {
+	long := bytes.Repeat([]byte("dogs cats lizards "), 100)
+	for _, c := range []struct {
+		contentType, accepts string
+		body                 []byte
+		want                 bool
+	}{
+		{"text/html; charset=utf-8", "gzip, deflate, br, zstd", long, true},
+		{"text/css; charset=utf-8", "gzip", long, true},
+		{"text/javascript; charset=utf-8", "gzip", long, true},
+		{"image/svg+xml", "gzip", long, true},
+		{"application/json", "gzip", long, true},
+		{"application/json", "", long, false},
+		{"application/json", "gzip;q=0", long, false},
+		{"application/json", "br", long, false},
+		{"application/json", "gzip", long[:100], false},
+		{"image/png", "gzip", long, false},
+		{"text/event-stream", "gzip", long, false},
+	} {
+		h := Compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", c.contentType)
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write(c.body)
+		}))
+		w := get(h, "/", "Accept-Encoding", c.accepts)
+		if w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != c.contentType {
+			t.Errorf("%s: status %d, Content-Type %q", c.contentType, w.Code, w.Header().Get("Content-Type"))
+		}
+		wantVary(t, w)
+		sent := w.Body.Len()
+		body, compressed := unzipped(t, w)
+		if compressed != c.want || !bytes.Equal(body, c.body) || compressed && sent > len(c.body)/2 {
+			t.Errorf("%s of %d bytes for %q: compressed %v to %d, want %v", c.contentType, len(c.body), c.accepts, compressed, sent, c.want)
+		}
+	}
+}
+
+func TestAnEventLeavesAtOnceThoughItCouldBeCompressed(t *testing.T) {
+	read := make(chan struct{})
+	server := httptest.NewServer(Compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		<-read
+	})))
+	defer server.Close()
+	resp, err := server.Client().Get(server.URL) // its transport asks for gzip
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	event := make([]byte, len("data: 1\n\n"))
+	_, err = io.ReadFull(resp.Body, event)
+	close(read)
+	if err != nil || resp.Uncompressed || string(event) != "data: 1\n\n" {
+		t.Errorf("%q, %v, compressed %v", event, err, resp.Uncompressed)
+	}
+}
+
+func TestACompressedAssetIsNotSentAgainUnlessItChanged(t *testing.T) {
+	a := assetsOf(t, nil)
+	h := Compress(a)
+	u := a.URL("base.css")
+	w := get(h, u, "Accept-Encoding", "gzip")
+	etag := w.Header().Get("ETag")
+	if body, compressed := unzipped(t, w); !compressed || !bytes.Equal(body, get(a, u).Body.Bytes()) {
+		t.Errorf("compressed %v, %d bytes", compressed, len(body))
+	}
+	// A strong one would say that the compressed and the plain answer are the same, byte by byte (RFC 9110, section 8.8.1).
+	if !strings.HasPrefix(etag, `W/"`) || etag != get(h, u).Header().Get("ETag") {
+		t.Errorf("ETag %q", etag)
+	}
+	for _, accepts := range []string{"gzip", ""} {
+		w := get(h, u, "Accept-Encoding", accepts, "If-None-Match", etag)
+		if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("Content-Encoding") != "" || w.Header().Get("ETag") != etag {
+			t.Errorf("accepting %q: status %d with %d bytes, header %v", accepts, w.Code, w.Body.Len(), w.Header())
+		}
+		wantVary(t, w)
+		if w := get(h, u, "Accept-Encoding", accepts, "If-None-Match", `W/"other"`); w.Code != http.StatusOK {
+			t.Errorf("with another ETag: status %d", w.Code)
+		}
+	}
+}
+
+func TestAPartOfAnAssetIsSentAsItIs(t *testing.T) {
+	a := assetsOf(t, nil)
+	w := get(Compress(a), a.URL("base.css"), "Accept-Encoding", "gzip", "Range", "bytes=0-1999")
+	if w.Code != http.StatusPartialContent || w.Header().Get("Content-Encoding") != "" || w.Body.Len() != 2000 {
+		t.Errorf("status %d, header %v, %d bytes", w.Code, w.Header(), w.Body.Len())
+	}
+}
+
+func TestAPostGoesPastTheCompression(t *testing.T) {
+	var got http.ResponseWriter
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/vote", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	Compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { got = w })).ServeHTTP(w, r)
+	if got != w {
+		t.Errorf("the handler writes to a %T", got)
+	}
+}
