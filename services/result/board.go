@@ -7,19 +7,19 @@ import (
 	"sync"
 	"time"
 
-	"petvote/shared/ballot"
 	"petvote/shared/votestore"
 )
 
 // tallyReader is where the tally is read.
 type tallyReader interface {
-	Tally(ctx context.Context) (ballot.Counts, error)
+	Tally(ctx context.Context) (votestore.Tally, error)
 }
 
 // board holds the last tally that could be read. It is what every page, push and API answer shows.
 type board struct {
-	store tallyReader
-	hub   *hub
+	store  tallyReader
+	hub    *hub
+	pushes pushLog
 
 	mu   sync.Mutex
 	view view
@@ -43,19 +43,23 @@ func (b *board) current() view {
 
 // Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
 func (b *board) Refresh(ctx context.Context, _ votestore.Notice) error {
-	counts, err := b.store.Tally(ctx)
+	tally, err := b.store.Tally(ctx)
 	if err != nil {
 		b.markStale(ctx, err)
 		return err
 	}
 	b.mu.Lock()
 	wasStale := b.view.Stale
-	b.view = view{Counts: counts, Known: true, AsOf: time.Now().UTC()}
+	b.view = view{Counts: tally.Counts, Known: true, AsOf: time.Now().UTC()}
 	b.mu.Unlock()
 	if wasStale {
 		slog.InfoContext(ctx, "tally is current again")
 	}
-	return b.hub.publish(counts)
+	isNews, err := b.hub.publish(tally.Counts)
+	if isNews {
+		b.pushes.add(tally.Snapshot, time.Now().UTC())
+	}
+	return err
 }
 
 func (b *board) markStale(ctx context.Context, cause error) {

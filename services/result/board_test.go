@@ -15,11 +15,14 @@ var errAway = errors.New("dial tcp 10.1.2.3:5432: connection refused")
 
 // ballotBox is a store with a tally, or without.
 type ballotBox struct {
-	counts ballot.Counts
-	err    error
+	counts   ballot.Counts
+	snapshot votestore.Snapshot
+	err      error
 }
 
-func (b *ballotBox) Tally(context.Context) (ballot.Counts, error) { return b.counts, b.err }
+func (b *ballotBox) Tally(context.Context) (votestore.Tally, error) {
+	return votestore.Tally{Counts: b.counts, Snapshot: b.snapshot}, b.err
+}
 
 func newBoard() (*board, *ballotBox) {
 	box := &ballotBox{}

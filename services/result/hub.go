@@ -75,16 +75,17 @@ func (h *hub) leave(v *viewer) {
 	}
 }
 
-// publish puts the counts into every mailbox, in place of what is still there; the same counts again are no news.
-func (h *hub) publish(c ballot.Counts) error {
+// publish puts the counts into every mailbox, in place of what is still there. The same counts again are no news, and not
+// pushed.
+func (h *hub) publish(c ballot.Counts) (isNews bool, err error) {
 	f, err := newFrame(c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.current != nil && h.current.counts == c {
-		return nil
+		return false, nil
 	}
 	h.current = f
 	h.pushes++
@@ -96,7 +97,7 @@ func (h *hub) publish(c ballot.Counts) error {
 		}
 		v.mailbox <- f // there is room: only publish and join put frames in, both under the lock
 	}
-	return nil
+	return true, nil
 }
 
 // figures are what the hub counts.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"petvote/shared/ballot"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 )
@@ -34,7 +33,7 @@ type resilientStore struct {
 	policy *resilience.Policy
 }
 
-func (s resilientStore) Tally(ctx context.Context) (ballot.Counts, error) {
+func (s resilientStore) Tally(ctx context.Context) (votestore.Tally, error) {
 	return resilience.Call(ctx, s.policy, s.next.Tally)
 }
 

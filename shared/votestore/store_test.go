@@ -61,11 +61,11 @@ func record(t *testing.T, s *Store, entries ...Entry) Outcome {
 
 func tally(t *testing.T, s *Store) ballot.Counts {
 	t.Helper()
-	c, err := s.Tally(t.Context())
+	read, err := s.Tally(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return read.Counts
 }
 
 func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
@@ -239,7 +239,8 @@ func TestReceiptTellsWhatIsStored(t *testing.T) {
 	before := time.Now().Add(-time.Second)
 	record(t, s, e)
 	r, err := s.Receipt(t.Context(), e.Vote.ID)
-	if err != nil || r.Vote != e.Vote || r.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || r.StoredAt.Before(before) {
+	if err != nil || r.Vote != e.Vote || r.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || r.StoredAt.Before(before) ||
+		!r.QueuedAt.Equal(time.UnixMilli(1_700_000_000_000)) {
 		t.Errorf("receipt %+v, %v", r, err)
 	}
 	if _, err := s.Receipt(t.Context(), uuid.New()); !errors.Is(err, ErrNoVote) {
