@@ -3,11 +3,13 @@ package main
 import (
 	"petvote/shared/config"
 	"petvote/shared/votestore"
+	"petvote/shared/votestream"
 )
 
 type settings struct {
 	config.Service
 	Postgres      votestore.Config
+	Redis         votestream.Config
 	Port          config.Port  `env:"PORT" envDefault:"8085"`
 	VoteURL       config.Link  `env:"VOTE_URL"`
 	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`

@@ -15,6 +15,7 @@ import (
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
+	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
 
@@ -51,7 +52,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	reads, subscribing := readPolicy(listener), subscribePolicy(listener)
+	reads, subscribing, asking := readPolicy(listener), subscribePolicy(listener), queuePolicy(listener)
 
 	db, err := cfg.Postgres.Open(ctx, maxConns, tel.PgxTracer())
 	if err != nil {
@@ -60,6 +61,10 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	cleanups.Add("postgres client", func(context.Context) error { db.Close(); return nil })
 	monitor := resilience.NewMonitor(reads, pingEvery, db.Ping)
 	cleanups.Background("postgres monitor", monitor.Run)
+
+	// No monitor, and no part of readiness: what is missing without Redis is the receipts of votes that are not stored.
+	rdb := cfg.Redis.Dial(0)
+	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 
 	hub := newHub()
 	guarded := resilientStore{next: db, policy: reads}
@@ -71,7 +76,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	feed := newFeed(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally feed", feed.push)
 	cleanups.Background("notices", feed.listen)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing), tel.ObserveAudience(hub.figures),
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures),
 		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) { return resilience.Call(ctx, reads, db.Stats) }))
 	if err != nil {
 		return err
@@ -81,6 +86,9 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
+	api := &api{board: board, history: &history{store: guarded}, receipts: &receipts{
+		store: guarded, queue: resilientQueue{next: votestream.NewQueue(rdb), policy: asking}, shownAt: board.pushes.shownAt, page: page,
+	}}
 	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
 		return err
@@ -96,7 +104,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 		OnDrain: func() { endStreams(); sockets.disconnect() },
-		Handler: routes(tel, page, &api{board: board, archive: guarded, page: page}, &sseHandler{hub, streams}, sockets, health),
+		Handler: routes(tel, page, api, &sseHandler{hub, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }
@@ -106,9 +114,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.Handler, health *lifecycle.Health) http.Handler {
 	mux := http.NewServeMux()
 	page.register(mux)
-	mux.HandleFunc("GET /api/tally", a.tally)
-	mux.HandleFunc("GET /api/history", a.history)
-	mux.HandleFunc("GET /votes/{id}", a.receipt)
+	a.register(mux)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	outer := http.NewServeMux()

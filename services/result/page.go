@@ -128,25 +128,30 @@ func (p *page) masthead(host string, onResults bool) pages.Masthead {
 	return pages.Masthead{VoteLink: web.SiblingURL(host, votePort), VotePort: votePort, OnResults: onResults}
 }
 
-// receiptView is what is known of one vote. Without Counted only the ID has to be set.
+// receiptView is what is known of one vote. Only the ID has to be set; what is not known is empty or zero.
 type receiptView struct {
 	ID       string
+	State    string // one of those in receipt.go
 	Pet      string
 	Counted  bool
 	CastAt   time.Time
+	QueuedAt time.Time
 	StoredAt time.Time
-	TraceID  string // empty if unknown
+	ShownAt  time.Time
+	TraceID  string
+	Reason   string // why it was given up
 }
 
-// renderReceipt answers with a vote's receipt, or says that the vote is not counted yet.
+// renderReceipt answers with a vote's receipt, or says why there is none.
 func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, v receiptView) {
 	web.Render(w, status, pages.Receipt(p.assets, p.receiptData(r.Host, v)))
 }
 
 func (p *page) receiptData(host string, v receiptView) pages.ReceiptPage {
 	d := pages.ReceiptPage{
-		Masthead: p.masthead(host, false), ID: v.ID, Pet: v.Pet, Counted: v.Counted,
-		Cast: moment(v.CastAt), Stored: moment(v.StoredAt), Took: took(v.CastAt, v.StoredAt), TraceID: v.TraceID,
+		Masthead: p.masthead(host, false), ID: v.ID, State: v.State, Pet: v.Pet, Counted: v.Counted,
+		Cast: moment(v.CastAt), Queued: moment(v.QueuedAt), Stored: moment(v.StoredAt), Shown: moment(v.ShownAt),
+		Took: took(v.CastAt, v.StoredAt), TraceID: v.TraceID, Reason: v.Reason,
 	}
 	if p.jaegerURL != "" && v.TraceID != "" {
 		d.TraceLink = p.jaegerURL + "/trace/" + url.PathEscape(v.TraceID)
@@ -167,7 +172,11 @@ func took(castAt, storedAt time.Time) string {
 	}
 }
 
+// moment gives a time, or nothing for the zero time.
 func moment(t time.Time) pages.Moment {
+	if t.IsZero() {
+		return pages.Moment{}
+	}
 	t = t.UTC()
 	return pages.Moment{Machine: t.Format(time.RFC3339Nano), Clock: t.Format("2 January 2006, 15:04:05.000 UTC")}
 }

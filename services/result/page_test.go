@@ -114,8 +114,8 @@ func TestReceiptOfACountedVote(t *testing.T) {
 
 func TestReceiptOfAVoteThatIsNotCountedYet(t *testing.T) {
 	w := httptest.NewRecorder()
-	newTestPage(t, "", "", view{}).renderReceipt(w, receiptRequest(), http.StatusNotFound, receiptView{ID: testVoteID})
-	if w.Code != http.StatusNotFound {
+	newTestPage(t, "", "", view{}).renderReceipt(w, receiptRequest(), http.StatusOK, receiptView{ID: testVoteID, State: "queued"})
+	if w.Code != http.StatusOK {
 		t.Errorf("status %d, want the one that was asked for", w.Code)
 	}
 	wantInPage(t, w.Body.String(), `data-state="pending"`, "not counted yet", testVoteID,
@@ -145,6 +145,7 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 	receipt := pages.ReceiptPage{Masthead: masthead, ID: hostile, Pet: hostile, Counted: true, Cast: moment, Stored: moment, Took: hostile, TraceID: hostile}
 	linked := receipt
 	linked.TraceLink = hostile
+	givenUp := pages.ReceiptPage{Masthead: masthead, ID: hostile, State: "given_up", Reason: hostile}
 	for name, page := range map[string]struct {
 		body   string
 		places int
@@ -152,6 +153,7 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 		"results":              {pages.Result(files, pages.ResultPage{Masthead: masthead, Known: true, Stale: true, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 14},
 		"receipt":              {pages.Receipt(files, receipt), 9},
 		"receipt with a trace": {pages.Receipt(files, linked), 10},
+		"given up":             {pages.Receipt(files, givenUp), 3},
 	} {
 		if n := strings.Count(page.body, harmless); n != page.places || strings.Contains(page.body, "<wince") || strings.Contains(page.body, hostile) {
 			t.Errorf("%s: escaped in %d places, want %d:\n%s", name, n, page.places, page.body)
@@ -170,7 +172,7 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 		}
 	}()
 	p := newTestPage(t, "", "", view{})
-	public := routes(tel, p, &api{page: p}, http.NotFoundHandler(), http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	public := routes(tel, p, &api{receipts: &receipts{page: p}}, http.NotFoundHandler(), http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for _, target := range []string{"/", p.assets.URL("result.js"), "/favicon.ico", "/events", "/socket.io/", "/votes/none", "/healthz", "/elsewhere"} {
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))

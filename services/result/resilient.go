@@ -8,12 +8,14 @@ import (
 
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
+	"petvote/shared/votestream"
 )
 
 // store is what the service reads from PostgreSQL.
 type store interface {
 	tallyReader
-	archive
+	minuteReader
+	receiptReader
 }
 
 // readPolicy is for reads that someone waits for, or that the next poll repeats anyway.
@@ -25,6 +27,13 @@ func readPolicy(l resilience.Listener) *resilience.Policy {
 // subscribePolicy is for the connection that hears notices; nobody waits for it.
 func subscribePolicy(l resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{Name: "postgres-listen", Timeout: 2 * time.Second, Classify: votestore.Classify, Listener: l})
+}
+
+// queuePolicy is for looking into the queue, for whose sake nobody shall wait long. A search of many pages in a queue that
+// is long fits into one attempt, and after one that hangs there is time for another that is quick.
+func queuePolicy(l resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{Name: "redis", Timeout: 800 * time.Millisecond, Budget: time.Second,
+		Classify: votestream.Classify, Listener: l})
 }
 
 // resilientStore reads under a policy.
@@ -43,4 +52,14 @@ func (s resilientStore) History(ctx context.Context, since time.Time) ([]votesto
 
 func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Receipt, error) {
 	return resilience.Call(ctx, s.policy, func(ctx context.Context) (votestore.Receipt, error) { return s.next.Receipt(ctx, id) })
+}
+
+// resilientQueue looks into the queue under a policy.
+type resilientQueue struct {
+	next   voteFinder
+	policy *resilience.Policy
+}
+
+func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Sighting, error) {
+	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Sighting, error) { return q.next.Find(ctx, id) })
 }

@@ -36,11 +36,15 @@ type ResultRow struct {
 type ReceiptPage struct {
 	Masthead  Masthead
 	ID        string
+	State     string // "queued", "counted", "shown", "given_up", "unknown"
 	Pet       string
-	Counted   bool
+	Counted   bool // in the states counted and shown
 	Cast      Moment
+	Queued    Moment
 	Stored    Moment
+	Shown     Moment
 	Took      string
+	Reason    string // of a vote that was given up: "undecodable", "invalid", "rejected", "too_many_deliveries"
 	TraceID   string
 	TraceLink string // an address that may be followed
 }

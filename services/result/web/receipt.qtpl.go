@@ -61,154 +61,174 @@ func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptP
 		qw422016.N().S(`    <p class="note note-good" id="receipt" data-state="counted">This vote is counted, once.</p>
 `)
 //line receipt.qtpl:21
-	} else {
+	} else if page.State == "given_up" {
 //line receipt.qtpl:21
-		qw422016.N().S(`    <p class="note note-wait" id="receipt" data-state="pending">This vote is not counted yet. If it was accepted, it is on its way: <a href="">look again</a> in a moment.</p>
+		qw422016.N().S(`    <p class="note note-bad" id="receipt" data-state="given-up">This vote was given up and is not counted`)
+//line receipt.qtpl:22
+		if page.Reason != "" {
+//line receipt.qtpl:22
+			qw422016.N().S(`: `)
+//line receipt.qtpl:22
+			qw422016.E().S(page.Reason)
+//line receipt.qtpl:22
+		}
+//line receipt.qtpl:22
+		qw422016.N().S(`.</p>
 `)
 //line receipt.qtpl:23
-	}
+	} else if page.State == "unknown" {
 //line receipt.qtpl:23
+		qw422016.N().S(`    <p class="note note-bad" id="receipt" data-state="unknown">No vote with this id was found.</p>
+`)
+//line receipt.qtpl:25
+	} else {
+//line receipt.qtpl:25
+		qw422016.N().S(`    <p class="note note-wait" id="receipt" data-state="pending">This vote is not counted yet. If it was accepted, it is on its way: <a href="">look again</a> in a moment.</p>
+`)
+//line receipt.qtpl:27
+	}
+//line receipt.qtpl:27
 	qw422016.N().S(`
     <dl class="facts">
       <div><dt>Vote</dt><dd><code>`)
-//line receipt.qtpl:26
+//line receipt.qtpl:30
 	qw422016.E().S(page.ID)
-//line receipt.qtpl:26
+//line receipt.qtpl:30
 	qw422016.N().S(`</code></dd></div>
 `)
-//line receipt.qtpl:27
+//line receipt.qtpl:31
 	if page.Pet != "" {
-//line receipt.qtpl:27
+//line receipt.qtpl:31
 		qw422016.N().S(`      <div><dt>For</dt><dd>`)
-//line receipt.qtpl:28
+//line receipt.qtpl:32
 		qw422016.E().S(page.Pet)
-//line receipt.qtpl:28
-		qw422016.N().S(`</dd></div>
-`)
-//line receipt.qtpl:29
-	}
-//line receipt.qtpl:30
-	if page.Counted {
-//line receipt.qtpl:30
-		qw422016.N().S(`      <div><dt>Cast</dt><dd>`)
-//line receipt.qtpl:31
-		page.Cast.StreamTime(qw422016)
-//line receipt.qtpl:31
-		qw422016.N().S(`</dd></div>
-      <div><dt>Counted</dt><dd>`)
-//line receipt.qtpl:32
-		page.Stored.StreamTime(qw422016)
-//line receipt.qtpl:32
-		if page.Took != "" {
-//line receipt.qtpl:32
-			qw422016.N().S(`, `)
-//line receipt.qtpl:32
-			qw422016.E().S(page.Took)
-//line receipt.qtpl:32
-			qw422016.N().S(` later`)
-//line receipt.qtpl:32
-		}
 //line receipt.qtpl:32
 		qw422016.N().S(`</dd></div>
 `)
 //line receipt.qtpl:33
 	}
 //line receipt.qtpl:34
-	if page.TraceLink != "" {
+	if page.Counted {
 //line receipt.qtpl:34
-		qw422016.N().S(`      <div><dt>Trace</dt><dd><a href="`)
+		qw422016.N().S(`      <div><dt>Cast</dt><dd>`)
 //line receipt.qtpl:35
-		qw422016.E().S(page.TraceLink)
+		page.Cast.StreamTime(qw422016)
 //line receipt.qtpl:35
-		qw422016.N().S(`">`)
-//line receipt.qtpl:35
-		qw422016.E().S(page.TraceID)
-//line receipt.qtpl:35
-		qw422016.N().S(`</a></dd></div>
-`)
+		qw422016.N().S(`</dd></div>
+      <div><dt>Counted</dt><dd>`)
 //line receipt.qtpl:36
-	} else if page.TraceID != "" {
+		page.Stored.StreamTime(qw422016)
 //line receipt.qtpl:36
-		qw422016.N().S(`      <div><dt>Trace</dt><dd><code>`)
-//line receipt.qtpl:37
-		qw422016.E().S(page.TraceID)
-//line receipt.qtpl:37
-		qw422016.N().S(`</code></dd></div>
+		if page.Took != "" {
+//line receipt.qtpl:36
+			qw422016.N().S(`, `)
+//line receipt.qtpl:36
+			qw422016.E().S(page.Took)
+//line receipt.qtpl:36
+			qw422016.N().S(` later`)
+//line receipt.qtpl:36
+		}
+//line receipt.qtpl:36
+		qw422016.N().S(`</dd></div>
 `)
-//line receipt.qtpl:38
+//line receipt.qtpl:37
 	}
 //line receipt.qtpl:38
+	if page.TraceLink != "" {
+//line receipt.qtpl:38
+		qw422016.N().S(`      <div><dt>Trace</dt><dd><a href="`)
+//line receipt.qtpl:39
+		qw422016.E().S(page.TraceLink)
+//line receipt.qtpl:39
+		qw422016.N().S(`">`)
+//line receipt.qtpl:39
+		qw422016.E().S(page.TraceID)
+//line receipt.qtpl:39
+		qw422016.N().S(`</a></dd></div>
+`)
+//line receipt.qtpl:40
+	} else if page.TraceID != "" {
+//line receipt.qtpl:40
+		qw422016.N().S(`      <div><dt>Trace</dt><dd><code>`)
+//line receipt.qtpl:41
+		qw422016.E().S(page.TraceID)
+//line receipt.qtpl:41
+		qw422016.N().S(`</code></dd></div>
+`)
+//line receipt.qtpl:42
+	}
+//line receipt.qtpl:42
 	qw422016.N().S(`    </dl>
   </main>
 </body>
 </html>
 `)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 }
 
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 func WriteReceipt(qq422016 qtio422016.Writer, files *web.AssetSet, page ReceiptPage) {
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	StreamReceipt(qw422016, files, page)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	qt422016.ReleaseWriter(qw422016)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 }
 
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 func Receipt(files *web.AssetSet, page ReceiptPage) string {
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	qb422016 := qt422016.AcquireByteBuffer()
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	WriteReceipt(qb422016, files, page)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	qs422016 := string(qb422016.B)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	qt422016.ReleaseByteBuffer(qb422016)
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 	return qs422016
-//line receipt.qtpl:43
+//line receipt.qtpl:47
 }
 
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 func (m Moment) StreamTime(qw422016 *qt422016.Writer) {
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qw422016.N().S(`<time datetime="`)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qw422016.E().S(m.Machine)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qw422016.N().S(`">`)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qw422016.E().S(m.Clock)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qw422016.N().S(`</time>`)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 }
 
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 func (m Moment) WriteTime(qq422016 qtio422016.Writer) {
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	m.StreamTime(qw422016)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qt422016.ReleaseWriter(qw422016)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 }
 
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 func (m Moment) Time() string {
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qb422016 := qt422016.AcquireByteBuffer()
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	m.WriteTime(qb422016)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qs422016 := string(qb422016.B)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	qt422016.ReleaseByteBuffer(qb422016)
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 	return qs422016
-//line receipt.qtpl:45
+//line receipt.qtpl:49
 }
