@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"petvote/shared/web"
 )
 
 // collector counts the deliveries of spans to it.
@@ -107,10 +109,11 @@ func TestRequestsAreTracedByTheirRouteAndToldTheirTrace(t *testing.T) {
 		_, _ = io.WriteString(w, TraceID(r.Context()))
 	})
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
-	public := tel.HTTP(mux)
+	public := tel.HTTP(web.Compress(mux)) // as the services have it
 	get := func(path string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
 		r.Header.Set("traceparent", recordedA.Parent)
+		r.Header.Set("Accept-Encoding", "gzip")
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, r)
 		return w

@@ -110,7 +110,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 }
 
 // routes is the public face. Streams are outside the request metrics, which would take hours of watching for a slow
-// answer, and outside the tracing for the same reason.
+// answer, and outside the tracing for the same reason. They are outside the compression too, which would hold events back.
 func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.Handler, health *lifecycle.Health) http.Handler {
 	mux := http.NewServeMux()
 	page.register(mux)
@@ -120,6 +120,6 @@ func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.H
 	outer := http.NewServeMux()
 	outer.Handle("GET /events", events)
 	outer.Handle("/socket.io/", sockets)
-	outer.Handle("/", tel.HTTP(mux))
+	outer.Handle("/", tel.HTTP(web.Compress(mux)))
 	return web.SecurityHeaders(outer)
 }

@@ -161,18 +161,50 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+// newTelemetry exports nothing.
+func newTelemetry(t *testing.T) *telemetry.Telemetry {
+	t.Helper()
 	tel, err := telemetry.Start(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := tel.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return tel
+}
+
+func TestPagesAndReceiptsAreCompressedAndStreamsAreNot(t *testing.T) {
 	p := newTestPage(t, "", "", view{})
-	public := routes(tel, p, &api{receipts: &receipts{page: p}}, http.NotFoundHandler(), http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	j := &journey{stored: storedVote}
+	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := w.(*httptest.ResponseRecorder); !ok {
+			t.Errorf("%s is behind a %T", r.URL.Path, w)
+		}
+	})
+	public := routes(newTelemetry(t), p, j.api(t), stream, stream, lifecycle.NewHealth(nil))
+	for target, compressed := range map[string]bool{
+		"/": true, p.assets.URL("result.js"): true, "/votes/" + testVoteID: true, "/events": false, "/socket.io/": false, "/healthz": false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		r.Header.Set("Accept", browser)
+		w := httptest.NewRecorder()
+		public.ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Encoding") == "gzip"; w.Code != http.StatusOK || got != compressed {
+			t.Errorf("%s: %d, header %v", target, w.Code, w.Header())
+		}
+		if vary := strings.Join(w.Header().Values("Vary"), ", "); strings.HasPrefix(target, "/votes/") && vary != "Accept-Encoding, Accept" {
+			t.Errorf("%s varies with %s", target, vary)
+		}
+	}
+}
+
+func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
+	p := newTestPage(t, "", "", view{})
+	public := routes(newTelemetry(t), p, &api{receipts: &receipts{page: p}}, http.NotFoundHandler(), http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for _, target := range []string{"/", p.assets.URL("result.js"), "/favicon.ico", "/events", "/socket.io/", "/votes/none", "/healthz", "/elsewhere"} {
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))

@@ -102,5 +102,5 @@ func routes(page *page, queue publisher, health *lifecycle.Health) http.Handler 
 	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
-	return web.SecurityHeaders(mux)
+	return web.SecurityHeaders(web.Compress(mux))
 }

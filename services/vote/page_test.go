@@ -143,6 +143,27 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	}
 }
 
+func TestPagesAreCompressedAndAnswersToVotesGoPastThat(t *testing.T) {
+	p, err := newPage("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := routes(p, &queue{}, lifecycle.NewHealth(nil))
+	for _, target := range []string{"/", p.assets.URL("vote.js"), p.assets.URL("base.css")} {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		public.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || w.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("%s: %d, header %v", target, w.Code, w.Header())
+		}
+	}
+	w := post(t.Context(), public, func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip") })
+	if w.Code != http.StatusOK || w.Header().Get("Vary") != "" {
+		t.Errorf("a vote: %d, header %v", w.Code, w.Header())
+	}
+}
+
 func TestPageHasNothingInlineAndNothingFromElsewhere(t *testing.T) {
 	w := getPage(t, "", "", "/")
 	for _, forbidden := range []string{`\sstyle=`, `<style`, `<script(?:\s[^>]*)?>[^<]`, `\son\w+=`, `(?:src|<link[^>]*href)="(?:https?:)?//`} {
