@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,48 @@ func TestTheReadingSide(t *testing.T) {
 	if csp := page.Header.Get("Content-Security-Policy"); csp == "" || strings.Contains(csp, "unsafe") {
 		t.Errorf("content security policy %q", csp)
 	}
+}
+
+// While no worker runs the receipt says that the vote waits; then, that its number is on the screen. Without Redis it goes on
+// saying that, and says nothing of votes that may be in the queue.
+func TestAReceiptFollowsTheVoteFromTheQueueToTheScreen(t *testing.T) {
+	r := newRig(t)
+	type receipt struct {
+		State    string    `json:"state"`
+		Counted  bool      `json:"counted"`
+		Pet      string    `json:"pet"`
+		CastAt   time.Time `json:"cast_at"`
+		QueuedAt time.Time `json:"queued_at"`
+		StoredAt time.Time `json:"stored_at"`
+		ShownAt  time.Time `json:"shown_at"`
+		TraceID  string    `json:"trace_id"`
+	}
+	r.must(r.worker.Stop(t.Context()))
+	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "cats", "")
+	r.must(err)
+	url := r.result.url("/votes/" + answer.ID)
+	var queued receipt
+	r.must(r.get(url, &queued))
+	if queued.State != "queued" || queued.Counted || queued.Pet != "cats" || queued.CastAt.IsZero() || queued.QueuedAt.IsZero() || queued.TraceID != answer.TraceID {
+		t.Errorf("without a worker: %+v", queued)
+	}
+	r.must(r.worker.Start(t.Context()))
+	var shown receipt
+	r.eventually(10*time.Second, func() error {
+		shown = receipt{}
+		if err := r.get(url, &shown); err != nil || shown.State != "shown" {
+			return fmt.Errorf("%+v, %v", shown, err)
+		}
+		return nil
+	})
+	times := []time.Time{shown.CastAt.Truncate(time.Millisecond), shown.QueuedAt, shown.StoredAt, shown.ShownAt} // Redis counts milliseconds
+	if !shown.Counted || !shown.QueuedAt.Equal(queued.QueuedAt) || !slices.IsSortedFunc(times, time.Time.Compare) {
+		t.Errorf("at last %+v", shown)
+	}
+	r.must(r.redis.Kill())
+	r.must(wantStatus(url, http.StatusOK))
+	r.must(wantStatus(r.result.url("/votes/"+uuid.NewString()), http.StatusServiceUnavailable))
+	r.must(wantStatus(r.result.opsURL("/readyz"), http.StatusOK))
 }
 
 // The books: accepted = stored + duplicates + dead-lettered + waiting + in flight, read from the metrics as they are.
