@@ -23,6 +23,25 @@ type votePage struct {
 	State, Text string
 	Links       map[string]string // by their words
 	Waiting     int               // votes kept; -1 if nothing is said of any
+	Mine        map[string]string // on each choice, how many votes for it were cast here
+	Journey     []station         // empty while it is hidden
+}
+
+// station is one stop of a vote's journey.
+type station struct{ Name, State, Time, What string }
+
+// journey reads the stations of a page.
+const journeyScript = `[...document.querySelectorAll('.journey li')].map((li) => ({
+	Name: li.dataset.station, State: li.dataset.state, Time: li.querySelector('.ms').textContent, What: li.querySelector('.what').textContent,
+}))`
+
+// states are those of a journey's stations, in their order.
+func states(journey []station) string {
+	var list []string
+	for _, s := range journey {
+		list = append(list, s.State)
+	}
+	return strings.Join(list, " ")
 }
 
 func readVotePage(p *tab) (votePage, error) {
@@ -30,7 +49,9 @@ func readVotePage(p *tab) (votePage, error) {
 		const status = document.getElementById('status'), waiting = document.getElementById('waiting');
 		return {
 			State: status.dataset.state, Text: status.textContent,
-			Links: Object.fromEntries([...status.querySelectorAll('a')].map((a) => [a.textContent, a.href])),
+			Links: Object.fromEntries([...document.querySelectorAll('#journey-links a, #status a')].map((a) => [a.textContent, a.href])),
+			Mine: Object.fromEntries([...document.querySelectorAll('.choice')].map((c) => [c.value, c.querySelector('.mine').textContent])),
+			Journey: document.getElementById('journey').hidden ? [] : ` + journeyScript + `,
 			Waiting: waiting.hidden ? -1 : Number(document.getElementById('waiting-count').textContent),
 		};
 	})()`)
@@ -106,7 +127,7 @@ func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
 	if !strings.HasPrefix(said.Links["Receipt"], r.result.url("/votes/")) {
 		t.Errorf("the receipt is at %q, the results at %s", said.Links["Receipt"], r.result.url("/"))
 	}
-	vote.click("#status a")
+	vote.click("#journey-links a")
 	until(vote, soon, func(p *tab) (string, error) {
 		return look[string](p, `document.querySelector('main')?.textContent ?? ''`)
 	}, func(text string) bool {
@@ -136,7 +157,11 @@ func TestBrowserResultsStayWhilePostgresIsAway(t *testing.T) {
 	for _, p := range []*tab{results, late} {
 		until(p, 20*time.Second, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1, Dogs: 1} })
 	}
-	r.clean(results, late, vote)
+	for _, p := range []*tab{results, late, vote} {
+		if problems, _ := p.found(); len(problems) > 0 { // what failed meanwhile had to
+			t.Errorf("on a page: %v", problems)
+		}
+	}
 }
 
 func TestBrowserKeepsAVoteWhileRedisIsAway(t *testing.T) {
@@ -182,15 +207,29 @@ func TestBrowserWithoutJavaScriptVotesAndShowsTheNumber(t *testing.T) {
 		t.Fatalf("the results page shows %+v, %v", v, err)
 	}
 	vote.click(choice(ballot.Cats))
-	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && v.Text == "Your vote for cats was accepted." })
+	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && v.Text == "Your vote for cats was accepted. Receipt" })
 	until(results, 15*time.Second, readResultPage, func(v resultPage) bool {
 		return v.Counts == ballot.Counts{Cats: 1} && v.Total == "1" && v.Bars["cats"] == 1
 	})
 	r.must(r.redis.Kill())
 	vote.click(choice(ballot.Dogs))
 	until(vote, soon, readVotePage, func(v votePage) bool {
-		return v.State == "refused" && v.Text == "Your vote could not be taken just now. Please vote again in a moment."
+		return v.State == "refused" && strings.HasPrefix(v.Text, "Your vote could not be taken just now.")
 	})
+	// The same vote again, and again, is one vote.
+	r.must(r.redis.Start(t.Context()))
+	r.eventually(soon, func() error { return ready(t.Context(), r.vote) })
+	for range 2 {
+		vote.click("#retry button")
+		until(vote, soon, readVotePage, func(v votePage) bool {
+			return accepted(v) && v.Text == "Your vote for dogs was accepted. Receipt"
+		})
+		vote.do(chromedp.NavigateBack())
+	}
+	r.drained(soon)
+	if stored := r.stored(); len(stored) != 2 {
+		t.Errorf("stored: %v, want the vote for cats and one for dogs", stored)
+	}
 	r.clean(vote, results)
 }
 
@@ -247,7 +286,8 @@ func TestBrowserPagesAreQuietAndKeepToTheirOwnOrigins(t *testing.T) {
 			t.Errorf("a page of %s made only these requests: %v", own, p.requests)
 		}
 		for _, address := range p.requests {
-			if u, err := url.Parse(address); err != nil || u.Scheme != "data" && u.Scheme+"://"+u.Host != own {
+			receipts := p == vote && strings.HasPrefix(address, r.result.url("/votes/")) // whose journey it shows
+			if u, err := url.Parse(address); err != nil || u.Scheme != "data" && u.Scheme+"://"+u.Host != own && !receipts {
 				t.Errorf("a page of %s sent a request to %s", own, address)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +28,7 @@ type view struct {
 	Stale  bool      // whether they may have changed since without our knowing
 }
 
-// page is the results page and the page of a receipt. The first answer already holds the numbers; the modules keep them
+// page is the results page, and (in receiptpage.go) the page of a receipt. The first answer already holds the numbers; the modules keep them
 // current, and without JavaScript the page asks for itself again every few seconds.
 type page struct {
 	voteURL   string // without a trailing slash; empty: not configured
@@ -68,19 +67,21 @@ func (p *page) register(mux *http.ServeMux) {
 }
 
 func (p *page) serveResult(w http.ResponseWriter, r *http.Request) {
-	web.Render(w, http.StatusOK, pages.Result(p.assets, p.resultData(r.Host, p.current(), time.Now())))
+	web.Render(w, http.StatusOK, pages.Result(p.assets, p.resultData(r, p.current(), time.Now())))
 }
 
-func (p *page) resultData(host string, v view, now time.Time) pages.ResultPage {
+func (p *page) resultData(r *http.Request, v view, now time.Time) pages.ResultPage {
 	total := v.Counts.Total()
 	d := pages.ResultPage{
-		Masthead: p.masthead(host, true), Known: v.Known, Stale: v.Stale, Total: total, GroupedTotal: grouped(total),
+		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereResults), Kiosk: r.URL.Query().Has("kiosk"),
+		Known: v.Known, Stale: v.Stale, Title: "Results", Total: total, GroupedTotal: grouped(total),
 	}
 	for _, pet := range ballot.Choices() {
 		count := v.Counts.Of(pet)
 		d.Rows = append(d.Rows, pages.ResultRow{Pet: string(pet), Count: count, Grouped: grouped(count), Share: share(count, total)})
 	}
 	if v.Known {
+		d.Leader, d.Title = leader(v.Counts)
 		age := max(now.Sub(v.AsOf), 0)
 		d.AgeMS, d.Age = age.Milliseconds(), inWords(age)
 	}
@@ -121,62 +122,6 @@ func inWords(age time.Duration) string {
 	return fmt.Sprintf("%d hours ago", int(age.Hours()))
 }
 
-func (p *page) masthead(host string, onResults bool) pages.Masthead {
-	if p.voteURL != "" {
-		return pages.Masthead{VoteLink: p.voteURL + "/", OnResults: onResults}
-	}
-	return pages.Masthead{VoteLink: web.SiblingURL(host, votePort), VotePort: votePort, OnResults: onResults}
-}
-
-// receiptView is what is known of one vote. Only the ID has to be set; what is not known is empty or zero.
-type receiptView struct {
-	ID       string
-	State    string // one of those in receipt.go
-	Pet      string
-	Counted  bool
-	CastAt   time.Time
-	QueuedAt time.Time
-	StoredAt time.Time
-	ShownAt  time.Time
-	TraceID  string
-	Reason   string // why it was given up
-}
-
-// renderReceipt answers with a vote's receipt, or says why there is none.
-func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, v receiptView) {
-	web.Render(w, status, pages.Receipt(p.assets, p.receiptData(r.Host, v)))
-}
-
-func (p *page) receiptData(host string, v receiptView) pages.ReceiptPage {
-	d := pages.ReceiptPage{
-		Masthead: p.masthead(host, false), ID: v.ID, State: v.State, Pet: v.Pet, Counted: v.Counted,
-		Cast: moment(v.CastAt), Queued: moment(v.QueuedAt), Stored: moment(v.StoredAt), Shown: moment(v.ShownAt),
-		Took: took(v.CastAt, v.StoredAt), TraceID: v.TraceID, Reason: v.Reason,
-	}
-	if p.jaegerURL != "" && v.TraceID != "" {
-		d.TraceLink = p.jaegerURL + "/trace/" + url.PathEscape(v.TraceID)
-	}
-	return d
-}
-
-// took gives the time from the vote's casting to its being stored. The two come from clocks of two machines; where they
-// contradict each other it gives nothing.
-func took(castAt, storedAt time.Time) string {
-	switch took := storedAt.Sub(castAt); {
-	case took < 0:
-		return ""
-	case took < 10*time.Second:
-		return fmt.Sprintf("%d ms", took.Milliseconds())
-	default:
-		return took.Round(time.Second).String()
-	}
-}
-
-// moment gives a time, or nothing for the zero time.
-func moment(t time.Time) pages.Moment {
-	if t.IsZero() {
-		return pages.Moment{}
-	}
-	t = t.UTC()
-	return pages.Moment{Machine: t.Format(time.RFC3339Nano), Clock: t.Format("2 January 2006, 15:04:05.000 UTC")}
+func (p *page) masthead(r *http.Request, here web.Here) web.Masthead {
+	return web.Masthead{Vote: web.Sibling(p.voteURL, r.Host, votePort), Results: web.Link{Href: "/"}, Here: here}
 }

@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"petvote/observability/telemetry"
+
 	pages "petvote/services/result/web"
 	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
+	"petvote/shared/web"
 )
 
 const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
@@ -98,62 +101,79 @@ func TestNewPageRefusesAddressesThatAreNone(t *testing.T) {
 	}
 }
 
-func TestReceiptOfACountedVote(t *testing.T) {
-	cast := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	p := newTestPage(t, "https://vote.example", "https://jaeger.example", view{})
-	w := httptest.NewRecorder()
-	p.renderReceipt(w, receiptRequest(), http.StatusOK, receiptView{
-		ID: testVoteID, Pet: "cats", Counted: true, CastAt: cast, StoredAt: cast.Add(12 * time.Millisecond), TraceID: "0af7651916cd43dd8448eb211c80319c",
-	})
-	if w.Code != http.StatusOK {
-		t.Fatalf("status %d", w.Code)
-	}
-	wantInPage(t, w.Body.String(), `data-state="counted"`, testVoteID, "cats", "1 March 2026, 12:00:00.012 UTC", ", 12 ms later",
-		`href="https://jaeger.example/trace/0af7651916cd43dd8448eb211c80319c"`, `href="https://vote.example/"`)
-}
+// castAt is when the votes of the receipts below were cast; each station is some milliseconds later.
+var castAt = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func TestReceiptOfAVoteThatIsNotCountedYet(t *testing.T) {
-	w := httptest.NewRecorder()
-	newTestPage(t, "", "", view{}).renderReceipt(w, receiptRequest(), http.StatusOK, receiptView{ID: testVoteID, State: "queued"})
-	if w.Code != http.StatusOK {
-		t.Errorf("status %d, want the one that was asked for", w.Code)
+func after(ms int) time.Time { return castAt.Add(time.Duration(ms) * time.Millisecond) }
+
+func TestTheReceiptShowsHowFarTheVoteHasCome(t *testing.T) {
+	p := newTestPage(t, "https://vote.example", "https://jaeger.example", view{})
+	known := receipt{ID: uuid.MustParse(testVoteID), Pet: ballot.Cats, CastAt: castAt, QueuedAt: after(1), TraceID: "0af7651916cd43dd8448eb211c80319c"}
+	with := func(s state, change func(*receipt)) receipt {
+		r := known
+		r.State = s
+		change(&r)
+		return r
 	}
-	wantInPage(t, w.Body.String(), `data-state="pending"`, "not counted yet", testVoteID,
-		`href="//pets.example:8084/" data-sibling-port="8084">Vote`)
-	for _, absent := range []string{"Cast<", "Counted<", "0001"} {
-		if strings.Contains(w.Body.String(), absent) {
-			t.Errorf("the receipt shows %q of a vote that is not counted", absent)
+	for name, c := range map[string]struct {
+		receipt  receipt
+		status   int
+		stations string // state and time of each
+		says     []string
+	}{
+		"queued": {with(stateQueued, func(*receipt) {}), http.StatusOK, "done, done 1 ms, now, open", []string{"waits in the queue", "waiting for a worker"}},
+		"counted": {with(stateCounted, func(r *receipt) { r.Counted, r.StoredAt = true, after(12) }), http.StatusOK,
+			"done, done 1 ms, done 12 ms, now", []string{"counted, once", "1 March 2026, 12:00:00.012 UTC", "waiting for the next push"}},
+		"shown": {with(stateShown, func(r *receipt) { r.Counted, r.StoredAt, r.ShownAt = true, after(12), after(15000) }), http.StatusOK,
+			"done, done 1 ms, done 12 ms, done 15 s", []string{"counted, once"}},
+		"shown at a time not known": {with(stateShown, func(r *receipt) { r.Counted, r.StoredAt = true, after(12) }), http.StatusOK,
+			"done, done 1 ms, done 12 ms, done", nil},
+		"given up": {with(stateGivenUp, func(r *receipt) { r.Reason = "rejected" }), http.StatusOK, "done, done 1 ms, failed, open",
+			[]string{"could not be stored", "rejected"}},
+		"unknown": {receipt{ID: known.ID, State: stateUnknown}, http.StatusNotFound, "", []string{"No vote with this number was found"}},
+	} {
+		w := httptest.NewRecorder()
+		p.renderReceipt(w, receiptRequest(), c.status, c.receipt)
+		if w.Code != c.status {
+			t.Errorf("%s: status %d", name, w.Code)
+		}
+		body := w.Body.String()
+		var stations []string
+		for _, m := range regexp.MustCompile(`<li data-station="\w+" data-state="(\w+)">.*?<span class="ms">(.*?)</span>`).FindAllStringSubmatch(body, -1) {
+			stations = append(stations, strings.TrimSpace(m[1]+" "+m[2]))
+		}
+		if got := strings.Join(stations, ", "); got != c.stations {
+			t.Errorf("%s: the journey is %q, want %q", name, got, c.stations)
+		}
+		wantInPage(t, body, append(c.says, `data-state="`+string(c.receipt.State)+`"`, testVoteID, `href="https://vote.example/"`)...)
+		if linked := strings.Contains(body, `href="https://jaeger.example/trace/0af7651916cd43dd8448eb211c80319c"`); linked != (c.receipt.TraceID != "") {
+			t.Errorf("%s: a link to the trace: %v", name, linked)
+		}
+		if strings.Contains(body, "0001") {
+			t.Errorf("%s: the receipt shows a time that isn't known", name)
 		}
 	}
-}
-
-func TestReceiptEscapesWhatItShows(t *testing.T) {
-	w := httptest.NewRecorder()
-	p := newTestPage(t, "", "https://jaeger.example", view{})
-	p.renderReceipt(w, receiptRequest(), http.StatusOK, receiptView{ID: "<wince>", Pet: "<wince>", TraceID: `"><wince>`})
-	if strings.Contains(w.Body.String(), "<wince>") {
-		t.Error("unescaped")
-	}
-	wantInPage(t, w.Body.String(), `href="https://jaeger.example/trace/%22%3E%3Cwince%3E"`, ">&quot;&gt;&lt;wince&gt;</a>")
 }
 
 func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 	const hostile, harmless = `"'><wince onwince="&`, `&quot;&#39;&gt;&lt;wince onwince=&quot;&amp;`
 	files := newTestPage(t, "", "", view{}).assets
-	masthead, moment := pages.Masthead{VoteLink: hostile}, pages.Moment{Machine: hostile, Clock: hostile}
+	masthead := web.Masthead{Vote: web.Link{Href: hostile}, Results: web.Link{Href: hostile}}
+	moment := pages.Moment{Machine: hostile, Clock: hostile}
 	row := pages.ResultRow{Pet: hostile, Grouped: hostile, Share: hostile}
-	receipt := pages.ReceiptPage{Masthead: masthead, ID: hostile, Pet: hostile, Counted: true, Cast: moment, Stored: moment, Took: hostile, TraceID: hostile}
+	receipt := pages.ReceiptPage{Theme: hostile, Masthead: masthead, ID: hostile, State: hostile, Headline: hostile, Pet: hostile,
+		Journey: []web.Station{{Name: hostile, State: hostile, Title: hostile, Time: hostile, What: hostile}},
+		Cast:    moment, Stored: moment, Reason: hostile, TraceID: hostile}
 	linked := receipt
 	linked.TraceLink = hostile
-	givenUp := pages.ReceiptPage{Masthead: masthead, ID: hostile, State: "given_up", Reason: hostile}
 	for name, page := range map[string]struct {
 		body   string
 		places int
 	}{
-		"results":              {pages.Result(files, pages.ResultPage{Masthead: masthead, Known: true, Stale: true, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 14},
-		"receipt":              {pages.Receipt(files, receipt), 9},
-		"receipt with a trace": {pages.Receipt(files, linked), 10},
-		"given up":             {pages.Receipt(files, givenUp), 3},
+		"results": {pages.Result(files, pages.ResultPage{Theme: hostile, Masthead: masthead, Known: true, Stale: true, Title: hostile,
+			Leader: hostile, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 21},
+		"receipt":              {pages.Receipt(files, receipt), 21},
+		"receipt with a trace": {pages.Receipt(files, linked), 22},
 	} {
 		if n := strings.Count(page.body, harmless); n != page.places || strings.Contains(page.body, "<wince") || strings.Contains(page.body, hostile) {
 			t.Errorf("%s: escaped in %d places, want %d:\n%s", name, n, page.places, page.body)
@@ -214,15 +234,6 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	}
 }
 
-func TestReceiptLeavesOutATimeThatTheClocksContradict(t *testing.T) {
-	now := time.Now()
-	for apart, want := range map[time.Duration]string{-time.Second: "", 1500 * time.Millisecond: "1500 ms", 90 * time.Second: "1m30s"} {
-		if got := took(now, now.Add(apart)); got != want {
-			t.Errorf("%v: %q, want %q", apart, got, want)
-		}
-	}
-}
-
 func TestNumbersAndAgesInWords(t *testing.T) {
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000"} {
 		if got := grouped(n); got != want {
@@ -240,9 +251,9 @@ func TestNumbersAndAgesInWords(t *testing.T) {
 
 func TestPagesHaveNothingInlineAndNothingFromElsewhere(t *testing.T) {
 	p := newTestPage(t, "", "", view{Known: true, AsOf: time.Now()})
-	receipt := httptest.NewRecorder()
-	p.renderReceipt(receipt, receiptRequest(), http.StatusOK, receiptView{ID: testVoteID, Counted: true})
-	for name, w := range map[string]*httptest.ResponseRecorder{"results": getPage(t, p, "/"), "receipt": receipt} {
+	slip := httptest.NewRecorder()
+	p.renderReceipt(slip, receiptRequest(), http.StatusOK, receipt{ID: uuid.MustParse(testVoteID), State: stateShown, Counted: true, CastAt: castAt})
+	for name, w := range map[string]*httptest.ResponseRecorder{"results": getPage(t, p, "/"), "receipt": slip} {
 		for _, forbidden := range []string{`\sstyle=`, `<style`, `<script(?:\s[^>]*)?>[^<]`, `\son\w+=`, `(?:src|<link[^>]*href)="(?:https?:)?//`} {
 			if found := regexp.MustCompile(forbidden).FindString(w.Body.String()); found != "" {
 				t.Errorf("%s: the page has %q", name, found)
@@ -254,9 +265,9 @@ func TestPagesHaveNothingInlineAndNothingFromElsewhere(t *testing.T) {
 // Every file that a page or one of its modules names has to be there.
 func TestPageLoadsOnlyWhatIsServed(t *testing.T) {
 	p := newTestPage(t, "", "", view{})
-	receipt := httptest.NewRecorder()
-	p.renderReceipt(receipt, receiptRequest(), http.StatusNotFound, receiptView{ID: testVoteID})
-	both := getPage(t, p, "/").Body.String() + receipt.Body.String()
+	slip := httptest.NewRecorder()
+	p.renderReceipt(slip, receiptRequest(), http.StatusNotFound, receipt{ID: uuid.MustParse(testVoteID), State: stateQueued, CastAt: castAt})
+	both := getPage(t, p, "/").Body.String() + slip.Body.String()
 	wanted := regexp.MustCompile(`(?:src|href)="(/static/[^"#]+)`).FindAllStringSubmatch(both, -1)
 	seen := map[string]bool{}
 	for len(wanted) > 0 {
@@ -270,7 +281,7 @@ func TestPageLoadsOnlyWhatIsServed(t *testing.T) {
 		if w.Code != http.StatusOK {
 			t.Errorf("%s: status %d", path, w.Code)
 		}
-		for _, m := range regexp.MustCompile(`from '\./([^']+)'`).FindAllStringSubmatch(w.Body.String(), -1) {
+		for _, m := range regexp.MustCompile(`(?:from '\./|url\(")([^'"]+)`).FindAllStringSubmatch(w.Body.String(), -1) {
 			wanted = append(wanted, []string{"", path[:strings.LastIndex(path, "/")+1] + m[1]})
 		}
 	}

@@ -77,22 +77,26 @@ func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Add("Vary", "Accept")
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		h.page.renderReceipt(w, r, status, found.view())
+		h.page.renderReceipt(w, r, status, found)
 		return
 	}
 	answer(w, status, found)
 }
 
 // find asks PostgreSQL, then Redis, and where that has no answer PostgreSQL once more: a vote that was stored in between
-// was in neither when it was asked. Redis is never asked for a vote that is stored.
+// was in neither when it was asked. Redis is not asked for a vote that is stored; while PostgreSQL is away it can at least
+// tell which votes wait.
 func (h *receipts) find(ctx context.Context, id uuid.UUID) (receipt, error) {
 	stored, err := h.stored(ctx, id)
-	if !errors.Is(err, votestore.ErrNoVote) {
-		return stored, err
+	if err == nil {
+		return stored, nil
 	}
 	seen, queueErr := h.queue.Find(ctx, id)
 	if queueErr == nil {
 		return notStored(id, seen), nil
+	}
+	if !errors.Is(err, votestore.ErrNoVote) {
+		return receipt{}, err
 	}
 	stored, err = h.stored(ctx, id)
 	switch {
@@ -124,9 +128,4 @@ func notStored(id uuid.UUID, s votestream.Sighting) receipt {
 		r.State, r.Reason = stateGivenUp, s.Reason
 	}
 	return r
-}
-
-func (r receipt) view() receiptView {
-	return receiptView{ID: r.ID.String(), State: string(r.State), Pet: string(r.Pet), Counted: r.Counted, CastAt: r.CastAt,
-		QueuedAt: r.QueuedAt, StoredAt: r.StoredAt, ShownAt: r.ShownAt, TraceID: r.TraceID, Reason: string(r.Reason)}
 }

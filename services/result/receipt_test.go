@@ -107,6 +107,8 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		"nobody cast it": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}, 404,
 			`"state":"unknown","counted":false`, "store queue store"},
 		"it waits": {&journey{storeErrs: once, seen: waitingVote}, 200, `"state":"queued","counted":false` + cast + queued + trace, "store queue"},
+		"it waits while PostgreSQL is away": {&journey{storeErrs: []error{errAway}, seen: waitingVote}, 200,
+			`"state":"queued","counted":false` + cast + queued + trace, "store queue"},
 		"it waits and is no vote": {&journey{storeErrs: once, seen: votestream.Sighting{QueuedAt: queuedAt}}, 200,
 			`"state":"queued","counted":false` + queued, "store queue"},
 		"it was given up": {&journey{storeErrs: once, seen: deadVote}, 200,
@@ -140,7 +142,7 @@ func TestOnlyWhoLookedEverywhereSaysThatAVoteIsUnknown(t *testing.T) {
 		journey *journey
 		asked   int
 	}{
-		"PostgreSQL is away":       {&journey{storeErrs: []error{errAway}}, 1},
+		"PostgreSQL is away":       {&journey{storeErrs: []error{errAway}, queueErr: votestream.ErrNotQueued}, 2},
 		"PostgreSQL goes away":     {&journey{storeErrs: []error{votestore.ErrNoVote, errAway}, queueErr: votestream.ErrNotQueued}, 3},
 		"Redis is away":            {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: errAway}, 3},
 		"both are":                 {&journey{storeErrs: []error{votestore.ErrNoVote, errAway}, queueErr: errAway}, 3},
@@ -178,12 +180,12 @@ func TestThePageOfAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		want    []string
 	}{
 		"counted": {&journey{stored: storedVote}, 200, []string{`data-state="counted"`, "2 January 2026, 03:04:06.000 UTC"}},
-		"shown":   {&journey{stored: storedVote, pushes: []string{"750:750:"}}, 200, []string{`data-state="counted"`}},
-		"queued":  {&journey{storeErrs: once, seen: waitingVote}, 200, []string{`data-state="pending"`, "not counted yet", "cats"}},
+		"shown":   {&journey{stored: storedVote, pushes: []string{"750:750:"}}, 200, []string{`data-state="shown"`}},
+		"queued":  {&journey{storeErrs: once, seen: waitingVote}, 200, []string{`data-state="queued"`, "waits in the queue", "cats"}},
 		"given up": {&journey{storeErrs: once, seen: deadVote}, 200,
-			[]string{`data-state="given-up"`, "This vote was given up and is not counted: rejected."}},
+			[]string{`data-state="given_up"`, "could not be stored", "rejected"}},
 		"unknown": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}, 404,
-			[]string{`data-state="unknown"`, "No vote with this id was found."}},
+			[]string{`data-state="unknown"`, "No vote with this number was found."}},
 	} {
 		w := c.journey.ask(t, browser)
 		if w.Code != c.status || !strings.HasPrefix(w.Body.String(), "<!") {

@@ -59,22 +59,28 @@ func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
 func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		redirect(w, noticePath(noticeInvalid, ""))
+		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
 	}
 	form, _ := url.ParseQuery(string(body)) // what it could not read is missing below
 	pet, errPet := ballot.ParseChoice(form.Get("pet"))
 	key, errKey := parseKey(form.Get("key"))
 	if errPet != nil || errKey != nil {
-		redirect(w, noticePath(noticeInvalid, ""))
+		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
+	}
+	if key == uuid.Nil { // known before the vote is cast, so that a vote that is not taken can be sent again under it
+		if key, err = uuid.NewV7(); err != nil {
+			answerError(w, r, fmt.Errorf("make vote id: %w", err))
+			return
+		}
 	}
 	if _, err := h.cast(r, pet, key); err != nil {
 		logRefusal(r.Context(), err)
-		redirect(w, noticePath(noticeUnavailable, string(pet)))
+		redirect(w, noticePath(noticeUnavailable, pet, key))
 		return
 	}
-	redirect(w, noticePath(noticeVoted, string(pet)))
+	redirect(w, noticePath(noticeVoted, pet, key))
 }
 
 // cast goes on when the voter hangs up: a vote in hand is either accepted or refused, not dropped.

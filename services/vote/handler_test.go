@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
@@ -120,7 +122,7 @@ func TestWhatIsNoVoteIsNeverPublished(t *testing.T) {
 		if w.Code != c.status || len(q.messages) > 0 {
 			t.Errorf("%s: status %d, want %d; published %+v", name, w.Code, c.status, q.messages)
 		}
-		if w.Code == http.StatusSeeOther && w.Header().Get("Location") != noticePath(noticeInvalid, "") {
+		if w.Code == http.StatusSeeOther && w.Header().Get("Location") != noticePath(noticeInvalid, "", uuid.Nil) {
 			t.Errorf("%s: leads to %s", name, w.Header().Get("Location"))
 		}
 	}
@@ -137,15 +139,15 @@ func TestABodyOfJustTheLimitIsTaken(t *testing.T) {
 func TestAFormsKeyBecomesTheIDAndItsFailureLeadsToTheNotice(t *testing.T) {
 	q := &queue{}
 	w := q.post(t.Context(), form("pet=cats&key="+testKey))
-	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeVoted, "cats") {
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeVoted, ballot.Cats, uuid.MustParse(testKey)) {
 		t.Errorf("%d to %s", w.Code, w.Header().Get("Location"))
 	}
 	if len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey || q.messages[0].Vote.Pet != ballot.Cats {
 		t.Errorf("published %+v", q.messages)
 	}
 	down := &queue{publish: func(context.Context) error { return resilience.ErrUnavailable }}
-	w = down.post(t.Context(), form("pet=cats"))
-	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeUnavailable, "cats") {
+	w = down.post(t.Context(), form("pet=cats&key="+testKey))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeUnavailable, ballot.Cats, uuid.MustParse(testKey)) {
 		t.Errorf("%d to %s", w.Code, w.Header().Get("Location"))
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
 
 	pages "petvote/services/vote/web"
 	"petvote/shared/ballot"
@@ -54,19 +57,29 @@ func (p *page) register(mux *http.ServeMux) {
 }
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
-	web.Render(w, http.StatusOK, pages.Vote(p.assets, p.data(r.Host, noticeFor(r.URL.Query()))))
+	d := p.data(r)
+	web.AllowConnect(w, web.OriginOf(d.Masthead.Results.Href)) // for the journey of a vote, which the result service knows
+	web.Render(w, http.StatusOK, pages.Vote(p.assets, d))
 }
 
-func (p *page) data(host string, n notice) pages.VotePage {
+func (p *page) data(r *http.Request) pages.VotePage {
+	n := noticeFor(r.URL.Query())
+	results := web.Sibling(p.resultURL, r.Host, resultPort)
 	d := pages.VotePage{
-		State: cmp.Or(n.state, "idle"), Notice: n.text,
-		ResultURL: p.resultURL, JaegerURL: p.jaegerURL, ResultLink: p.resultURL + "/",
+		Theme:    web.Theme(r),
+		Masthead: web.Masthead{Vote: web.Link{Href: "/"}, Results: results, Here: web.HereVote},
+		State:    cmp.Or(n.state, "idle"), Notice: n.text,
+		ResultURL: p.resultURL, JaegerURL: p.jaegerURL,
 	}
 	for _, pet := range ballot.Choices() {
 		d.Pets = append(d.Pets, string(pet))
 	}
-	if p.resultURL == "" {
-		d.ResultLink, d.ResultPort = web.SiblingURL(host, resultPort), resultPort
+	switch {
+	case n.vote == "":
+	case n.state == "accepted":
+		d.ReceiptLink = strings.TrimSuffix(results.Href, "/") + "/votes/" + n.vote
+	case n.pet != "":
+		d.RetryKey, d.RetryPet = n.vote, n.pet
 	}
 	return d
 }
@@ -74,18 +87,23 @@ func (p *page) data(host string, n notice) pages.VotePage {
 // The kinds of notice that noticePath knows.
 const (
 	noticeVoted       = "voted"       // the vote was accepted
-	noticeUnavailable = "unavailable" // it was not taken, and repeating it later makes sense
+	noticeUnavailable = "unavailable" // it was not taken, and repeating it later under the same key makes sense
 	noticeInvalid     = "invalid"     // it was not understood, and repeating it doesn't
 )
 
-// noticePath gives the path to redirect a form post to, so that the page says what became of it. The pet matters only to
-// noticeVoted. What it doesn't know leads to the page without a notice.
-func noticePath(kind, pet string) string {
+// noticePath gives the path to redirect a form post to, so that the page says what became of the vote with that id.
+// What it doesn't know leads to the page without a notice.
+func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
 	query := url.Values{}
 	switch kind {
 	case noticeVoted:
-		query.Set("voted", pet)
-	case noticeUnavailable, noticeInvalid:
+		query.Set("voted", string(pet))
+		query.Set("vote", vote.String())
+	case noticeUnavailable:
+		query.Set("problem", kind)
+		query.Set("pet", string(pet))
+		query.Set("vote", vote.String())
+	case noticeInvalid:
 		query.Set("problem", kind)
 	}
 	if noticeFor(query) == (notice{}) {
@@ -95,21 +113,28 @@ func noticePath(kind, pet string) string {
 }
 
 // notice is what the status region shows when the page arrives. Its texts are those below: a query chooses among them
-// and is never shown itself. The zero notice shows nothing.
+// and is never shown itself, but for a choice and an id in their exact forms. The zero notice shows nothing.
 type notice struct {
 	state string // the region's data-state
 	text  string
+	pet   string // what the vote was for; empty if that is not known
+	vote  string // its id, the same
 }
 
 func noticeFor(query url.Values) notice {
+	vote := ""
+	if id, err := parseKey(query.Get("vote")); err == nil && id != uuid.Nil {
+		vote = id.String()
+	}
 	if pet, err := ballot.ParseChoice(query.Get("voted")); err == nil {
-		return notice{"accepted", "Your vote for " + string(pet) + " was accepted."}
+		return notice{"accepted", "Your vote for " + string(pet) + " was accepted.", string(pet), vote}
 	}
 	switch query.Get("problem") {
 	case noticeUnavailable:
-		return notice{"refused", "Your vote could not be taken just now. Please vote again in a moment."}
+		pet, _ := ballot.ParseChoice(query.Get("pet"))
+		return notice{"refused", "Your vote could not be taken just now. Please send it again in a moment: it is counted once.", string(pet), vote}
 	case noticeInvalid:
-		return notice{"refused", "That was not a vote for dogs, cats or lizards, so nothing was counted."}
+		return notice{state: "refused", text: "That was not a vote for dogs, cats or lizards, so nothing was counted."}
 	}
 	return notice{}
 }

@@ -7,9 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	pages "petvote/services/vote/web"
+	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
+	"petvote/shared/web"
 )
+
+const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
 
 func getPage(t *testing.T, resultURL, jaegerURL, target string) *httptest.ResponseRecorder {
 	t.Helper()
@@ -36,7 +42,7 @@ func TestPageOffersAButtonForEachChoiceWithoutJavaScript(t *testing.T) {
 		`type="submit" name="pet" value="cats" data-pet="cats"`,
 		`type="submit" name="pet" value="lizards" data-pet="lizards"`,
 		`href="//pets.example:8085/" data-sibling-port="8085"`,
-		`data-state="idle"></div>`,
+		`data-state="idle"></div>`, `<section id="journey" class="card" aria-labelledby="journey-title" hidden>`,
 		`<strong id="waiting-count">0</strong>`,
 	} {
 		if !strings.Contains(body, want) {
@@ -71,15 +77,19 @@ func TestNewPageRefusesAddressesThatAreNone(t *testing.T) {
 }
 
 func TestNoticesSayWhatBecameOfAFormPost(t *testing.T) {
-	for _, c := range []struct{ kind, pet, path, state, text string }{
-		{noticeVoted, "dogs", "/?voted=dogs", "accepted", "Your vote for dogs was accepted."},
-		{noticeVoted, "lizards", "/?voted=lizards", "accepted", "Your vote for lizards was accepted."},
-		{noticeUnavailable, "dogs", "/?problem=unavailable", "refused", "could not be taken"},
+	for _, c := range []struct {
+		kind              string
+		pet               ballot.Choice
+		path, state, text string
+	}{
+		{noticeVoted, "dogs", "/?vote=" + testVoteID + "&voted=dogs", "accepted", "Your vote for dogs was accepted."},
+		{noticeVoted, "lizards", "/?vote=" + testVoteID + "&voted=lizards", "accepted", "Your vote for lizards was accepted."},
+		{noticeUnavailable, "dogs", "/?pet=dogs&problem=unavailable&vote=" + testVoteID, "refused", "could not be taken"},
 		{noticeInvalid, "", "/?problem=invalid", "refused", "nothing was counted"},
 		{noticeVoted, "birds", "/", "idle", ""},
 		{"other", "dogs", "/", "idle", ""},
 	} {
-		path := noticePath(c.kind, c.pet)
+		path := noticePath(c.kind, c.pet, uuid.MustParse(testVoteID))
 		if path != c.path {
 			t.Errorf("noticePath(%q, %q) = %q, want %q", c.kind, c.pet, path, c.path)
 		}
@@ -90,8 +100,64 @@ func TestNoticesSayWhatBecameOfAFormPost(t *testing.T) {
 	}
 }
 
+func TestAnAcceptedFormPostLeadsToItsReceipt(t *testing.T) {
+	path := noticePath(noticeVoted, ballot.Dogs, uuid.MustParse(testVoteID))
+	for resultURL, want := range map[string]string{
+		"":                        `href="//pets.example:8085/votes/` + testVoteID + `">Receipt</a>`,
+		"https://results.example": `href="https://results.example/votes/` + testVoteID + `">Receipt</a>`,
+	} {
+		if body := getPage(t, resultURL, "", "http://pets.example:8084"+path).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+func TestAFormPostThatWasNotTakenCanBeRepeatedUnderItsKey(t *testing.T) {
+	body := getPage(t, "", "", noticePath(noticeUnavailable, ballot.Cats, uuid.MustParse(testVoteID))).Body.String()
+	for _, want := range []string{
+		`<input type="hidden" name="key" value="` + testVoteID + `">`, `name="pet" value="cats">Send this vote for cats again</button>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if body := getPage(t, "", "", "/").Body.String(); strings.Contains(body, `name="key"`) {
+		t.Error("votes of a new page would share a key")
+	}
+}
+
+func TestThePageIsInTheColoursThatThePersonChose(t *testing.T) {
+	p, err := newPage("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cookie, want := range map[string]string{
+		"": `<html lang="en">`, "petvote-theme=dark": `<html lang="en" data-theme="dark">`, "petvote-theme=light": `<html lang="en" data-theme="light">`,
+		"petvote-theme=wince": `<html lang="en">`,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Cookie", cookie)
+		w := httptest.NewRecorder()
+		p.serveVote(w, r)
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("cookie %q: the page lacks %s", cookie, want)
+		}
+	}
+}
+
+func TestThePageMayAskTheResultServiceAndNobodyElse(t *testing.T) {
+	for resultURL, want := range map[string]string{
+		"": "connect-src 'self' pets.example:8085;", "https://results.example/r": "connect-src 'self' https://results.example;",
+	} {
+		w := getPage(t, resultURL, "", "http://pets.example:8084/")
+		if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, want) {
+			t.Errorf("the policy %q lacks %s", policy, want)
+		}
+	}
+}
+
 func TestAQueryIsNeverShown(t *testing.T) {
-	for _, query := range []string{"voted=%3Cscript%3Ewince%3C/script%3E", "problem=wince", "voted=dogs%20wince", "wince=1"} {
+	for _, query := range []string{"voted=%3Cscript%3Ewince%3C/script%3E", "problem=wince", "voted=dogs%20wince", "wince=1", "voted=dogs&vote=wince", "problem=unavailable&pet=wince&vote=wince"} {
 		w := getPage(t, "", "", "/?"+query)
 		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "wince") {
 			t.Errorf("?%s: status %d, shown: %v", query, w.Code, strings.Contains(w.Body.String(), "wince"))
@@ -106,9 +172,11 @@ func TestPageEscapesAllThatIsDynamic(t *testing.T) {
 	}
 	const hostile, harmless = `"'><wince onwince="&`, `&quot;&#39;&gt;&lt;wince onwince=&quot;&amp;`
 	body := pages.Vote(p.assets, pages.VotePage{
-		Pets: []string{hostile}, State: hostile, Notice: hostile, ResultURL: hostile, JaegerURL: hostile, ResultLink: hostile,
+		Theme: hostile, Masthead: web.Masthead{Vote: web.Link{Href: hostile}, Results: web.Link{Href: hostile}},
+		Pets: []string{hostile}, State: hostile, Notice: hostile, ReceiptLink: hostile, RetryKey: hostile, RetryPet: hostile,
+		ResultURL: hostile, JaegerURL: hostile,
 	})
-	const places = 9 // a pet is in four of them
+	const places = 15 // a pet is in four of them, and one that is sent again in two
 	if n := strings.Count(body, harmless); n != places || strings.Contains(body, "<wince") || strings.Contains(body, hostile) {
 		t.Errorf("escaped in %d places, want %d:\n%s", n, places, body)
 	}
@@ -191,11 +259,11 @@ func TestPageLoadsOnlyWhatIsServed(t *testing.T) {
 		if w.Code != http.StatusOK || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
 			t.Errorf("%s: status %d, Cache-Control %q", path, w.Code, w.Header().Get("Cache-Control"))
 		}
-		for _, m := range regexp.MustCompile(`from '\./([^']+)'`).FindAllStringSubmatch(w.Body.String(), -1) {
+		for _, m := range regexp.MustCompile(`(?:from '\./|url\(")([^'"]+)`).FindAllStringSubmatch(w.Body.String(), -1) {
 			wanted = append(wanted, []string{"", path[:strings.LastIndex(path, "/")+1] + m[1]})
 		}
 	}
-	for _, module := range []string{"courier.js", "kept.js", "send.js", "links.js"} {
+	for _, module := range []string{"courier.js", "kept.js", "send.js", "links.js", "journey.js", "follow.js", "check.svg"} {
 		found := false
 		for path := range seen {
 			found = found || strings.HasSuffix(path, "/"+module)

@@ -1,7 +1,5 @@
 package ballot
 
-import "time"
-
 // Counts is a number of votes for each choice. Its JSON form is the payload of every push and of the tally.
 type Counts struct {
 	Dogs    int64 `json:"dogs"`
@@ -37,10 +35,4 @@ func (c *Counts) field(pet Choice) *int64 {
 		return &c.Lizards
 	}
 	return nil
-}
-
-// Tally is the counts as they stood at one time.
-type Tally struct {
-	Counts Counts
-	AsOf   time.Time // when it was read, UTC
 }

@@ -10,20 +10,26 @@ import (
 	"strings"
 )
 
-// Origin is the scheme, host and port of an address. Only OriginOf makes one, so it holds no character that could end
-// the directive of a policy it is written into. The zero Origin names nothing.
+// Origin is where an address leads: scheme, host and port, or host and port alone, which means the scheme of the page.
+// Only OriginOf makes one, so it holds no character that could end the directive of a policy it is written into. The zero
+// Origin names nothing.
 type Origin struct{ value string }
 
-// OriginOf gives the origin of an absolute http or https URL.
-func OriginOf(rawURL string) (Origin, error) {
-	u, err := parseAbsolute(rawURL)
-	if err != nil {
-		return Origin{}, err
+// OriginOf gives the origin of an http or https URL, which may lack the scheme ("//host:port/"). An address that is none,
+// or that a policy has no way to name (an IPv6 host), gives the zero Origin.
+func OriginOf(address string) Origin {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || !namedHost.MatchString(u.Host) {
+		return Origin{}
 	}
-	return Origin{value: u.Scheme + "://" + u.Host}, nil
+	switch u.Scheme {
+	case "":
+		return Origin{value: u.Host}
+	case "http", "https":
+		return Origin{value: u.Scheme + "://" + u.Host}
+	}
+	return Origin{}
 }
-
-func (o Origin) String() string { return o.value }
 
 // BaseURL checks an address from the configuration and gives it without a trailing slash, ready for a path to be
 // appended. The empty address is allowed, stays empty and means: not configured.
@@ -53,6 +59,7 @@ func parseAbsolute(rawURL string) (*url.URL, error) {
 }
 
 var (
+	namedHost = regexp.MustCompile(`^[A-Za-z0-9._-]+(:[0-9]{1,5})?$`)
 	plainHost = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 	plainName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )

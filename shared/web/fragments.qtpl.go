@@ -21,89 +21,343 @@ var (
 )
 
 //line fragments.qtpl:3
-func (a *AssetSet) StreamHead(qw422016 *qt422016.Writer) {
+func StreamOpen(qw422016 *qt422016.Writer, theme string) {
 //line fragments.qtpl:3
+	qw422016.N().S(`<!doctype html>
+<html lang="en"`)
+//line fragments.qtpl:5
+	if theme != "" {
+//line fragments.qtpl:5
+		qw422016.N().S(` data-theme="`)
+//line fragments.qtpl:5
+		qw422016.E().S(theme)
+//line fragments.qtpl:5
+		qw422016.N().S(`"`)
+//line fragments.qtpl:5
+	}
+//line fragments.qtpl:5
+	qw422016.N().S(`>
+`)
+//line fragments.qtpl:6
+}
+
+//line fragments.qtpl:6
+func WriteOpen(qq422016 qtio422016.Writer, theme string) {
+//line fragments.qtpl:6
+	qw422016 := qt422016.AcquireWriter(qq422016)
+//line fragments.qtpl:6
+	StreamOpen(qw422016, theme)
+//line fragments.qtpl:6
+	qt422016.ReleaseWriter(qw422016)
+//line fragments.qtpl:6
+}
+
+//line fragments.qtpl:6
+func Open(theme string) string {
+//line fragments.qtpl:6
+	qb422016 := qt422016.AcquireByteBuffer()
+//line fragments.qtpl:6
+	WriteOpen(qb422016, theme)
+//line fragments.qtpl:6
+	qs422016 := string(qb422016.B)
+//line fragments.qtpl:6
+	qt422016.ReleaseByteBuffer(qb422016)
+//line fragments.qtpl:6
+	return qs422016
+//line fragments.qtpl:6
+}
+
+//line fragments.qtpl:8
+func (a *AssetSet) StreamHead(qw422016 *qt422016.Writer) {
+//line fragments.qtpl:8
 	qw422016.N().S(`  <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
   <link rel="icon" type="image/svg+xml" href="`)
-//line fragments.qtpl:7
+//line fragments.qtpl:12
 	qw422016.E().S(a.URL("icon.svg"))
-//line fragments.qtpl:7
+//line fragments.qtpl:12
 	qw422016.N().S(`">
   <link rel="stylesheet" href="`)
-//line fragments.qtpl:8
+//line fragments.qtpl:13
 	qw422016.E().S(a.URL("base.css"))
-//line fragments.qtpl:8
+//line fragments.qtpl:13
 	qw422016.N().S(`">
 `)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 }
 
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 func (a *AssetSet) WriteHead(qq422016 qtio422016.Writer) {
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	a.StreamHead(qw422016)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	qt422016.ReleaseWriter(qw422016)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 }
 
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 func (a *AssetSet) Head() string {
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	qb422016 := qt422016.AcquireByteBuffer()
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	a.WriteHead(qb422016)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	qs422016 := string(qb422016.B)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	qt422016.ReleaseByteBuffer(qb422016)
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 	return qs422016
-//line fragments.qtpl:9
+//line fragments.qtpl:14
 }
 
-//line fragments.qtpl:11
+//line fragments.qtpl:16
+func (a *AssetSet) StreamModule(qw422016 *qt422016.Writer, name string, imports ...string) {
+//line fragments.qtpl:16
+	qw422016.N().S(`  <script type="module" src="`)
+//line fragments.qtpl:17
+	qw422016.E().S(a.URL(name))
+//line fragments.qtpl:17
+	qw422016.N().S(`"></script>
+`)
+//line fragments.qtpl:18
+	for _, i := range imports {
+//line fragments.qtpl:18
+		qw422016.N().S(`  <link rel="modulepreload" href="`)
+//line fragments.qtpl:19
+		qw422016.E().S(a.URL(i))
+//line fragments.qtpl:19
+		qw422016.N().S(`">
+`)
+//line fragments.qtpl:20
+	}
+//line fragments.qtpl:21
+}
+
+//line fragments.qtpl:21
+func (a *AssetSet) WriteModule(qq422016 qtio422016.Writer, name string, imports ...string) {
+//line fragments.qtpl:21
+	qw422016 := qt422016.AcquireWriter(qq422016)
+//line fragments.qtpl:21
+	a.StreamModule(qw422016, name, imports...)
+//line fragments.qtpl:21
+	qt422016.ReleaseWriter(qw422016)
+//line fragments.qtpl:21
+}
+
+//line fragments.qtpl:21
+func (a *AssetSet) Module(name string, imports ...string) string {
+//line fragments.qtpl:21
+	qb422016 := qt422016.AcquireByteBuffer()
+//line fragments.qtpl:21
+	a.WriteModule(qb422016, name, imports...)
+//line fragments.qtpl:21
+	qs422016 := string(qb422016.B)
+//line fragments.qtpl:21
+	qt422016.ReleaseByteBuffer(qb422016)
+//line fragments.qtpl:21
+	return qs422016
+//line fragments.qtpl:21
+}
+
+//line fragments.qtpl:23
+func (m Masthead) StreamHeader(qw422016 *qt422016.Writer, files *AssetSet) {
+//line fragments.qtpl:23
+	qw422016.N().S(`  <header class="masthead">
+    <p class="brand"><img src="`)
+//line fragments.qtpl:25
+	qw422016.E().S(files.URL("icon.svg"))
+//line fragments.qtpl:25
+	qw422016.N().S(`" alt="" width="28" height="28"><span>petvote</span></p>
+    <nav aria-label="Pages">
+      <ul>
+        <li><a href="`)
+//line fragments.qtpl:28
+	qw422016.E().S(m.Vote.Href)
+//line fragments.qtpl:28
+	qw422016.N().S(`"`)
+//line fragments.qtpl:28
+	if m.Vote.SiblingPort != 0 {
+//line fragments.qtpl:28
+		qw422016.N().S(` data-sibling-port="`)
+//line fragments.qtpl:28
+		qw422016.N().D(m.Vote.SiblingPort)
+//line fragments.qtpl:28
+		qw422016.N().S(`"`)
+//line fragments.qtpl:28
+	}
+//line fragments.qtpl:28
+	if m.Here == HereVote {
+//line fragments.qtpl:28
+		qw422016.N().S(` aria-current="page"`)
+//line fragments.qtpl:28
+	}
+//line fragments.qtpl:28
+	qw422016.N().S(`>Vote</a></li>
+        <li><a id="results-link" href="`)
+//line fragments.qtpl:29
+	qw422016.E().S(m.Results.Href)
+//line fragments.qtpl:29
+	qw422016.N().S(`"`)
+//line fragments.qtpl:29
+	if m.Results.SiblingPort != 0 {
+//line fragments.qtpl:29
+		qw422016.N().S(` data-sibling-port="`)
+//line fragments.qtpl:29
+		qw422016.N().D(m.Results.SiblingPort)
+//line fragments.qtpl:29
+		qw422016.N().S(`"`)
+//line fragments.qtpl:29
+	}
+//line fragments.qtpl:29
+	if m.Here == HereResults {
+//line fragments.qtpl:29
+		qw422016.N().S(` aria-current="page"`)
+//line fragments.qtpl:29
+	}
+//line fragments.qtpl:29
+	qw422016.N().S(`>Results</a></li>
+      </ul>
+    </nav>
+    <button id="theme-switch" class="theme-switch" type="button" aria-pressed="false" hidden><span class="visually-hidden">Dark colours</span><svg viewBox="0 0 20 20" aria-hidden="true" focusable="false"><path fill="currentColor" fill-rule="evenodd" d="M10 1a9 9 0 1 1 0 18A9 9 0 0 1 10 1Zm0 2v14a7 7 0 0 0 0-14Z"></path></svg></button>
+  </header>
+`)
+//line fragments.qtpl:34
+}
+
+//line fragments.qtpl:34
+func (m Masthead) WriteHeader(qq422016 qtio422016.Writer, files *AssetSet) {
+//line fragments.qtpl:34
+	qw422016 := qt422016.AcquireWriter(qq422016)
+//line fragments.qtpl:34
+	m.StreamHeader(qw422016, files)
+//line fragments.qtpl:34
+	qt422016.ReleaseWriter(qw422016)
+//line fragments.qtpl:34
+}
+
+//line fragments.qtpl:34
+func (m Masthead) Header(files *AssetSet) string {
+//line fragments.qtpl:34
+	qb422016 := qt422016.AcquireByteBuffer()
+//line fragments.qtpl:34
+	m.WriteHeader(qb422016, files)
+//line fragments.qtpl:34
+	qs422016 := string(qb422016.B)
+//line fragments.qtpl:34
+	qt422016.ReleaseByteBuffer(qb422016)
+//line fragments.qtpl:34
+	return qs422016
+//line fragments.qtpl:34
+}
+
+//line fragments.qtpl:36
 func (a *AssetSet) StreamPetIcon(qw422016 *qt422016.Writer, pet string) {
-//line fragments.qtpl:11
+//line fragments.qtpl:36
 	qw422016.N().S(`<svg class="pet-icon" viewBox="0 0 64 64" aria-hidden="true" focusable="false"><use href="`)
-//line fragments.qtpl:12
+//line fragments.qtpl:37
 	qw422016.E().S(a.URL("pets.svg"))
-//line fragments.qtpl:12
+//line fragments.qtpl:37
 	qw422016.N().S(`#`)
-//line fragments.qtpl:12
+//line fragments.qtpl:37
 	qw422016.E().S(pet)
-//line fragments.qtpl:12
+//line fragments.qtpl:37
 	qw422016.N().S(`"></use></svg>
 `)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 }
 
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 func (a *AssetSet) WritePetIcon(qq422016 qtio422016.Writer, pet string) {
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	a.StreamPetIcon(qw422016, pet)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	qt422016.ReleaseWriter(qw422016)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 }
 
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 func (a *AssetSet) PetIcon(pet string) string {
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	qb422016 := qt422016.AcquireByteBuffer()
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	a.WritePetIcon(qb422016, pet)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	qs422016 := string(qb422016.B)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	qt422016.ReleaseByteBuffer(qb422016)
-//line fragments.qtpl:13
+//line fragments.qtpl:38
 	return qs422016
-//line fragments.qtpl:13
+//line fragments.qtpl:38
+}
+
+// The journey of a vote, as far as it is known when the page is built; the module journey.js goes on with it.
+//
+
+//line fragments.qtpl:42
+func StreamJourney(qw422016 *qt422016.Writer, stations []Station) {
+//line fragments.qtpl:42
+	qw422016.N().S(`    <ol class="journey">
+`)
+//line fragments.qtpl:44
+	for _, s := range stations {
+//line fragments.qtpl:44
+		qw422016.N().S(`      <li data-station="`)
+//line fragments.qtpl:45
+		qw422016.E().S(s.Name)
+//line fragments.qtpl:45
+		qw422016.N().S(`" data-state="`)
+//line fragments.qtpl:45
+		qw422016.E().S(s.State)
+//line fragments.qtpl:45
+		qw422016.N().S(`"><span class="station">`)
+//line fragments.qtpl:45
+		qw422016.E().S(s.Title)
+//line fragments.qtpl:45
+		qw422016.N().S(`</span> <span class="ms">`)
+//line fragments.qtpl:45
+		qw422016.E().S(s.Time)
+//line fragments.qtpl:45
+		qw422016.N().S(`</span> <span class="what">`)
+//line fragments.qtpl:45
+		qw422016.E().S(s.What)
+//line fragments.qtpl:45
+		qw422016.N().S(`</span></li>
+`)
+//line fragments.qtpl:46
+	}
+//line fragments.qtpl:46
+	qw422016.N().S(`    </ol>
+`)
+//line fragments.qtpl:48
+}
+
+//line fragments.qtpl:48
+func WriteJourney(qq422016 qtio422016.Writer, stations []Station) {
+//line fragments.qtpl:48
+	qw422016 := qt422016.AcquireWriter(qq422016)
+//line fragments.qtpl:48
+	StreamJourney(qw422016, stations)
+//line fragments.qtpl:48
+	qt422016.ReleaseWriter(qw422016)
+//line fragments.qtpl:48
+}
+
+//line fragments.qtpl:48
+func Journey(stations []Station) string {
+//line fragments.qtpl:48
+	qb422016 := qt422016.AcquireByteBuffer()
+//line fragments.qtpl:48
+	WriteJourney(qb422016, stations)
+//line fragments.qtpl:48
+	qs422016 := string(qb422016.B)
+//line fragments.qtpl:48
+	qt422016.ReleaseByteBuffer(qb422016)
+//line fragments.qtpl:48
+	return qs422016
+//line fragments.qtpl:48
 }

@@ -5,14 +5,12 @@ import (
 	"strings"
 )
 
-// SecurityHeaders sets on every answer of next what keeps a page to itself: it loads from its own origin only, runs
-// nothing inline, is framed by nobody and posts forms to nobody else. Scripts may connect to the page's own origin and
-// to each origin in connect.
-func SecurityHeaders(next http.Handler, connect ...Origin) http.Handler {
-	policy := contentSecurityPolicy(connect)
+// SecurityHeaders sets on every answer of next what keeps a page to itself: it loads from its own origin only, connects
+// to no other (see [AllowConnect]), runs nothing inline, is framed by nobody and posts forms to nobody else.
+func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set(policyHeader, policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		// Not no-referrer: under that policy a browser sends "Origin: null" with the page's own form.
 		h.Set("Referrer-Policy", "same-origin")
@@ -22,21 +20,17 @@ func SecurityHeaders(next http.Handler, connect ...Origin) http.Handler {
 	})
 }
 
-func contentSecurityPolicy(connect []Origin) string {
-	sources := []string{"'self'"}
-	for _, origin := range connect {
-		if origin.value != "" {
-			sources = append(sources, origin.value)
-		}
+// AllowConnect lets the scripts of the page that is being answered connect to one more origin. The zero Origin changes
+// nothing.
+func AllowConnect(w http.ResponseWriter, origin Origin) {
+	if origin.value != "" {
+		w.Header().Set(policyHeader, strings.Replace(policy, connectSelf, connectSelf+" "+origin.value, 1))
 	}
-	return strings.Join([]string{
-		"default-src 'none'",
-		"script-src 'self'",
-		"style-src 'self'",
-		"img-src 'self' data:",
-		"connect-src " + strings.Join(sources, " "),
-		"form-action 'self'",
-		"base-uri 'none'",
-		"frame-ancestors 'none'",
-	}, "; ")
 }
+
+const (
+	policyHeader = "Content-Security-Policy"
+	connectSelf  = "connect-src 'self'"
+	policy       = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " + connectSelf +
+		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)

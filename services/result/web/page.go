@@ -2,21 +2,19 @@
 // files under static/ that they load.
 package web
 
-//go:generate go tool qtc
+import "petvote/shared/web"
 
-// Masthead is the head of both pages. The link to the voting page has the configured address, or a guess, of which the
-// browser corrects the host.
-type Masthead struct {
-	VoteLink  string
-	VotePort  int // of the guess; 0 if configured
-	OnResults bool
-}
+//go:generate go tool qtc
 
 // ResultPage is what the results page shows. Unless Known, no number is shown.
 type ResultPage struct {
-	Masthead     Masthead
+	Theme        string // as web.Theme gives it
+	Masthead     web.Masthead
+	Kiosk        bool // for a big screen that nobody touches
 	Known        bool // whether the tally has been read yet
 	Stale        bool // whether it may have changed since without our knowing
+	Title        string
+	Leader       string // who leads, in a sentence
 	Rows         []ResultRow
 	Total        int64
 	GroupedTotal string
@@ -32,22 +30,21 @@ type ResultRow struct {
 	Share   string
 }
 
-// ReceiptPage is what the page of a receipt shows. What is empty is left out, and so are the times unless Counted.
+// ReceiptPage is what the page of a receipt shows. What is empty is left out.
 type ReceiptPage struct {
-	Masthead  Masthead
+	Theme     string
+	Masthead  web.Masthead
 	ID        string
-	State     string // "queued", "counted", "shown", "given_up", "unknown"
+	State     string // queued, counted, shown, given_up or unknown
+	Headline  string // the state in a sentence
 	Pet       string
-	Counted   bool // in the states counted and shown
+	Journey   []web.Station // none for a vote that is not known
 	Cast      Moment
-	Queued    Moment
 	Stored    Moment
-	Shown     Moment
-	Took      string
-	Reason    string // of a vote that was given up: "undecodable", "invalid", "rejected", "too_many_deliveries"
+	Reason    string // why it was given up
 	TraceID   string
 	TraceLink string // an address that may be followed
 }
 
-// Moment is a time for machines, as the datetime attribute wants it, and as people read it.
+// Moment is a time for machines, as the datetime attribute wants it, and as people read it; both empty if unknown.
 type Moment struct{ Machine, Clock string }

@@ -22,213 +22,231 @@ var (
 
 //line receipt.qtpl:3
 func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptPage) {
-//line receipt.qtpl:3
-	qw422016.N().S(`<!doctype html>
-<html lang="en">
+//line receipt.qtpl:4
+	web.StreamOpen(qw422016, page.Theme)
+//line receipt.qtpl:4
+	qw422016.N().S(`
 <head>
 `)
-//line receipt.qtpl:7
+//line receipt.qtpl:6
 	files.StreamHead(qw422016)
-//line receipt.qtpl:7
+//line receipt.qtpl:6
 	qw422016.N().S(`
   <title>Receipt · petvote</title>
   <meta name="robots" content="noindex">
   <link rel="stylesheet" href="`)
-//line receipt.qtpl:10
+//line receipt.qtpl:9
 	qw422016.E().S(files.URL("result.css"))
-//line receipt.qtpl:10
+//line receipt.qtpl:9
 	qw422016.N().S(`">
-  <script type="module" src="`)
-//line receipt.qtpl:11
-	qw422016.E().S(files.URL("receipt.js"))
-//line receipt.qtpl:11
-	qw422016.N().S(`"></script>
+`)
+//line receipt.qtpl:10
+	files.StreamModule(qw422016, "receipt.js", "journey.js", "follow.js", "links.js", "theme.js")
+//line receipt.qtpl:10
+	qw422016.N().S(`
 </head>
 <body>
 `)
-//line receipt.qtpl:14
-	page.Masthead.StreamHeader(qw422016)
-//line receipt.qtpl:14
+//line receipt.qtpl:13
+	page.Masthead.StreamHeader(qw422016, files)
+//line receipt.qtpl:13
 	qw422016.N().S(`
 
   <main>
     <h1>Receipt of a vote</h1>
 
+    <p id="receipt" class="note" role="status" data-state="`)
+//line receipt.qtpl:18
+	qw422016.E().S(page.State)
+//line receipt.qtpl:18
+	qw422016.N().S(`">`)
+//line receipt.qtpl:18
+	qw422016.E().S(page.Headline)
+//line receipt.qtpl:18
+	qw422016.N().S(`</p>
+
 `)
-//line receipt.qtpl:19
-	if page.Counted {
-//line receipt.qtpl:19
-		qw422016.N().S(`    <p class="note note-good" id="receipt" data-state="counted">This vote is counted, once.</p>
-`)
+//line receipt.qtpl:20
+	if len(page.Journey) > 0 {
+//line receipt.qtpl:20
+		qw422016.N().S(`    <section class="card receipt" aria-labelledby="journey-title"`)
 //line receipt.qtpl:21
-	} else if page.State == "given_up" {
+		if page.Pet != "" {
 //line receipt.qtpl:21
-		qw422016.N().S(`    <p class="note note-bad" id="receipt" data-state="given-up">This vote was given up and is not counted`)
-//line receipt.qtpl:22
-		if page.Reason != "" {
-//line receipt.qtpl:22
-			qw422016.N().S(`: `)
-//line receipt.qtpl:22
-			qw422016.E().S(page.Reason)
-//line receipt.qtpl:22
+			qw422016.N().S(` data-pet="`)
+//line receipt.qtpl:21
+			qw422016.E().S(page.Pet)
+//line receipt.qtpl:21
+			qw422016.N().S(`"`)
+//line receipt.qtpl:21
 		}
-//line receipt.qtpl:22
-		qw422016.N().S(`.</p>
+//line receipt.qtpl:21
+		qw422016.N().S(`>
+      <h2 id="journey-title">The journey of this vote</h2>
 `)
 //line receipt.qtpl:23
-	} else if page.State == "unknown" {
+		web.StreamJourney(qw422016, page.Journey)
 //line receipt.qtpl:23
-		qw422016.N().S(`    <p class="note note-bad" id="receipt" data-state="unknown">No vote with this id was found.</p>
+		qw422016.N().S(`
+    </section>
 `)
 //line receipt.qtpl:25
-	} else {
-//line receipt.qtpl:25
-		qw422016.N().S(`    <p class="note note-wait" id="receipt" data-state="pending">This vote is not counted yet. If it was accepted, it is on its way: <a href="">look again</a> in a moment.</p>
-`)
-//line receipt.qtpl:27
 	}
-//line receipt.qtpl:27
+//line receipt.qtpl:25
 	qw422016.N().S(`
-    <dl class="facts">
+    <dl class="details">
       <div><dt>Vote</dt><dd><code>`)
-//line receipt.qtpl:30
+//line receipt.qtpl:28
 	qw422016.E().S(page.ID)
-//line receipt.qtpl:30
+//line receipt.qtpl:28
 	qw422016.N().S(`</code></dd></div>
 `)
-//line receipt.qtpl:31
+//line receipt.qtpl:29
 	if page.Pet != "" {
-//line receipt.qtpl:31
-		qw422016.N().S(`      <div><dt>For</dt><dd>`)
-//line receipt.qtpl:32
+//line receipt.qtpl:29
+		qw422016.N().S(`      <div data-pet="`)
+//line receipt.qtpl:30
 		qw422016.E().S(page.Pet)
-//line receipt.qtpl:32
+//line receipt.qtpl:30
+		qw422016.N().S(`"><dt>For</dt><dd class="choice-made">`)
+//line receipt.qtpl:30
+		files.StreamPetIcon(qw422016, page.Pet)
+//line receipt.qtpl:30
+		qw422016.E().S(page.Pet)
+//line receipt.qtpl:30
 		qw422016.N().S(`</dd></div>
 `)
-//line receipt.qtpl:33
+//line receipt.qtpl:31
 	}
-//line receipt.qtpl:34
-	if page.Counted {
-//line receipt.qtpl:34
+//line receipt.qtpl:32
+	if page.Cast.Clock != "" {
+//line receipt.qtpl:32
 		qw422016.N().S(`      <div><dt>Cast</dt><dd>`)
-//line receipt.qtpl:35
+//line receipt.qtpl:33
 		page.Cast.StreamTime(qw422016)
-//line receipt.qtpl:35
+//line receipt.qtpl:33
 		qw422016.N().S(`</dd></div>
-      <div><dt>Counted</dt><dd>`)
+`)
+//line receipt.qtpl:34
+	}
+//line receipt.qtpl:35
+	if page.Stored.Clock != "" {
+//line receipt.qtpl:35
+		qw422016.N().S(`      <div><dt>Counted</dt><dd>`)
 //line receipt.qtpl:36
 		page.Stored.StreamTime(qw422016)
-//line receipt.qtpl:36
-		if page.Took != "" {
-//line receipt.qtpl:36
-			qw422016.N().S(`, `)
-//line receipt.qtpl:36
-			qw422016.E().S(page.Took)
-//line receipt.qtpl:36
-			qw422016.N().S(` later`)
-//line receipt.qtpl:36
-		}
 //line receipt.qtpl:36
 		qw422016.N().S(`</dd></div>
 `)
 //line receipt.qtpl:37
 	}
 //line receipt.qtpl:38
-	if page.TraceLink != "" {
+	if page.Reason != "" {
 //line receipt.qtpl:38
+		qw422016.N().S(`      <div><dt>Given up</dt><dd>`)
+//line receipt.qtpl:39
+		qw422016.E().S(page.Reason)
+//line receipt.qtpl:39
+		qw422016.N().S(`</dd></div>
+`)
+//line receipt.qtpl:40
+	}
+//line receipt.qtpl:41
+	if page.TraceLink != "" {
+//line receipt.qtpl:41
 		qw422016.N().S(`      <div><dt>Trace</dt><dd><a href="`)
-//line receipt.qtpl:39
+//line receipt.qtpl:42
 		qw422016.E().S(page.TraceLink)
-//line receipt.qtpl:39
+//line receipt.qtpl:42
 		qw422016.N().S(`">`)
-//line receipt.qtpl:39
+//line receipt.qtpl:42
 		qw422016.E().S(page.TraceID)
-//line receipt.qtpl:39
+//line receipt.qtpl:42
 		qw422016.N().S(`</a></dd></div>
 `)
-//line receipt.qtpl:40
+//line receipt.qtpl:43
 	} else if page.TraceID != "" {
-//line receipt.qtpl:40
+//line receipt.qtpl:43
 		qw422016.N().S(`      <div><dt>Trace</dt><dd><code>`)
-//line receipt.qtpl:41
+//line receipt.qtpl:44
 		qw422016.E().S(page.TraceID)
-//line receipt.qtpl:41
+//line receipt.qtpl:44
 		qw422016.N().S(`</code></dd></div>
 `)
-//line receipt.qtpl:42
+//line receipt.qtpl:45
 	}
-//line receipt.qtpl:42
+//line receipt.qtpl:45
 	qw422016.N().S(`    </dl>
   </main>
 </body>
 </html>
 `)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 }
 
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 func WriteReceipt(qq422016 qtio422016.Writer, files *web.AssetSet, page ReceiptPage) {
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	StreamReceipt(qw422016, files, page)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	qt422016.ReleaseWriter(qw422016)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 }
 
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 func Receipt(files *web.AssetSet, page ReceiptPage) string {
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	qb422016 := qt422016.AcquireByteBuffer()
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	WriteReceipt(qb422016, files, page)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	qs422016 := string(qb422016.B)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	qt422016.ReleaseByteBuffer(qb422016)
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 	return qs422016
-//line receipt.qtpl:47
+//line receipt.qtpl:50
 }
 
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 func (m Moment) StreamTime(qw422016 *qt422016.Writer) {
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qw422016.N().S(`<time datetime="`)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qw422016.E().S(m.Machine)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qw422016.N().S(`">`)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qw422016.E().S(m.Clock)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qw422016.N().S(`</time>`)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 }
 
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 func (m Moment) WriteTime(qq422016 qtio422016.Writer) {
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	m.StreamTime(qw422016)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qt422016.ReleaseWriter(qw422016)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 }
 
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 func (m Moment) Time() string {
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qb422016 := qt422016.AcquireByteBuffer()
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	m.WriteTime(qb422016)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qs422016 := string(qb422016.B)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	qt422016.ReleaseByteBuffer(qb422016)
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 	return qs422016
-//line receipt.qtpl:49
+//line receipt.qtpl:52
 }

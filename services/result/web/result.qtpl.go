@@ -22,245 +22,348 @@ var (
 
 //line result.qtpl:3
 func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPage) {
-//line result.qtpl:3
-	qw422016.N().S(`<!doctype html>
-<html lang="en">
+//line result.qtpl:4
+	web.StreamOpen(qw422016, page.Theme)
+//line result.qtpl:4
+	qw422016.N().S(`
 <head>
 `)
-//line result.qtpl:7
+//line result.qtpl:6
 	files.StreamHead(qw422016)
-//line result.qtpl:7
+//line result.qtpl:6
 	qw422016.N().S(`
-  <title>Results · petvote</title>
+  <title>`)
+//line result.qtpl:7
+	qw422016.E().S(page.Title)
+//line result.qtpl:7
+	qw422016.N().S(` · petvote</title>
   <meta name="description" content="How many have voted for dogs, cats and lizards, live.">
   <link rel="stylesheet" href="`)
-//line result.qtpl:10
+//line result.qtpl:9
 	qw422016.E().S(files.URL("result.css"))
-//line result.qtpl:10
+//line result.qtpl:9
 	qw422016.N().S(`">
-  <script type="module" src="`)
-//line result.qtpl:11
-	qw422016.E().S(files.URL("result.js"))
-//line result.qtpl:11
-	qw422016.N().S(`"></script>
+`)
+//line result.qtpl:10
+	files.StreamModule(qw422016, "result.js", "age.js", "board.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js")
+//line result.qtpl:10
+	qw422016.N().S(`
   <noscript><meta http-equiv="refresh" content="5"></noscript>
 </head>
-<body>
+<body`)
+//line result.qtpl:13
+	if page.Kiosk {
+//line result.qtpl:13
+		qw422016.N().S(` class="kiosk"`)
+//line result.qtpl:13
+	}
+//line result.qtpl:13
+	qw422016.N().S(`>
 `)
-//line result.qtpl:15
-	page.Masthead.StreamHeader(qw422016)
-//line result.qtpl:15
+//line result.qtpl:14
+	page.Masthead.StreamHeader(qw422016, files)
+//line result.qtpl:14
 	qw422016.N().S(`
 
   <main>
-    <h1>The votes so far</h1>
+    <div class="intro">
+      <h1>The votes so far</h1>
+      <p id="leader" class="leader">`)
+//line result.qtpl:19
+	qw422016.E().S(page.Leader)
+//line result.qtpl:19
+	qw422016.N().S(`</p>
+    </div>
 
     <p id="banner" class="note note-wait"`)
-//line result.qtpl:20
+//line result.qtpl:22
 	if page.Known && !page.Stale {
-//line result.qtpl:20
+//line result.qtpl:22
 		qw422016.N().S(` hidden`)
-//line result.qtpl:20
+//line result.qtpl:22
 	}
-//line result.qtpl:20
+//line result.qtpl:22
 	qw422016.N().S(`>`)
-//line result.qtpl:20
+//line result.qtpl:22
 	if !page.Known {
-//line result.qtpl:20
+//line result.qtpl:22
 		qw422016.N().S(`The results have not been read yet. They appear here as soon as they are.`)
-//line result.qtpl:20
+//line result.qtpl:22
 	} else if page.Stale {
-//line result.qtpl:20
+//line result.qtpl:22
 		qw422016.N().S(`The votes can't be read at the moment. The numbers are from `)
-//line result.qtpl:20
+//line result.qtpl:22
 		qw422016.E().S(page.Age)
-//line result.qtpl:20
+//line result.qtpl:22
 		qw422016.N().S(`; votes that were accepted are not lost.`)
-//line result.qtpl:20
+//line result.qtpl:22
 	}
-//line result.qtpl:20
+//line result.qtpl:22
 	qw422016.N().S(`</p>
 
-    <ul id="board" aria-label="Votes for each pet">
+    <ul id="board" class="card" aria-label="Votes for each pet">
 `)
-//line result.qtpl:23
+//line result.qtpl:25
 	for _, row := range page.Rows {
-//line result.qtpl:23
+//line result.qtpl:25
 		qw422016.N().S(`      <li data-pet="`)
-//line result.qtpl:24
+//line result.qtpl:26
 		qw422016.E().S(row.Pet)
-//line result.qtpl:24
+//line result.qtpl:26
 		qw422016.N().S(`">
         `)
-//line result.qtpl:25
+//line result.qtpl:27
 		files.StreamPetIcon(qw422016, row.Pet)
-//line result.qtpl:25
+//line result.qtpl:27
 		qw422016.N().S(`
         <span class="pet">`)
-//line result.qtpl:26
+//line result.qtpl:28
 		qw422016.E().S(web.Label(row.Pet))
-//line result.qtpl:26
+//line result.qtpl:28
 		qw422016.N().S(`</span>
         <span class="figures">
-          <span class="count"><span data-count="`)
-//line result.qtpl:28
-		qw422016.E().S(row.Pet)
-//line result.qtpl:28
-		qw422016.N().S(`" data-value="`)
-//line result.qtpl:28
-		if page.Known {
-//line result.qtpl:28
-			qw422016.N().DL(row.Count)
-//line result.qtpl:28
-		}
-//line result.qtpl:28
-		qw422016.N().S(`">`)
-//line result.qtpl:28
-		if page.Known {
-//line result.qtpl:28
-			qw422016.E().S(row.Grouped)
-//line result.qtpl:28
-		} else {
-//line result.qtpl:28
-			qw422016.N().S(`–`)
-//line result.qtpl:28
-		}
-//line result.qtpl:28
-		qw422016.N().S(`</span> <span data-noun="`)
-//line result.qtpl:28
-		qw422016.E().S(row.Pet)
-//line result.qtpl:28
-		qw422016.N().S(`">`)
-//line result.qtpl:28
-		if page.Known && row.Count == 1 {
-//line result.qtpl:28
-			qw422016.N().S(`vote`)
-//line result.qtpl:28
-		} else {
-//line result.qtpl:28
-			qw422016.N().S(`votes`)
-//line result.qtpl:28
-		}
-//line result.qtpl:28
-		qw422016.N().S(`</span></span>
           <span class="share"><span data-share="`)
-//line result.qtpl:29
+//line result.qtpl:30
 		qw422016.E().S(row.Pet)
-//line result.qtpl:29
+//line result.qtpl:30
 		qw422016.N().S(`">`)
-//line result.qtpl:29
+//line result.qtpl:30
 		if page.Known {
-//line result.qtpl:29
+//line result.qtpl:30
 			qw422016.E().S(row.Share)
-//line result.qtpl:29
+//line result.qtpl:30
 		} else {
-//line result.qtpl:29
+//line result.qtpl:30
 			qw422016.N().S(`–`)
-//line result.qtpl:29
+//line result.qtpl:30
 		}
-//line result.qtpl:29
+//line result.qtpl:30
 		qw422016.N().S(`</span> %</span>
+          <span class="count"><span data-count="`)
+//line result.qtpl:31
+		qw422016.E().S(row.Pet)
+//line result.qtpl:31
+		qw422016.N().S(`" data-value="`)
+//line result.qtpl:31
+		if page.Known {
+//line result.qtpl:31
+			qw422016.N().DL(row.Count)
+//line result.qtpl:31
+		}
+//line result.qtpl:31
+		qw422016.N().S(`">`)
+//line result.qtpl:31
+		if page.Known {
+//line result.qtpl:31
+			qw422016.E().S(row.Grouped)
+//line result.qtpl:31
+		} else {
+//line result.qtpl:31
+			qw422016.N().S(`–`)
+//line result.qtpl:31
+		}
+//line result.qtpl:31
+		qw422016.N().S(`</span> <span data-noun="`)
+//line result.qtpl:31
+		qw422016.E().S(row.Pet)
+//line result.qtpl:31
+		qw422016.N().S(`">`)
+//line result.qtpl:31
+		if page.Known && row.Count == 1 {
+//line result.qtpl:31
+			qw422016.N().S(`vote`)
+//line result.qtpl:31
+		} else {
+//line result.qtpl:31
+			qw422016.N().S(`votes`)
+//line result.qtpl:31
+		}
+//line result.qtpl:31
+		qw422016.N().S(`</span></span>
         </span>
         <svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">
           <rect class="track" width="100" height="1"></rect>
           <rect class="fill" data-bar="`)
-//line result.qtpl:33
+//line result.qtpl:35
 		qw422016.E().S(row.Pet)
-//line result.qtpl:33
+//line result.qtpl:35
 		qw422016.N().S(`" width="`)
-//line result.qtpl:33
+//line result.qtpl:35
 		qw422016.E().S(row.Share)
-//line result.qtpl:33
+//line result.qtpl:35
 		qw422016.N().S(`" height="1"></rect>
         </svg>
       </li>
 `)
-//line result.qtpl:36
+//line result.qtpl:38
 	}
-//line result.qtpl:36
+//line result.qtpl:38
 	qw422016.N().S(`    </ul>
 
-    <p class="total">All votes: <strong id="total" data-value="`)
-//line result.qtpl:39
+    <dl class="facts">
+      <div><dt>All votes</dt><dd id="total" data-value="`)
+//line result.qtpl:42
 	if page.Known {
-//line result.qtpl:39
+//line result.qtpl:42
 		qw422016.N().DL(page.Total)
-//line result.qtpl:39
+//line result.qtpl:42
 	}
-//line result.qtpl:39
+//line result.qtpl:42
 	qw422016.N().S(`">`)
-//line result.qtpl:39
+//line result.qtpl:42
 	if page.Known {
-//line result.qtpl:39
+//line result.qtpl:42
 		qw422016.E().S(page.GroupedTotal)
-//line result.qtpl:39
+//line result.qtpl:42
 	} else {
-//line result.qtpl:39
+//line result.qtpl:42
 		qw422016.N().S(`–`)
-//line result.qtpl:39
+//line result.qtpl:42
 	}
-//line result.qtpl:39
-	qw422016.N().S(`</strong></p>
-
-    <p class="state">
-      <span id="connection" class="connection" data-state="connecting"><noscript>Asked for again every 5 seconds</noscript></span>
-      <span>Last read: <span id="age"`)
-//line result.qtpl:43
+//line result.qtpl:42
+	qw422016.N().S(`</dd></div>
+      <div><dt>Votes per second now</dt><dd id="rate">–</dd></div>
+      <div><dt>Connection</dt><dd id="connection" class="connection" data-state="connecting"><noscript>Asked for again every 5 seconds</noscript></dd></div>
+      <div><dt>Last read</dt><dd><span id="age"`)
+//line result.qtpl:45
 	if page.Known {
-//line result.qtpl:43
+//line result.qtpl:45
 		qw422016.N().S(` data-age-ms="`)
-//line result.qtpl:43
+//line result.qtpl:45
 		qw422016.N().DL(page.AgeMS)
-//line result.qtpl:43
+//line result.qtpl:45
 		qw422016.N().S(`"`)
-//line result.qtpl:43
+//line result.qtpl:45
 	}
-//line result.qtpl:43
+//line result.qtpl:45
 	qw422016.N().S(`>`)
-//line result.qtpl:43
+//line result.qtpl:45
 	if page.Known {
-//line result.qtpl:43
+//line result.qtpl:45
 		qw422016.E().S(page.Age)
-//line result.qtpl:43
+//line result.qtpl:45
 	} else {
-//line result.qtpl:43
+//line result.qtpl:45
 		qw422016.N().S(`not yet`)
-//line result.qtpl:43
+//line result.qtpl:45
 	}
-//line result.qtpl:43
-	qw422016.N().S(`</span></span>
-    </p>
+//line result.qtpl:45
+	qw422016.N().S(`</span></dd></div>
+    </dl>
+
+    <section id="history" class="card" aria-labelledby="history-title" hidden>
+      <div class="chart-head">
+        <h2 id="history-title">The last hour</h2>
+        <ul class="legend" aria-label="Lines of the chart">
+`)
+//line result.qtpl:52
+	for _, row := range page.Rows {
+//line result.qtpl:52
+		qw422016.N().S(`          <li data-pet="`)
+//line result.qtpl:53
+		qw422016.E().S(row.Pet)
+//line result.qtpl:53
+		qw422016.N().S(`"><svg viewBox="0 0 36 12" aria-hidden="true" focusable="false"><path class="line" d="M1 6h34"></path><path class="mark" d="`)
+//line result.qtpl:53
+		qw422016.E().S(mark(row.Pet))
+//line result.qtpl:53
+		qw422016.N().S(`"></path></svg>`)
+//line result.qtpl:53
+		qw422016.E().S(web.Label(row.Pet))
+//line result.qtpl:53
+		qw422016.N().S(`</li>
+`)
+//line result.qtpl:54
+	}
+//line result.qtpl:54
+	qw422016.N().S(`        </ul>
+      </div>
+      <p id="readout" class="readout"></p>
+      <div id="chart" class="chart"></div>
+      <label class="visually-hidden" for="minute">Minute to read out</label>
+      <input id="minute" class="minute" type="range" min="0" max="59" step="1" value="59">
+      <details id="as-table">
+        <summary>Show the minutes as a table</summary>
+        <div class="scroll" tabindex="0" role="region" aria-labelledby="history-title">
+          <table>
+            <caption class="visually-hidden">Votes cast in each minute of the last hour, the latest first</caption>
+            <thead><tr><th scope="col">Minute</th>`)
+//line result.qtpl:66
+	for _, row := range page.Rows {
+//line result.qtpl:66
+		qw422016.N().S(`<th scope="col">`)
+//line result.qtpl:66
+		qw422016.E().S(web.Label(row.Pet))
+//line result.qtpl:66
+		qw422016.N().S(`</th>`)
+//line result.qtpl:66
+	}
+//line result.qtpl:66
+	qw422016.N().S(`</tr></thead>
+            <tbody></tbody>
+          </table>
+        </div>
+      </details>
+    </section>
+
+    <p class="ways">`)
+//line result.qtpl:73
+	if page.Kiosk {
+//line result.qtpl:73
+		qw422016.N().S(`<a href="/">Leave the big screen</a>`)
+//line result.qtpl:73
+	} else {
+//line result.qtpl:73
+		qw422016.N().S(`<a href="/?kiosk">Show on a big screen</a>`)
+//line result.qtpl:73
+	}
+//line result.qtpl:73
+	qw422016.N().S(`</p>
 
     <p id="summary" class="visually-hidden" role="status" aria-live="polite"></p>
   </main>
 </body>
 </html>
 `)
-//line result.qtpl:50
+//line result.qtpl:79
 }
 
-//line result.qtpl:50
+//line result.qtpl:79
 func WriteResult(qq422016 qtio422016.Writer, files *web.AssetSet, page ResultPage) {
-//line result.qtpl:50
+//line result.qtpl:79
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line result.qtpl:50
+//line result.qtpl:79
 	StreamResult(qw422016, files, page)
-//line result.qtpl:50
+//line result.qtpl:79
 	qt422016.ReleaseWriter(qw422016)
-//line result.qtpl:50
+//line result.qtpl:79
 }
 
-//line result.qtpl:50
+//line result.qtpl:79
 func Result(files *web.AssetSet, page ResultPage) string {
-//line result.qtpl:50
+//line result.qtpl:79
 	qb422016 := qt422016.AcquireByteBuffer()
-//line result.qtpl:50
+//line result.qtpl:79
 	WriteResult(qb422016, files, page)
-//line result.qtpl:50
+//line result.qtpl:79
 	qs422016 := string(qb422016.B)
-//line result.qtpl:50
+//line result.qtpl:79
 	qt422016.ReleaseByteBuffer(qb422016)
-//line result.qtpl:50
+//line result.qtpl:79
 	return qs422016
-//line result.qtpl:50
+//line result.qtpl:79
+}
+
+// The shapes that tell the lines apart without their colours; chart.js draws the same.
+//
+
+//line result.qtpl:84
+func mark(pet string) string {
+	switch pet {
+	case "dogs":
+		return "M18 2a4 4 0 1 0 0 8a4 4 0 1 0 0-8Z"
+	case "cats":
+		return "M14 2h8v8h-8Z"
+	}
+	return "M18 1.5l5 8.5h-10Z"
 }

@@ -22,143 +22,171 @@ var (
 
 //line vote.qtpl:3
 func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
-//line vote.qtpl:3
-	qw422016.N().S(`<!doctype html>
-<html lang="en">
+//line vote.qtpl:4
+	web.StreamOpen(qw422016, page.Theme)
+//line vote.qtpl:4
+	qw422016.N().S(`
 <head>
 `)
-//line vote.qtpl:7
+//line vote.qtpl:6
 	files.StreamHead(qw422016)
-//line vote.qtpl:7
+//line vote.qtpl:6
 	qw422016.N().S(`
   <title>Vote · petvote</title>
   <meta name="description" content="Vote for dogs, cats or lizards.">
   <link rel="stylesheet" href="`)
-//line vote.qtpl:10
+//line vote.qtpl:9
 	qw422016.E().S(files.URL("vote.css"))
-//line vote.qtpl:10
+//line vote.qtpl:9
 	qw422016.N().S(`">
-  <script type="module" src="`)
-//line vote.qtpl:11
-	qw422016.E().S(files.URL("vote.js"))
-//line vote.qtpl:11
-	qw422016.N().S(`"></script>
+`)
+//line vote.qtpl:10
+	files.StreamModule(qw422016, "vote.js", "courier.js", "kept.js", "send.js", "journey.js", "follow.js", "backoff.js", "links.js", "theme.js")
+//line vote.qtpl:10
+	qw422016.N().S(`
 </head>
 <body data-result-url="`)
-//line vote.qtpl:13
+//line vote.qtpl:12
 	qw422016.E().S(page.ResultURL)
-//line vote.qtpl:13
+//line vote.qtpl:12
 	qw422016.N().S(`" data-jaeger-url="`)
-//line vote.qtpl:13
+//line vote.qtpl:12
 	qw422016.E().S(page.JaegerURL)
-//line vote.qtpl:13
+//line vote.qtpl:12
 	qw422016.N().S(`">
-  <header class="masthead">
-    <p class="brand">petvote</p>
-    <nav aria-label="Pages">
-      <ul>
-        <li><a href="/" aria-current="page">Vote</a></li>
-        <li><a id="results-link" href="`)
-//line vote.qtpl:19
-	qw422016.E().S(page.ResultLink)
-//line vote.qtpl:19
-	qw422016.N().S(`"`)
-//line vote.qtpl:19
-	if page.ResultPort != 0 {
-//line vote.qtpl:19
-		qw422016.N().S(` data-sibling-port="`)
-//line vote.qtpl:19
-		qw422016.N().D(page.ResultPort)
-//line vote.qtpl:19
-		qw422016.N().S(`"`)
-//line vote.qtpl:19
-	}
-//line vote.qtpl:19
-	qw422016.N().S(`>Results</a></li>
-      </ul>
-    </nav>
-  </header>
+`)
+//line vote.qtpl:13
+	page.Masthead.StreamHeader(qw422016, files)
+//line vote.qtpl:13
+	qw422016.N().S(`
 
   <main>
-    <div>
+    <div class="intro">
       <h1 id="question">Dogs, cats or lizards?</h1>
       <p class="lead">Every press is one vote. A vote that is accepted is counted exactly once.</p>
     </div>
 
     <form id="ballot" method="post" action="/vote" aria-labelledby="question">
 `)
-//line vote.qtpl:31
+//line vote.qtpl:22
 	for _, pet := range page.Pets {
-//line vote.qtpl:31
+//line vote.qtpl:22
 		qw422016.N().S(`      <button class="choice" type="submit" name="pet" value="`)
-//line vote.qtpl:32
+//line vote.qtpl:23
 		qw422016.E().S(pet)
-//line vote.qtpl:32
+//line vote.qtpl:23
 		qw422016.N().S(`" data-pet="`)
-//line vote.qtpl:32
+//line vote.qtpl:23
 		qw422016.E().S(pet)
-//line vote.qtpl:32
+//line vote.qtpl:23
 		qw422016.N().S(`">
-        `)
-//line vote.qtpl:33
+        <span class="portrait">`)
+//line vote.qtpl:24
 		files.StreamPetIcon(qw422016, pet)
-//line vote.qtpl:33
-		qw422016.N().S(`
-        <span><span class="visually-hidden">Vote for </span>`)
-//line vote.qtpl:34
-		qw422016.E().S(web.Label(pet))
-//line vote.qtpl:34
+//line vote.qtpl:24
 		qw422016.N().S(`</span>
+        <span class="name"><span class="visually-hidden">Vote for </span>`)
+//line vote.qtpl:25
+		qw422016.E().S(web.Label(pet))
+//line vote.qtpl:25
+		qw422016.N().S(`</span>
+        <span class="mine" aria-hidden="true"></span>
       </button>
 `)
-//line vote.qtpl:36
+//line vote.qtpl:28
 	}
-//line vote.qtpl:36
+//line vote.qtpl:28
 	qw422016.N().S(`    </form>
 
     <div id="status" class="note" role="status" aria-live="polite" data-state="`)
-//line vote.qtpl:39
+//line vote.qtpl:31
 	qw422016.E().S(page.State)
-//line vote.qtpl:39
+//line vote.qtpl:31
 	qw422016.N().S(`">`)
-//line vote.qtpl:39
+//line vote.qtpl:31
 	qw422016.E().S(page.Notice)
-//line vote.qtpl:39
+//line vote.qtpl:31
+	if page.ReceiptLink != "" {
+//line vote.qtpl:31
+		qw422016.N().S(` <a href="`)
+//line vote.qtpl:31
+		qw422016.E().S(page.ReceiptLink)
+//line vote.qtpl:31
+		qw422016.N().S(`">Receipt</a>`)
+//line vote.qtpl:31
+	}
+//line vote.qtpl:31
 	qw422016.N().S(`</div>
 
-    <section id="waiting" aria-label="Votes kept in this browser" hidden>
+`)
+//line vote.qtpl:33
+	if page.RetryKey != "" {
+//line vote.qtpl:33
+		qw422016.N().S(`    <form id="retry" method="post" action="/vote">
+      <input type="hidden" name="key" value="`)
+//line vote.qtpl:35
+		qw422016.E().S(page.RetryKey)
+//line vote.qtpl:35
+		qw422016.N().S(`">
+      <button class="button" type="submit" name="pet" value="`)
+//line vote.qtpl:36
+		qw422016.E().S(page.RetryPet)
+//line vote.qtpl:36
+		qw422016.N().S(`">Send this vote for `)
+//line vote.qtpl:36
+		qw422016.E().S(page.RetryPet)
+//line vote.qtpl:36
+		qw422016.N().S(` again</button>
+    </form>
+`)
+//line vote.qtpl:38
+	}
+//line vote.qtpl:38
+	qw422016.N().S(`
+    <section id="waiting" class="card" aria-label="Votes kept in this browser" hidden>
       <p>Votes kept in this browser: <strong id="waiting-count">0</strong>. <span id="waiting-next"></span></p>
       <button id="waiting-send" class="button" type="button">Send now</button>
+    </section>
+
+    <section id="journey" class="card" aria-labelledby="journey-title" hidden>
+      <h2 id="journey-title">The journey of your vote</h2>
+      <p class="fine-print">Accepted: from your press to the answer. The others: from when the server took the vote.</p>
+`)
+//line vote.qtpl:48
+	web.StreamJourney(qw422016, web.Stations())
+//line vote.qtpl:48
+	qw422016.N().S(`
+      <p id="journey-links" class="links"></p>
     </section>
   </main>
 </body>
 </html>
 `)
-//line vote.qtpl:48
+//line vote.qtpl:54
 }
 
-//line vote.qtpl:48
+//line vote.qtpl:54
 func WriteVote(qq422016 qtio422016.Writer, files *web.AssetSet, page VotePage) {
-//line vote.qtpl:48
+//line vote.qtpl:54
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line vote.qtpl:48
+//line vote.qtpl:54
 	StreamVote(qw422016, files, page)
-//line vote.qtpl:48
+//line vote.qtpl:54
 	qt422016.ReleaseWriter(qw422016)
-//line vote.qtpl:48
+//line vote.qtpl:54
 }
 
-//line vote.qtpl:48
+//line vote.qtpl:54
 func Vote(files *web.AssetSet, page VotePage) string {
-//line vote.qtpl:48
+//line vote.qtpl:54
 	qb422016 := qt422016.AcquireByteBuffer()
-//line vote.qtpl:48
+//line vote.qtpl:54
 	WriteVote(qb422016, files, page)
-//line vote.qtpl:48
+//line vote.qtpl:54
 	qs422016 := string(qb422016.B)
-//line vote.qtpl:48
+//line vote.qtpl:54
 	qt422016.ReleaseByteBuffer(qb422016)
-//line vote.qtpl:48
+//line vote.qtpl:54
 	return qs422016
-//line vote.qtpl:48
+//line vote.qtpl:54
 }

@@ -2,42 +2,55 @@
 
 export const PETS = ['dogs', 'cats', 'lizards'];
 
-const grouped = new Intl.NumberFormat('en');
-const shown = new Map(); // pet → votes; empty until they are known
+const format = new Intl.NumberFormat('en');
+let shown; // {dogs, cats, lizards}; undefined until they are known
 
-// Shows votes ({dogs, cats, lizards}) and tells whether they differ from what was shown. Anything but three counts is ignored.
-export function showVotes(votes) {
+export function grouped(n) {
+  return format.format(n);
+}
+
+// A pet's part of all votes in per cent.
+export function share(votes, total) {
+  return (total === 0 ? 0 : (100 * votes) / total).toFixed(1);
+}
+
+// Shows votes ({dogs, cats, lizards}) and says whether they differ from what was shown. Votes are only ever added, so
+// fewer than before are old news, from a connection that came back or another server that is behind, and are not shown;
+// unless anew says that counting has begun anew. Anything but three counts is ignored.
+export function showVotes(votes, { anew = false } = {}) {
   if (!PETS.every((pet) => Number.isSafeInteger(votes?.[pet]))) return false;
-  if (PETS.every((pet) => shown.get(pet) === votes[pet])) return false;
+  if (shown && PETS.every((pet) => shown[pet] === votes[pet])) return false;
+  if (shown && !anew && PETS.some((pet) => votes[pet] < shown[pet])) return false;
 
-  const total = PETS.reduce((sum, pet) => sum + votes[pet], 0);
+  shown = Object.fromEntries(PETS.map((pet) => [pet, votes[pet]]));
+  const total = totalShown();
   for (const pet of PETS) {
-    shown.set(pet, votes[pet]);
-    const share = (total === 0 ? 0 : (100 * votes[pet]) / total).toFixed(1);
+    const part = share(votes[pet], total);
     setNumber(document.querySelector(`[data-count="${pet}"]`), votes[pet]);
     document.querySelector(`[data-noun="${pet}"]`).textContent = votes[pet] === 1 ? 'vote' : 'votes';
-    document.querySelector(`[data-share="${pet}"]`).textContent = share;
-    document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', share);
+    document.querySelector(`[data-share="${pet}"]`).textContent = part;
+    document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', part);
   }
   setNumber(document.getElementById('total'), total);
   return true;
 }
 
-// One sentence with what is shown, or nothing while nothing is known.
-export function summary() {
-  if (shown.size === 0) return '';
-  return `Votes: ${PETS.map((pet) => `${pet} ${grouped.format(shown.get(pet))}`).join('; ')}.`;
+// What is shown, or undefined while nothing is known.
+export function votesShown() {
+  return shown;
+}
+
+export function totalShown() {
+  return shown && PETS.reduce((sum, pet) => sum + shown[pet], 0);
 }
 
 // Takes over the numbers the server has put into the page.
 export function readPage() {
-  for (const pet of PETS) {
-    const value = document.querySelector(`[data-count="${pet}"]`).dataset.value;
-    if (value !== '') shown.set(pet, Number(value));
-  }
+  const values = PETS.map((pet) => document.querySelector(`[data-count="${pet}"]`).dataset.value);
+  if (values.every((value) => value !== '')) shown = Object.fromEntries(PETS.map((pet, i) => [pet, Number(values[i])]));
 }
 
 function setNumber(element, value) {
   element.dataset.value = String(value);
-  element.textContent = grouped.format(value);
+  element.textContent = grouped(value);
 }

@@ -1,27 +1,20 @@
 // Asks /api/tally every few seconds for what the push doesn't say: how old the numbers are, and whether they are stale.
 
-const EVERY_MS = 3_000; // and up to half as long again, so that viewers don't ask in step
+import { poll } from './poll.js';
+
+const EVERY_MS = 3_000;
 const TIMEOUT_MS = 4_000;
 
-// Calls answer({votes, stale, ageMs}) after each answer and failed({reached}) after each attempt without one, for as long
-// as the page is visible; reached says that the service answered, only not with a tally. Returns a function that asks at once.
+// Calls answer({votes, stale, ageMs}) after each answer and failed({reached}) after each attempt without one; reached says
+// that the service answered, only not with a tally. Returns a function that asks at once.
 export function pollTally({ answer, failed }) {
-  let timer;
-  const turn = async () => {
+  return poll(EVERY_MS, async () => {
     try {
       answer(await ask());
     } catch (error) {
       failed({ reached: error instanceof NoTally });
     }
-    clearTimeout(timer);
-    if (!document.hidden) timer = setTimeout(turn, EVERY_MS * (1 + Math.random() / 2));
-  };
-  document.addEventListener('visibilitychange', () => {
-    clearTimeout(timer);
-    if (!document.hidden) turn();
   });
-  turn();
-  return turn;
 }
 
 class NoTally extends Error {}

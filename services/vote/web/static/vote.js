@@ -1,21 +1,31 @@
-// The voting page: takes over the form, and shows what becomes of each vote.
+// The voting page: takes over the form, shows what becomes of each vote, and follows the last one to the screen.
 
 import { Courier } from './courier.js';
+import { follow } from './follow.js';
+import { Journey } from './journey.js';
 import { isDurable } from './kept.js';
 import { setSiblingLinks } from './links.js';
+import { startThemeSwitch } from './theme.js';
 
 const form = document.getElementById('ballot');
 const status = document.getElementById('status');
 const waiting = document.getElementById('waiting');
 const waitingCount = document.getElementById('waiting-count');
 const waitingNext = document.getElementById('waiting-next');
+const journeyCard = document.getElementById('journey');
+const journeyLinks = document.getElementById('journey-links');
 const { resultUrl, jaegerUrl } = document.body.dataset;
 
+startThemeSwitch();
 setSiblingLinks();
 // The notice of a form post would otherwise come back with every reload.
 if (location.search) history.replaceState(null, '', location.pathname);
 
-const courier = new Courier({ report: showOutcome, changed: showWaiting });
+const journey = new Journey(journeyCard.querySelector('.journey'));
+let followed = { key: '', pressedAt: 0, stop: new AbortController() }; // the vote whose journey is shown
+const mine = new Map(); // key → pet, of the votes cast on this page that have not been refused
+
+const courier = new Courier({ report, changed: showWaiting });
 courier.start();
 if (courier.waiting().length > 0) show('waiting', 'Votes from earlier are kept in this browser. They are sent again by themselves.');
 setInterval(showWaiting, 1_000); // the seconds to the next try
@@ -24,17 +34,57 @@ form.addEventListener('submit', (event) => {
   const pet = event.submitter?.value;
   if (!pet) return;
   event.preventDefault();
+  document.getElementById('retry')?.remove();
   show('sending', `Sending your vote for ${pet}…`);
-  courier.cast(pet);
+  const { key } = courier.cast(pet);
+  setMine(key, pet);
+  event.submitter.querySelector('.mine').animate?.(pop(), { duration: 220, easing: 'ease-out' });
+  embark(key);
 });
 
 document.getElementById('waiting-send').addEventListener('click', () => courier.sendWaiting());
+
+// Begins the journey of a vote, in place of the one shown.
+function embark(key) {
+  followed.stop.abort();
+  followed = { key, pressedAt: performance.now(), stop: new AbortController() };
+  journeyLinks.replaceChildren();
+  journey.begin();
+  journeyCard.hidden = false;
+}
+
+function report(vote, outcome) {
+  showOutcome(vote, outcome);
+  if (outcome.kind === 'refused') setMine(vote.key, undefined);
+  if (outcome.kind === 'accepted' && followed.key === '') embark(vote.key); // one from an earlier page
+  if (vote.key !== followed.key) return;
+  switch (outcome.kind) {
+    case 'accepted': return travel(vote, outcome);
+    case 'refused': return journey.refused('the server has refused it');
+    case 'later': return journey.delayed('kept here until the server takes it');
+  }
+}
+
+function travel(vote, { id, traceId }) {
+  journey.accepted(vote.failures > 0 ? Date.now() - vote.at : performance.now() - followed.pressedAt);
+  const links = linksTo({ id, traceId });
+  journeyLinks.replaceChildren(...links);
+  const receipt = links[0]?.href;
+  if (!receipt) return;
+  follow(receipt, {
+    answer: (answer) => {
+      if (journeyLinks.childElementCount > links.length) journeyLinks.replaceChildren(...links); // the trouble is over
+      return journey.show(answer);
+    },
+    trouble: () => journeyLinks.replaceChildren(...links, word('The results can’t be asked just now. Your vote is safe.')),
+  }, followed.stop.signal);
+}
 
 function showOutcome(vote, outcome) {
   const what = `Your vote for ${vote.pet}`;
   switch (outcome.kind) {
     case 'accepted':
-      return show('accepted', vote.failures > 0 ? `${what}, kept since ${clock(vote.at)}, was accepted.` : `${what} was accepted.`, ...linksTo(outcome));
+      return show('accepted', vote.failures > 0 ? `${what}, kept since ${clock(vote.at)}, was accepted.` : `${what} was accepted.`);
     case 'refused':
       return show('refused', `${what} was refused: ${outcome.why}.`);
     case 'later':
@@ -63,9 +113,30 @@ function link(href, text) {
   return a;
 }
 
-function show(state, text, ...links) {
+function word(text) {
+  const span = document.createElement('span');
+  span.textContent = text;
+  return span;
+}
+
+function show(state, text) {
   status.dataset.state = state;
-  status.replaceChildren(text, ...links.flatMap((a) => [' ', a]));
+  status.replaceChildren(text);
+}
+
+// On each choice, how many of the votes for it were cast here: at once, and taken back if the server refuses one.
+function setMine(key, pet) {
+  if (pet) mine.set(key, pet);
+  else mine.delete(key);
+  for (const choice of form.querySelectorAll('.choice')) {
+    const count = [...mine.values()].filter((p) => p === choice.value).length;
+    setText(choice.querySelector('.mine'), count > 0 ? `+${count}` : '');
+  }
+}
+
+function pop() {
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return null;
+  return [{ transform: 'scale(0.5)' }, { transform: 'scale(1.25)' }, { transform: 'none' }];
 }
 
 function showWaiting() {

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	pages "petvote/services/result/web"
+	"petvote/shared/web"
+)
+
+// renderReceipt answers with a vote's receipt as a page.
+func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, found receipt) {
+	web.Render(w, status, pages.Receipt(p.assets, p.receiptData(r, found)))
+}
+
+// headlines say in a sentence what has become of a vote. receipt.js has those that a page can come to later.
+var headlines = map[state]string{
+	stateQueued:  "This vote was accepted and waits in the queue. It is counted as soon as a worker takes it.",
+	stateCounted: "This vote is counted, once.",
+	stateShown:   "This vote is counted, once.",
+	stateGivenUp: "This vote was accepted, but could not be stored. It lies with the dead letters, where it can be replayed.",
+	stateUnknown: "No vote with this number was found. It was never accepted here.",
+}
+
+func (p *page) receiptData(r *http.Request, found receipt) pages.ReceiptPage {
+	d := pages.ReceiptPage{
+		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereElsewhere), ID: found.ID.String(), State: string(found.State),
+		Headline: headlines[found.State], Pet: string(found.Pet), Journey: stations(found),
+		Cast: moment(found.CastAt), Stored: moment(found.StoredAt), Reason: string(found.Reason), TraceID: found.TraceID,
+	}
+	if p.jaegerURL != "" && found.TraceID != "" {
+		d.TraceLink = p.jaegerURL + "/trace/" + url.PathEscape(found.TraceID)
+	}
+	return d
+}
+
+// stations draws the journey as journey.js does.
+func stations(found receipt) []web.Station {
+	if found.State == stateUnknown {
+		return nil
+	}
+	reached := map[state]int{stateQueued: 1, stateGivenUp: 1, stateCounted: 2, stateShown: 3}[found.State]
+	row := web.Stations()
+	for i, at := range []time.Time{found.CastAt, found.QueuedAt, found.StoredAt, found.ShownAt} {
+		switch {
+		case i == 0:
+			row[i].State = web.StationDone
+		case i <= reached:
+			row[i].State, row[i].Time = web.StationDone, web.After(found.CastAt, at)
+		case i == reached+1 && found.State == stateGivenUp:
+			row[i].State, row[i].What = web.StationFailed, "it could not be stored, and lies with the dead letters"
+		case i == reached+1:
+			row[i].State, row[i].What = web.StationNow, web.Underway(row[i].Name)
+		}
+	}
+	return row
+}
+
+func moment(t time.Time) pages.Moment {
+	if t.IsZero() {
+		return pages.Moment{}
+	}
+	t = t.UTC()
+	return pages.Moment{Machine: t.Format(time.RFC3339Nano), Clock: t.Format("2 January 2006, 15:04:05.000 UTC")}
+}

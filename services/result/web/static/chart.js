@@ -1,0 +1,142 @@
+// A line chart of votes per minute. Each pet's line differs from the others by its dashes and its mark as well as by its
+// colour. The last minute is still running: it is no part of the lines, and shown as a mark alone.
+
+const SVG = 'http://www.w3.org/2000/svg';
+const MARGIN = { top: 12, right: 14, bottom: 24, left: 44 };
+const TICK_MINUTES = 15;
+
+// The marks, around the origin; the legend in the page has the same.
+const MARKS = {
+  dogs: 'M0-4a4 4 0 1 0 0 8a4 4 0 1 0 0-8Z',
+  cats: 'M-4-4h8v8h-8Z',
+  lizards: 'M0-4.5l5 8.5h-10Z',
+};
+
+export class Chart {
+  #element;
+  #pets;
+  #minutes = [];
+  #pointed = -1;
+  #cursor;
+  #width = 0;
+  #height = 0;
+  #most = 1;
+
+  // pick(index) is called when a pointer is over a minute.
+  constructor(element, { pets, pick }) {
+    this.#element = element;
+    this.#pets = pets;
+    new ResizeObserver(() => this.#draw()).observe(element);
+    const read = (event) => {
+      const x = event.clientX - element.getBoundingClientRect().left;
+      const last = this.#minutes.length - 1;
+      const index = Math.round(((x - MARGIN.left) / (this.#width - MARGIN.left - MARGIN.right)) * last);
+      pick(Math.min(Math.max(index, 0), last));
+    };
+    element.addEventListener('pointermove', read);
+    element.addEventListener('pointerdown', read);
+    element.addEventListener('pointerleave', (event) => {
+      if (event.pointerType === 'mouse') pick(this.#minutes.length - 1);
+    });
+  }
+
+  show(minutes) {
+    this.#minutes = minutes;
+    this.#draw();
+  }
+
+  // Points at one minute.
+  point(index) {
+    this.#pointed = index;
+    this.#drawCursor();
+  }
+
+  #draw() {
+    this.#width = this.#element.clientWidth;
+    this.#height = this.#element.clientHeight;
+    if (this.#minutes.length === 0 || this.#width === 0) return;
+    this.#most = niceMost(Math.max(...this.#minutes.flatMap((minute) => this.#pets.map((pet) => minute[pet]))));
+
+    const svg = draw('svg', { width: this.#width, height: this.#height, 'aria-hidden': 'true', focusable: 'false' });
+    svg.append(...this.#axes(), ...this.#pets.flatMap((pet) => this.#line(pet)));
+    this.#cursor = draw('g', { class: 'cursor' });
+    svg.append(this.#cursor);
+    this.#element.replaceChildren(svg);
+    this.#drawCursor();
+  }
+
+  #axes() {
+    const parts = [];
+    for (const value of [0, this.#most / 2, this.#most]) {
+      if (!Number.isInteger(value)) continue;
+      const y = this.#y(value);
+      parts.push(draw('path', { class: 'grid', d: `M${MARGIN.left} ${y}H${this.#width - MARGIN.right}` }));
+      parts.push(draw('text', { class: 'tick', x: MARGIN.left - 8, y: y + 4, 'text-anchor': 'end' }, short(value)));
+    }
+    this.#minutes.forEach(({ minute }, i) => {
+      const time = new Date(minute);
+      if (time.getMinutes() % TICK_MINUTES !== 0) return;
+      const x = this.#x(i);
+      if (x > this.#width - 24 || x < MARGIN.left) return;
+      parts.push(draw('path', { class: 'grid', d: `M${x} ${this.#y(0)}v4` }));
+      const text = time.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+      parts.push(draw('text', { class: 'tick', x, y: this.#height - 6, 'text-anchor': 'middle' }, text));
+    });
+    return parts;
+  }
+
+  #line(pet) {
+    const points = this.#minutes.slice(0, -1).map((minute, i) => `${this.#x(i)} ${this.#y(minute[pet])}`);
+    const last = this.#minutes.length - 1;
+    return [
+      draw('path', { class: 'line', 'data-pet': pet, d: `M${points.join('L')}` }),
+      this.#mark(pet, last),
+    ];
+  }
+
+  #mark(pet, index) {
+    const at = `translate(${this.#x(index)} ${this.#y(this.#minutes[index][pet])})`;
+    return draw('path', { class: 'mark', 'data-pet': pet, d: MARKS[pet], transform: at });
+  }
+
+  #drawCursor() {
+    if (!this.#cursor || !this.#minutes[this.#pointed]) return;
+    const x = this.#x(this.#pointed);
+    this.#cursor.replaceChildren(
+      draw('path', { class: 'guide', d: `M${x} ${MARGIN.top}V${this.#y(0)}` }),
+      ...this.#pets.map((pet) => this.#mark(pet, this.#pointed)),
+    );
+  }
+
+  #x(index) {
+    return round(MARGIN.left + (index / (this.#minutes.length - 1)) * (this.#width - MARGIN.left - MARGIN.right));
+  }
+
+  #y(votes) {
+    return round(this.#height - MARGIN.bottom - (votes / this.#most) * (this.#height - MARGIN.top - MARGIN.bottom));
+  }
+}
+
+// The end of the axis: the next of 4, 6, 8, 10, 20, 30, 40, 60, … that holds n, so that half of it is a whole number as well.
+function niceMost(n) {
+  for (let power = 1; ; power *= 10) {
+    for (const step of [4, 6, 8, 10, 20, 30]) {
+      if (n <= step * power) return step * power;
+    }
+  }
+}
+
+function short(n) {
+  return Intl.NumberFormat('en', { notation: 'compact' }).format(n);
+}
+
+function round(n) {
+  return Math.round(n * 10) / 10;
+}
+
+function draw(name, attributes, text = '') {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.textContent = text;
+  return element;
+}
