@@ -51,7 +51,7 @@ func readVotePage(p *tab) (votePage, error) {
 			State: status.dataset.state, Text: status.textContent,
 			Links: Object.fromEntries([...document.querySelectorAll('#journey-links a, #status a')].map((a) => [a.textContent, a.href])),
 			Mine: Object.fromEntries([...document.querySelectorAll('.choice')].map((c) => [c.value, c.querySelector('.mine').textContent])),
-			Journey: document.getElementById('journey').hidden ? [] : ` + journeyScript + `,
+			Journey: document.getElementById('journey').hidden ? [] : `+journeyScript+`,
 			Waiting: waiting.hidden ? -1 : Number(document.getElementById('waiting-count').textContent),
 		};
 	})()`)

@@ -3,16 +3,12 @@ package systemtest
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,52 +18,6 @@ import (
 
 // transports are the ways of the official client: each alone, and its own choice, which begins with polling.
 var transports = []string{"polling", "websocket", "default"}
-
-// officialClient gives the folder in which the pinned socket.io-client is installed. It is kept for the next time, in
-// the user's cache. npm is no requirement of petvote, so the test skips where there is none.
-func officialClient(t *testing.T) string {
-	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("the official Socket.IO client is not tried: %s is not installed", program)
-		}
-	}
-	must := func(err error) {
-		if err != nil {
-			t.Helper()
-			t.Fatal(err)
-		}
-	}
-	lock, err := os.ReadFile("testdata/socket.io/package-lock.json")
-	must(err)
-	manifest, err := os.ReadFile("testdata/socket.io/package.json")
-	must(err)
-	cache, err := os.UserCacheDir()
-	must(err)
-	cache = filepath.Join(cache, "petvote")
-	folder := filepath.Join(cache, fmt.Sprintf("socket.io-client-%x", sha256.Sum256(lock))[:32])
-	if _, err := os.Stat(folder); err == nil {
-		return folder
-	}
-	// Another test program may be at it as well: each installs for itself, and the first to be done wins.
-	must(os.MkdirAll(cache, 0o755))
-	draft, err := os.MkdirTemp(cache, "draft-")
-	must(err)
-	defer os.RemoveAll(draft)
-	must(os.WriteFile(filepath.Join(draft, "package-lock.json"), lock, 0o644))
-	must(os.WriteFile(filepath.Join(draft, "package.json"), manifest, 0o644))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	install.Dir = draft
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	if err := os.Rename(draft, folder); err != nil && !errors.Is(err, os.ErrExist) {
-		t.Fatal(err)
-	}
-	return folder
-}
 
 // socketEvent is a line of viewer.mjs.
 type socketEvent struct {
@@ -87,7 +37,7 @@ type socketViewer struct {
 // viewSocket starts a viewer, which leaves with the test if it has not before.
 func (r *rig) viewSocket(transports string) *socketViewer {
 	r.t.Helper()
-	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", officialClient(r.t), r.result.url(""), transports)
+	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", npmPackages(r.t, "socket.io"), r.result.url(""), transports)
 	input, err := cmd.StdinPipe() // it ends with its input, and so with the test program
 	r.must(err)
 	output, err := cmd.StdoutPipe()
@@ -215,7 +165,7 @@ func (r *rig) viewers(transport string, want int) {
 }
 
 func TestSocketIOTheOfficialClientSeesVotes(t *testing.T) {
-	officialClient(t)
+	npmPackages(t, "socket.io")
 	r := newRig(t)
 	want := ballot.Counts{Dogs: 1}
 	r.votes(ballot.Dogs)
@@ -249,7 +199,7 @@ func TestSocketIOTheOfficialClientSeesVotes(t *testing.T) {
 
 // Frames that are pushed while a client changes from polling to websocket are neither lost nor the end of it.
 func TestSocketIOVotesDuringTheUpgradeArrive(t *testing.T) {
-	officialClient(t)
+	npmPackages(t, "socket.io")
 	r := newRig(t)
 	var viewers []*socketViewer
 	l := r.during(100, func() {
@@ -277,7 +227,7 @@ func TestSocketIOVotesDuringTheUpgradeArrive(t *testing.T) {
 }
 
 func TestSocketIOClientsComeBackAfterTheServiceWasKilled(t *testing.T) {
-	officialClient(t)
+	npmPackages(t, "socket.io")
 	r := newRig(t)
 	r.shown(ballot.Counts{})
 	var viewers []*socketViewer
@@ -306,7 +256,7 @@ func TestSocketIOClientsComeBackAfterTheServiceWasKilled(t *testing.T) {
 }
 
 func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
-	officialClient(t)
+	npmPackages(t, "socket.io")
 	r := newRig(t)
 	r.shown(ballot.Counts{})
 	var viewers []*socketViewer
@@ -335,7 +285,7 @@ func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
 
 // A poll waits for news longer than the server waits for any other answer to be written.
 func TestSocketIOAPollThatWaitsLongIsAnswered(t *testing.T) {
-	officialClient(t)
+	npmPackages(t, "socket.io")
 	r := newRig(t)
 	v := r.viewSocket("polling")
 	v.shows(ballot.Counts{})

@@ -24,7 +24,7 @@ func leader(c ballot.Counts) (sentence, title string) {
 	}
 	if len(first) > 1 {
 		title = web.Label(names(first)) + " share the lead"
-		return fmt.Sprintf("%s, with %s %% each.", title, share(c.Of(pets[0]), total)), title
+		return fmt.Sprintf("%s, with %s\u00a0%% each.", title, share(c.Of(pets[0]), total)), title
 	}
 	ahead := c.Of(pets[0]) - c.Of(pets[1])
 	noun := "votes"
@@ -32,7 +32,7 @@ func leader(c ballot.Counts) (sentence, title string) {
 		noun = "vote"
 	}
 	title = web.Label(string(pets[0])) + " lead"
-	return fmt.Sprintf("%s with %s %%, %s %s ahead of %s.",
+	return fmt.Sprintf("%s with %s\u00a0%%, %s %s ahead of %s.",
 		title, share(c.Of(pets[0]), total), grouped(ahead), noun, names(with(pets[1:], c, c.Of(pets[1])))), title
 }
 

@@ -78,7 +78,7 @@ func (p *page) resultData(r *http.Request, v view, now time.Time) pages.ResultPa
 	}
 	for _, pet := range ballot.Choices() {
 		count := v.Counts.Of(pet)
-		d.Rows = append(d.Rows, pages.ResultRow{Pet: string(pet), Count: count, Grouped: grouped(count), Share: share(count, total)})
+		d.Rows = append(d.Rows, pages.ResultRow{Pet: string(pet), Count: count, Grouped: grouped(count), Share: share(count, total), Part: part(count, total)})
 	}
 	if v.Known {
 		d.Leader, d.Title = leader(v.Counts)
@@ -101,8 +101,21 @@ func grouped(n int64) string {
 	return b.String()
 }
 
-// share gives a pet's part of all votes in per cent, with one decimal.
+// share gives a pet's part of all votes in per cent as people read it, with one decimal. All and nothing are said only of
+// all and nothing.
 func share(count, total int64) string {
+	switch text := part(count, total); {
+	case text == "0.0" && count > 0:
+		return "<0.1"
+	case text == "100.0" && count < total:
+		return ">99.9"
+	default:
+		return text
+	}
+}
+
+// part gives the same as a number.
+func part(count, total int64) string {
 	if total == 0 {
 		return "0.0"
 	}

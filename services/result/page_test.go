@@ -160,7 +160,7 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 	files := newTestPage(t, "", "", view{}).assets
 	masthead := web.Masthead{Vote: web.Link{Href: hostile}, Results: web.Link{Href: hostile}}
 	moment := pages.Moment{Machine: hostile, Clock: hostile}
-	row := pages.ResultRow{Pet: hostile, Grouped: hostile, Share: hostile}
+	row := pages.ResultRow{Pet: hostile, Grouped: hostile, Part: hostile, Share: hostile}
 	receipt := pages.ReceiptPage{Theme: hostile, Masthead: masthead, ID: hostile, State: hostile, Headline: hostile, Pet: hostile,
 		Journey: []web.Station{{Name: hostile, State: hostile, Title: hostile, Time: hostile, What: hostile}},
 		Cast:    moment, Stored: moment, Reason: hostile, TraceID: hostile}

@@ -22,11 +22,12 @@ type ResultPage struct {
 	Age          string // the same in words
 }
 
-// ResultRow is one pet's line: its votes, in digits and as people read them, and its share of all votes in per cent.
+// ResultRow is one pet's line: its votes and its part of all votes in per cent, each as a number and as people read it.
 type ResultRow struct {
 	Pet     string
 	Count   int64
 	Grouped string
+	Part    string
 	Share   string
 }
 

@@ -189,7 +189,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:35
 		qw422016.N().S(`" width="`)
 //line result.qtpl:35
-		qw422016.E().S(row.Share)
+		qw422016.E().S(row.Part)
 //line result.qtpl:35
 		qw422016.N().S(`" height="1"></rect>
         </svg>
@@ -284,7 +284,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
       <input id="minute" class="minute" type="range" min="0" max="59" step="1" value="59">
       <details id="as-table">
         <summary>Show the minutes as a table</summary>
-        <div class="scroll" tabindex="0" role="region" aria-labelledby="history-title">
+        <div class="scroll" tabindex="0" role="group" aria-label="Minutes">
           <table>
             <caption class="visually-hidden">Votes cast in each minute of the last hour, the latest first</caption>
             <thead><tr><th scope="col">Minute</th>`)

@@ -9,8 +9,15 @@ export function grouped(n) {
   return format.format(n);
 }
 
-// A pet's part of all votes in per cent.
+// A pet's part of all votes in per cent as people read it. All and nothing are said only of all and nothing.
 export function share(votes, total) {
+  const text = part(votes, total);
+  if (text === '0.0' && votes > 0) return '<0.1';
+  if (text === '100.0' && votes < total) return '>99.9';
+  return text;
+}
+
+function part(votes, total) {
   return (total === 0 ? 0 : (100 * votes) / total).toFixed(1);
 }
 
@@ -25,11 +32,10 @@ export function showVotes(votes, { anew = false } = {}) {
   shown = Object.fromEntries(PETS.map((pet) => [pet, votes[pet]]));
   const total = totalShown();
   for (const pet of PETS) {
-    const part = share(votes[pet], total);
     setNumber(document.querySelector(`[data-count="${pet}"]`), votes[pet]);
     document.querySelector(`[data-noun="${pet}"]`).textContent = votes[pet] === 1 ? 'vote' : 'votes';
-    document.querySelector(`[data-share="${pet}"]`).textContent = part;
-    document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', part);
+    document.querySelector(`[data-share="${pet}"]`).textContent = share(votes[pet], total);
+    document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', part(votes[pet], total));
   }
   setNumber(document.getElementById('total'), total);
   return true;

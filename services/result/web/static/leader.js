@@ -12,13 +12,13 @@ export function leader(votes) {
   if (first.length === pets.length) return { sentence: `${label(names(first))} are level.`, title: 'All level' };
   if (first.length > 1) {
     const title = `${label(names(first))} share the lead`;
-    return { sentence: `${title}, with ${share(votes[first[0]], total)} % each.`, title };
+    return { sentence: `${title}, with ${share(votes[first[0]], total)}\u00a0% each.`, title };
   }
   const ahead = votes[pets[0]] - votes[pets[1]];
   const behind = pets.slice(1).filter((pet) => votes[pet] === votes[pets[1]]);
   const title = `${label(pets[0])} lead`;
   return {
-    sentence: `${title} with ${share(votes[pets[0]], total)} %, ${grouped(ahead)} ${ahead === 1 ? 'vote' : 'votes'} ahead of ${names(behind)}.`,
+    sentence: `${title} with ${share(votes[pets[0]], total)}\u00a0%, ${grouped(ahead)} ${ahead === 1 ? 'vote' : 'votes'} ahead of ${names(behind)}.`,
     title,
   };
 }
