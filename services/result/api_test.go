@@ -68,7 +68,7 @@ func TestTheTallyIsUnavailableBeforeItsFirstReadAndServedEverAfter(t *testing.T)
 func TestWhatTheServersSayOfTheirFailureStaysInside(t *testing.T) {
 	for _, err := range []error{errAway, errors.Join(resilience.ErrUnavailable, errAway), context.DeadlineExceeded} {
 		wantUnavailable(t, (&api{history: &history{store: &chart{err: err}}}).get(t, "/api/history"))
-		wantUnavailable(t, (&journey{storeErrs: []error{err}}).ask(t))
+		wantUnavailable(t, (&journey{storeErrs: []error{err}, queueErr: err}).ask(t))
 		wantUnavailable(t, (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: err}).ask(t))
 	}
 }
