@@ -66,16 +66,19 @@ func cast(ctx context.Context, url, pet, key string) (int, voteAnswer, http.Head
 func (r *rig) load(ctx context.Context, perSecond int) *ledger {
 	l := newLedger()
 	var flying sync.WaitGroup
-	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	start := time.Now()
+	tick := time.NewTicker(max(time.Second/time.Duration(perSecond), time.Millisecond))
 	defer tick.Stop()
-	for i := 0; ; i++ {
+	for sent := 0; ; {
 		select {
 		case <-ctx.Done():
 			flying.Wait()
 			return l
 		case <-tick.C:
-			pet := ballot.Choices()[i%3]
-			flying.Go(func() { l.send(r.vote.url("/vote"), pet) })
+			for due := int(time.Since(start).Seconds() * float64(perSecond)); sent < due; sent++ {
+				pet := ballot.Choices()[sent%3]
+				flying.Go(func() { l.send(r.vote.url("/vote"), pet) })
+			}
 		}
 	}
 }

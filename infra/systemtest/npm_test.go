@@ -14,7 +14,7 @@ import (
 
 // npmPackages gives the folder in which the packages are installed that testdata/<name> pins. It is kept for the next
 // time, in the user's cache. npm is no requirement of petvote, so the test skips where there is none.
-func npmPackages(t *testing.T, name string) string {
+func npmPackages(t testing.TB, name string) string {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {

@@ -23,7 +23,7 @@ import (
 
 // rig is the whole platform.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	redis    *servers.Redis
 	postgres *servers.Postgres
 	vote     *service
@@ -52,7 +52,7 @@ type setup struct {
 	worker []string // for the worker alone
 }
 
-func newRig(t *testing.T, choose ...func(*setup)) *rig {
+func newRig(t testing.TB, choose ...func(*setup)) *rig {
 	t.Helper()
 	var s setup
 	for _, c := range choose {

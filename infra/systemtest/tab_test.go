@@ -20,7 +20,7 @@ import (
 )
 
 // findBrowser gives the path of a Chromium. Where there is none the test fails: one that skips would prove nothing.
-func findBrowser(t *testing.T) string {
+func findBrowser(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
 		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
