@@ -195,6 +195,45 @@ func TestOneVoteIsOneTraceAcrossAllServices(t *testing.T) {
 	}
 }
 
+func TestBrowserTheTraceReachesFromThePressToTheScreen(t *testing.T) {
+	r, c := traced(t)
+	b := r.browser()
+	results := r.open(b, r.result.url("/"))
+	until(results, soon, readResultPage, live)
+	vote := r.open(b, r.vote.url("/"))
+	_, err := look[bool](vote, `(() => { document.querySelector('button[value=dogs]').click(); return true; })()`)
+	r.must(err)
+	said := until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && v.Links["Receipt"] != "" })
+	var receipt struct {
+		TraceID string `json:"trace_id"`
+	}
+	r.eventually(soon, func() error { return r.get(said.Links["Receipt"], &receipt) })
+	spans := r.spansOf(c, receipt.TraceID, append([]string{"cast vote", "render results"}, journey...)...)
+	got := edges(spans)
+	for _, edge := range []string{
+		"browser: cast vote < (root)",
+		"vote: POST /vote < cast vote",
+		"vote: publish votes < POST /vote",
+		"worker: process votes < publish votes",
+		"worker: store votes < process votes",
+		"result: push results < process votes",
+		"browser: render results < push results",
+	} {
+		if got[edge] == 0 {
+			t.Errorf("no edge %q in %v", edge, slices.Sorted(maps.Keys(got)))
+		}
+	}
+	for edge := range got {
+		if strings.HasSuffix(edge, "(missing)") || strings.HasSuffix(edge, "(root)") && !strings.HasPrefix(edge, "browser: cast vote") {
+			t.Errorf("an orphan: %s", edge)
+		}
+	}
+	render, push, press := find(spans, "render results"), find(spans, "push results"), find(spans, "cast vote")
+	if render.StartTimeUnixNano+50e6 < push.StartTimeUnixNano || render.EndTimeUnixNano < press.StartTimeUnixNano {
+		t.Errorf("pressed at %d, pushed at %d, drawn from %d", press.StartTimeUnixNano, push.StartTimeUnixNano, render.StartTimeUnixNano)
+	}
+}
+
 func TestMetricsLeadToTraces(t *testing.T) {
 	r, _ := traced(t)
 	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")

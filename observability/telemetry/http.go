@@ -24,8 +24,8 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 		otelhttp.WithFilter(func(r *http.Request) bool { return !probe(r.URL.Path) }))
 }
 
-// probe says whether a path is asked all the time by machines that nobody wants to see.
-func probe(path string) bool { return path == "/healthz" || path == "/readyz" }
+// probe says whether a path is asked all the time by machines that nobody wants to see, or by pages that only report.
+func probe(path string) bool { return path == "/healthz" || path == "/readyz" || path == "/spans" }
 
 // routeAndResponse sets the header before the answer, and on the span the route that only the mux inside knows.
 func routeAndResponse(next http.Handler) http.Handler {

@@ -11,6 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 )
 
@@ -26,8 +27,9 @@ type refresher struct {
 	failing  atomic.Bool // since the last call
 }
 
-// Refresher gives each recorded vote behind a notice a CONSUMER span, "push results", in its own trace: one for the read
-// that failed, if one did, and one for that which succeeded, however many were made in between.
+// Refresher gives each recorded vote behind a notice a CONSUMER span, "push results", in its own trace, and hands the
+// spans' contexts on in place of the notice's: one for the read that failed, if one did, and one for that which
+// succeeded, however many were made in between.
 func (t *Telemetry) Refresher(next Refresher) (Refresher, error) {
 	duration, err := t.meter.Float64Histogram("petvote.push.duration", metric.WithUnit("s"), seconds,
 		metric.WithDescription("Time to read the tally and hand it to every viewer's mailbox."))
@@ -38,13 +40,14 @@ func (r *refresher) Refresh(ctx context.Context, n votestore.Notice) error {
 	start := time.Now()
 	repeating := r.failing.Load()
 	var spans map[string]trace.Span
+	pushed := votestore.Notice{}
 	if !repeating {
-		ctx, spans = r.start(ctx, n, start)
+		ctx, spans, pushed.Traces = r.start(ctx, n, start)
 	}
-	err := r.next.Refresh(ctx, n)
+	err := r.next.Refresh(ctx, pushed)
 	r.duration.Record(ctx, time.Since(start).Seconds())
 	if repeating && err == nil {
-		_, spans = r.start(ctx, n, start)
+		_, spans, _ = r.start(ctx, n, start)
 	}
 	r.failing.Store(err != nil)
 	for _, span := range spans {
@@ -54,19 +57,21 @@ func (r *refresher) Refresh(ctx context.Context, n votestore.Notice) error {
 }
 
 // start starts a span in each trace, all of them in the context that it returns.
-func (r *refresher) start(ctx context.Context, n votestore.Notice, at time.Time) (context.Context, map[string]trace.Span) {
+func (r *refresher) start(ctx context.Context, n votestore.Notice, at time.Time) (context.Context, map[string]trace.Span, []tracecontext.TraceContext) {
 	spans := make(map[string]trace.Span, len(n.Traces))
+	contexts := make([]tracecontext.TraceContext, len(n.Traces))
 	for i, tc := range n.Traces {
 		spanCtx, span := r.tracer.Start(extract(ctx, tc), "push results", trace.WithSpanKind(trace.SpanKindConsumer),
 			trace.WithTimestamp(at), trace.WithAttributes(semconv.MessagingSystemKey.String("postgresql"),
 				semconv.MessagingDestinationName("tally_changed"), semconv.MessagingOperationName("push"),
 				semconv.MessagingOperationTypeProcess, semconv.MessagingBatchMessageCount(len(n.Traces))))
 		spans[strconv.Itoa(i)] = span
+		contexts[i] = inject(spanCtx)
 		if len(n.Traces) == 1 {
 			ctx = spanCtx
 		}
 	}
-	return withBatch(ctx, spans), spans
+	return withBatch(ctx, spans), spans, contexts
 }
 
 // Audience is what the pages' hub counts.

@@ -41,6 +41,7 @@ type Telemetry struct {
 	traces     trace.TracerProvider
 	meters     *sdkmetric.MeterProvider
 	tracer     trace.Tracer
+	pages      trace.Tracer // of spans that pages report; nil where nothing is exported
 	meter      metric.Meter
 	propagator propagation.TextMapPropagator
 	registry   *prometheus.Registry
@@ -100,7 +101,11 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
 			batching = append(batching, sdktrace.WithBatchTimeout(sendAfter))
 		}
-		options = append(options, sdktrace.WithBatcher(exporter, batching...))
+		batcher := sdktrace.NewBatchSpanProcessor(exporter, batching...)
+		options = append(options, sdktrace.WithSpanProcessor(batcher))
+		if t.pages, err = pageTracer(batcher); err != nil {
+			return err
+		}
 	} else {
 		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
 	}
@@ -108,6 +113,17 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 	t.traces, t.tracer = provider, provider.Tracer(scope)
 	t.shutdown = append(t.shutdown, provider.Shutdown)
 	return nil
+}
+
+// pageTracer makes the tracer of the service "browser". A page has decided about its trace's sampling before it reports.
+// The processor belongs to the service's own provider, which shuts it down.
+func pageTracer(batcher sdktrace.SpanProcessor) (trace.Tracer, error) {
+	res, err := resource.New(context.Background(), resource.WithAttributes(semconv.ServiceName("browser"), semconv.ServiceNamespace("petvote")))
+	if err != nil {
+		return nil, fmt.Errorf("describe pages: %w", err)
+	}
+	return sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSpanProcessor(batcher),
+		sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithIDGenerator(pageIDs{})).Tracer(scope), nil
 }
 
 // exporting says whether the standard variables name a place to send traces to.

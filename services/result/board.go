@@ -42,7 +42,7 @@ func (b *board) current() view {
 }
 
 // Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
-func (b *board) Refresh(ctx context.Context, _ votestore.Notice) error {
+func (b *board) Refresh(ctx context.Context, n votestore.Notice) error {
 	tally, err := b.store.Tally(ctx)
 	if err != nil {
 		b.markStale(ctx, err)
@@ -55,7 +55,7 @@ func (b *board) Refresh(ctx context.Context, _ votestore.Notice) error {
 	if wasStale {
 		slog.InfoContext(ctx, "tally is current again")
 	}
-	isNews, err := b.hub.publish(tally.Counts)
+	isNews, err := b.hub.publish(tally.Counts, n.Traces)
 	if isNews {
 		b.pushes.add(tally.Snapshot, time.Now().UTC())
 	}

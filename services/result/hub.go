@@ -7,6 +7,7 @@ import (
 
 	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
+	"petvote/shared/tracecontext"
 )
 
 // pushEvent is the name of the event, on both transports.
@@ -14,8 +15,9 @@ const pushEvent = "current_votes"
 
 // frame is one state of the tally, encoded once for all viewers.
 type frame struct {
-	counts ballot.Counts
-	sse    []byte
+	counts  ballot.Counts
+	sse     []byte
+	parents []string // of the spans that its viewer is to report; only in a witness's mailbox
 }
 
 func newFrame(c ballot.Counts) (*frame, error) {
@@ -75,29 +77,46 @@ func (h *hub) leave(v *viewer) {
 	}
 }
 
-// publish puts the counts into every mailbox, in place of what is still there. The same counts again are no news, and not
-// pushed.
-func (h *hub) publish(c ballot.Counts) (isNews bool, err error) {
+// publish puts the counts into every mailbox, in place of what is still there, and tells some viewers the traces of the
+// push. The same counts again are no news, and not pushed but to those viewers.
+func (h *hub) publish(c ballot.Counts, traces []tracecontext.TraceContext) (isNews bool, err error) {
 	f, err := newFrame(c)
 	if err != nil {
 		return false, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.current != nil && h.current.counts == c {
-		return false, nil
+	isNews = h.current == nil || h.current.counts != c
+	if isNews {
+		h.current = f
+		h.pushes++
 	}
-	h.current = f
-	h.pushes++
-	for v := range h.viewers {
-		select {
-		case <-v.mailbox:
-			h.conflated++
-		default:
+	parents := parentsOf(traces)
+	witnesses := 0
+	for v := range h.viewers { // in no order, so that the witnesses change
+		var told []string
+		if len(parents) > 0 && witnesses < maxWitnesses && v.transport == transportSSE {
+			told = parents
+			witnesses++
 		}
-		v.mailbox <- f // there is room: only publish and join put frames in, both under the lock
+		if isNews || told != nil {
+			h.deliver(v, f, told)
+		}
 	}
-	return true, nil
+	return isNews, nil
+}
+
+// deliver puts a frame into a mailbox. Only publish and join do that, both under the lock, so there is room.
+func (h *hub) deliver(v *viewer, f *frame, parents []string) {
+	select {
+	case old := <-v.mailbox:
+		if old.counts != f.counts {
+			h.conflated++
+		}
+		parents = append(parents[:len(parents):len(parents)], old.parents...)
+	default:
+	}
+	v.mailbox <- f.witnessed(parents)
 }
 
 // figures are what the hub counts.

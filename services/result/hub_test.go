@@ -13,7 +13,7 @@ func dogs(n int64) ballot.Counts { return ballot.Counts{Dogs: n} }
 func publish(t *testing.T, h *hub, counts ...ballot.Counts) {
 	t.Helper()
 	for _, c := range counts {
-		if _, err := h.publish(c); err != nil {
+		if _, err := h.publish(c, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -86,6 +86,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
+	page.traceShare = telemetry.TraceShare()
 	api := &api{board: board, history: &history{store: guarded}, receipts: &receipts{
 		store: guarded, queue: resilientQueue{next: votestream.NewQueue(rdb), policy: asking}, shownAt: board.pushes.shownAt, page: page,
 	}}
@@ -115,6 +116,7 @@ func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.H
 	mux := http.NewServeMux()
 	page.register(mux)
 	a.register(mux)
+	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	outer := http.NewServeMux()

@@ -35,6 +35,8 @@ type page struct {
 	jaegerURL string // the same
 	current   func() view
 	assets    *web.AssetSet
+
+	traceShare string // as telemetry.TraceShare gives it
 }
 
 // newPage builds the pages. Both addresses may be empty; otherwise they have to be absolute http or https URLs. current
@@ -73,7 +75,7 @@ func (p *page) serveResult(w http.ResponseWriter, r *http.Request) {
 func (p *page) resultData(r *http.Request, v view, now time.Time) pages.ResultPage {
 	total := v.Counts.Total()
 	d := pages.ResultPage{
-		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereResults), Kiosk: r.URL.Query().Has("kiosk"),
+		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereResults), Kiosk: r.URL.Query().Has("kiosk"), TraceShare: p.traceShare,
 		Known: v.Known, Stale: v.Stale, Title: "Results", Total: total, GroupedTotal: grouped(total),
 	}
 	for _, pet := range ballot.Choices() {

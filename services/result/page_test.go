@@ -170,8 +170,8 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 		body   string
 		places int
 	}{
-		"results": {pages.Result(files, pages.ResultPage{Theme: hostile, Masthead: masthead, Known: true, Stale: true, Title: hostile,
-			Leader: hostile, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 21},
+		"results": {pages.Result(files, pages.ResultPage{Theme: hostile, TraceShare: hostile, Masthead: masthead, Known: true, Stale: true, Title: hostile,
+			Leader: hostile, Rows: []pages.ResultRow{row}, GroupedTotal: hostile, Age: hostile}), 22},
 		"receipt":              {pages.Receipt(files, receipt), 21},
 		"receipt with a trace": {pages.Receipt(files, linked), 22},
 	} {

@@ -158,7 +158,7 @@ func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := routes(p, q, lifecycle.NewHealth(nil))
+	public := routes(p, q, http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for name, from := range map[string][2]string{"told by the browser": {"Sec-Fetch-Site", "cross-site"}, "an origin": {"Origin", "https://evil.example"}} {
 		r := httptest.NewRequest(http.MethodPost, "http://pets.example/vote", strings.NewReader("pet=dogs"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -78,6 +78,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
+	page.traceShare = telemetry.TraceShare()
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
 	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
 		return err
@@ -87,19 +88,20 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: socket, Handler: tel.HTTP(routes(page, publisher, health)), Health: health,
+		Listener: socket, Handler: tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
 		DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 	}
 	return server.Run(ctx)
 }
 
 // routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
-func routes(page *page, queue publisher, health *lifecycle.Health) http.Handler {
+func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
 	mux := http.NewServeMux()
 	page.register(mux)
 	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
+	mux.Handle("POST /spans", sameOrigin.Handler(spans))
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	return web.SecurityHeaders(web.Compress(mux))

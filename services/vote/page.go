@@ -27,6 +27,8 @@ type page struct {
 	resultURL string // without a trailing slash; empty: not configured
 	jaegerURL string // the same
 	assets    *web.AssetSet
+
+	traceShare string // as telemetry.TraceShare gives it
 }
 
 // newPage builds the page. Both addresses may be empty; otherwise they have to be absolute http or https URLs.
@@ -69,7 +71,7 @@ func (p *page) data(r *http.Request) pages.VotePage {
 		Theme:    web.Theme(r),
 		Masthead: web.Masthead{Vote: web.Link{Href: "/"}, Results: results, Here: web.HereVote},
 		State:    cmp.Or(n.state, "idle"), Notice: n.text,
-		ResultURL: p.resultURL, JaegerURL: p.jaegerURL,
+		ResultURL: p.resultURL, JaegerURL: p.jaegerURL, TraceShare: p.traceShare,
 	}
 	for _, pet := range ballot.Choices() {
 		d.Pets = append(d.Pets, string(pet))

@@ -174,9 +174,9 @@ func TestPageEscapesAllThatIsDynamic(t *testing.T) {
 	body := pages.Vote(p.assets, pages.VotePage{
 		Theme: hostile, Masthead: web.Masthead{Vote: web.Link{Href: hostile}, Results: web.Link{Href: hostile}},
 		Pets: []string{hostile}, State: hostile, Notice: hostile, ReceiptLink: hostile, RetryKey: hostile, RetryPet: hostile,
-		ResultURL: hostile, JaegerURL: hostile,
+		ResultURL: hostile, JaegerURL: hostile, TraceShare: hostile,
 	})
-	const places = 15 // a pet is in four of them, and one that is sent again in two
+	const places = 16 // a pet is in four of them, and one that is sent again in two
 	if n := strings.Count(body, harmless); n != places || strings.Contains(body, "<wince") || strings.Contains(body, hostile) {
 		t.Errorf("escaped in %d places, want %d:\n%s", n, places, body)
 	}
@@ -201,7 +201,7 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := routes(p, nil, lifecycle.NewHealth(nil))
+	public := routes(p, nil, http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for _, target := range []string{"/", p.assets.URL("vote.js"), "/favicon.ico", "/healthz", "/elsewhere"} {
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
@@ -216,7 +216,7 @@ func TestPagesAreCompressedAndAnswersToVotesGoPastThat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := routes(p, &queue{}, lifecycle.NewHealth(nil))
+	public := routes(p, &queue{}, http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for _, target := range []string{"/", p.assets.URL("vote.js"), p.assets.URL("base.css")} {
 		r := httptest.NewRequest(http.MethodGet, target, nil)
 		r.Header.Set("Accept-Encoding", "gzip")

@@ -10,9 +10,10 @@ import "petvote/shared/web"
 type ResultPage struct {
 	Theme        string // as web.Theme gives it
 	Masthead     web.Masthead
-	Kiosk        bool // for a big screen that nobody touches
-	Known        bool // whether the tally has been read yet
-	Stale        bool // whether it may have changed since without our knowing
+	Kiosk        bool   // for a big screen that nobody touches
+	TraceShare   string // of the traces that are recorded; empty: none
+	Known        bool   // whether the tally has been read yet
+	Stale        bool   // whether it may have changed since without our knowing
 	Title        string
 	Leader       string // who leads, in a sentence
 	Rows         []ResultRow

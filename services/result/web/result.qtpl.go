@@ -45,12 +45,16 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 	qw422016.N().S(`">
 `)
 //line result.qtpl:10
-	files.StreamModule(qw422016, "result.js", "age.js", "board.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js")
+	files.StreamModule(qw422016, "result.js", "age.js", "board.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js", "trace.js")
 //line result.qtpl:10
 	qw422016.N().S(`
   <noscript><meta http-equiv="refresh" content="5"></noscript>
 </head>
-<body`)
+<body data-trace-share="`)
+//line result.qtpl:13
+	qw422016.E().S(page.TraceShare)
+//line result.qtpl:13
+	qw422016.N().S(`"`)
 //line result.qtpl:13
 	if page.Kiosk {
 //line result.qtpl:13

@@ -18,4 +18,5 @@ type VotePage struct {
 	RetryPet    string
 	ResultURL   string // as configured, for the modules
 	JaegerURL   string // the same
+	TraceShare  string // of the traces that the page begins; empty: none
 }

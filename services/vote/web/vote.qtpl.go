@@ -41,7 +41,7 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 	qw422016.N().S(`">
 `)
 //line vote.qtpl:10
-	files.StreamModule(qw422016, "vote.js", "courier.js", "kept.js", "send.js", "journey.js", "follow.js", "backoff.js", "links.js", "theme.js")
+	files.StreamModule(qw422016, "vote.js", "courier.js", "kept.js", "send.js", "journey.js", "follow.js", "backoff.js", "links.js", "theme.js", "trace.js")
 //line vote.qtpl:10
 	qw422016.N().S(`
 </head>
@@ -52,6 +52,10 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 	qw422016.N().S(`" data-jaeger-url="`)
 //line vote.qtpl:12
 	qw422016.E().S(page.JaegerURL)
+//line vote.qtpl:12
+	qw422016.N().S(`" data-trace-share="`)
+//line vote.qtpl:12
+	qw422016.E().S(page.TraceShare)
 //line vote.qtpl:12
 	qw422016.N().S(`">
 `)

@@ -9,6 +9,7 @@ import { Rate } from './rate.js';
 import { Stream } from './stream.js';
 import { pollTally } from './tally.js';
 import { startThemeSwitch } from './theme.js';
+import { reportChild } from './trace.js';
 
 const ANNOUNCE_MS = 20_000;
 const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Lost, trying again' };
@@ -23,6 +24,7 @@ const summaryElement = document.getElementById('summary');
 let state;
 let stale = false;
 let failedPolls = 0;
+let pushedAt = 0; // when the last push arrived
 let totalBefore = 0; // what was shown when the tally was last asked for
 const rate = new Rate();
 
@@ -36,6 +38,7 @@ if (ageElement.dataset.ageMs) {
 
 const stream = new Stream('/events', {
   votes(votes, first) {
+    pushedAt = performance.now();
     const changed = show(votes);
     if (first) rate.restart();
     if (votesShown()) rate.add(totalShown());
@@ -47,6 +50,13 @@ const stream = new Stream('/events', {
     } else if (currentAge() === undefined) {
       askNow();
     }
+  },
+  traces(parents) {
+    const startedAt = pushedAt;
+    // The callback of the frame after next runs when the one with the push has been drawn.
+    requestAnimationFrame(() => requestAnimationFrame((drawnAt) => {
+      for (const parent of parents) reportChild('render results', parent, startedAt, Math.max(startedAt, drawnAt));
+    }));
   },
   state(next) {
     state = next;

@@ -3,7 +3,8 @@
 import { backoff } from './backoff.js';
 
 // Opens url and calls votes(data, first) for each current_votes event, where first says that it is the greeting of a new
-// connection and may be old, and state('connecting' | 'live' | 'offline') on each change.
+// connection and may be old, traces(traceparents) behind those that this page is asked to report, and
+// state('connecting' | 'live' | 'offline') on each change.
 //
 // After a broken connection an EventSource comes back by itself; after an answer other than 200 it closes for good, so
 // that a new one is opened then.
@@ -11,14 +12,16 @@ export class Stream {
   #url;
   #votes;
   #state;
+  #traces;
   #source;
   #timer;
   #failures = 0;
 
-  constructor(url, { votes, state }) {
+  constructor(url, { votes, state, traces }) {
     this.#url = url;
     this.#votes = votes;
     this.#state = state;
+    this.#traces = traces;
     state('connecting');
     this.#open();
   }
@@ -45,6 +48,7 @@ export class Stream {
       this.#votes(JSON.parse(event.data), first);
       first = false;
     });
+    source.addEventListener('push_traces', (event) => this.#traces(JSON.parse(event.data)));
     source.addEventListener('error', () => {
       this.#state('offline');
       if (source.readyState === EventSource.CLOSED && source === this.#source) {

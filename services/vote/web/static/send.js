@@ -1,4 +1,6 @@
-// One attempt to hand one vote to the server.
+// One attempt to hand one vote to the server, and the first span of its trace.
+
+import { beginTrace } from './trace.js';
 
 export const TIMEOUT_MS = 5_000;
 
@@ -7,12 +9,19 @@ export const TIMEOUT_MS = 5_000;
 //   {kind: 'refused', why}               it won't ever take it; sending it again is pointless
 //   {kind: 'later', why, retryAfterMs}   it may or may not have it; sending it again with the same key is right
 //                                        (retryAfterMs is undefined unless the server named a time)
-export async function send({ key, pet }) {
+export async function send(vote) {
+  const trace = beginTrace('cast vote');
+  const outcome = await attempt(vote, trace ? { traceparent: trace.header } : {});
+  trace?.end(outcome.kind === 'accepted' ? '' : outcome.why);
+  return outcome;
+}
+
+async function attempt({ key, pet }, traceHeaders) {
   let response, answer;
   try {
     response = await fetch('/vote', {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key, ...traceHeaders },
       body: JSON.stringify({ pet }),
       cache: 'no-store',
       signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -1,0 +1,119 @@
+package telemetry
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// pages is telemetry that takes the spans of pages, which the test can look at.
+func pages(t *testing.T) (*Telemetry, *spans) {
+	t.Helper()
+	tel, s := started(t), &spans{SpanRecorder: tracetest.NewSpanRecorder()}
+	tel.pages = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s), sdktrace.WithIDGenerator(pageIDs{})).Tracer(scope)
+	return tel, s
+}
+
+func report(h http.Handler, body string) int {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/spans", strings.NewReader(body)))
+	return w.Code
+}
+
+func TestThePressIsTheRootUnderTheIdsThatThePageHasTold(t *testing.T) {
+	tel, spans := pages(t)
+	before := time.Now()
+	status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`","span_id":"`+parentA+`","ended_ms_ago":1000,"duration_ms":12.5}`)
+	span := spans.only(t, SpanCastVote)
+	if status != http.StatusNoContent || contextOf(span.SpanContext()) != recordedA.Parent || span.Parent().IsValid() {
+		t.Errorf("status %d, span %s beneath %v", status, contextOf(span.SpanContext()), span.Parent())
+	}
+	if ago := before.Sub(span.EndTime()); ago < 900*time.Millisecond || ago > time.Second {
+		t.Errorf("ended %v ago", ago)
+	}
+	if took := span.EndTime().Sub(span.StartTime()); took != 12500*time.Microsecond || span.SpanKind() != trace.SpanKindClient {
+		t.Errorf("took %v, kind %v", took, span.SpanKind())
+	}
+}
+
+func TestWhatIsDrawnIsBeneathItsPush(t *testing.T) {
+	tel, spans := pages(t)
+	status := report(tel.Pages(SpanRenderResults), `{"name":"render results","trace_id":"`+traceA+`","parent_id":"`+parentA+`","error":"it was late"}`)
+	span := spans.only(t, SpanRenderResults)
+	if status != http.StatusNoContent || contextOf(span.Parent()) != recordedA.Parent || span.SpanContext().SpanID().String() == parentA || !span.SpanContext().SpanID().IsValid() {
+		t.Errorf("status %d, span %s beneath %s", status, contextOf(span.SpanContext()), contextOf(span.Parent()))
+	}
+	if span.Status().Code != codes.Error || span.Status().Description != "it was late" {
+		t.Errorf("status %v", span.Status())
+	}
+}
+
+func TestNoMoreThanAPlausibleSpanIsBelieved(t *testing.T) {
+	tel, spans := pages(t)
+	h := tel.Pages(SpanRenderResults)
+	for _, body := range []string{
+		"", "null", "[]", `{"name":"cast vote","trace_id":"` + traceA + `"}`, `{"name":"render results"}`,
+		`{"name":"render results","trace_id":"` + strings.Repeat("0", 32) + `"}`,
+		`{"name":"render results","trace_id":"` + traceA + `","span_id":"1"}`,
+		`{"name":"render results","trace_id":"` + traceA + `","parent_id":"x"}`,
+		`{"name":"render results","trace_id":"` + traceA + `","ended_ms_ago":-1}`,
+		`{"name":"render results","trace_id":"` + traceA + `","duration_ms":300001}`,
+		`{"name":"render results","trace_id":"` + traceA + `","duration_ms":1e300}`,
+		`{"name":"render results","trace_id":"` + traceA + `","error":"` + strings.Repeat("x", maxSpanBody) + `"}`,
+	} {
+		if status := report(h, body); status != http.StatusBadRequest {
+			t.Errorf("%.80s: status %d", body, status)
+		}
+	}
+	if n := len(spans.Ended()); n > 0 {
+		t.Errorf("%d spans", n)
+	}
+}
+
+func TestAFloodOfSpansIsNotRecorded(t *testing.T) {
+	tel, spans := pages(t)
+	h := tel.Pages(SpanRenderResults)
+	refused := 0
+	for range 10 * spansAtOnce {
+		if report(h, `{"name":"render results","trace_id":"`+traceA+`"}`) == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused == 0 || refused+len(spans.Ended()) != 10*spansAtOnce {
+		t.Errorf("%d refused, %d recorded", refused, len(spans.Ended()))
+	}
+}
+
+func TestWithoutExportPagesBeginNoTracesAndHaveNowhereToReport(t *testing.T) {
+	tel := started(t)
+	if status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`"}`); status != http.StatusNotFound {
+		t.Errorf("status %d", status)
+	}
+	if share := TraceShare(); share != "" {
+		t.Errorf("share %q", share)
+	}
+}
+
+func TestPagesSampleAsTheServicesDo(t *testing.T) {
+	for _, c := range []struct{ sampler, arg, want string }{
+		{"", "", "1"}, {"always_on", "", "1"}, {"parentbased_always_off", "", "0"}, {"parentbased_traceidratio", "0.25", "0.25"},
+		{"traceidratio", "", "1"}, {"traceidratio", "many", "1"}, {"traceidratio", "2", "1"},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			t.Setenv("OTEL_TRACES_SAMPLER", c.sampler)
+			t.Setenv("OTEL_TRACES_SAMPLER_ARG", c.arg)
+			if share := TraceShare(); share != c.want {
+				t.Errorf("share %q, want %q", share, c.want)
+			}
+		})
+	}
+}
