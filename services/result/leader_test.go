@@ -12,6 +12,7 @@ func TestTheLeaderIsToldInWords(t *testing.T) {
 		{Dogs: 2, Cats: 2, Lizards: 2}:         {"Dogs, cats and lizards are level.", "All level"},
 		{Cats: 2, Lizards: 2}:                  {"Cats and lizards share the lead, with 50.0 % each.", "Cats and lizards share the lead"},
 		{Lizards: 1}:                           {"Lizards lead with 100.0 %, 1 vote ahead of dogs and cats.", "Lizards lead"},
+		{Dogs: 9, Cats: 4, Lizards: 3}:         {"Dogs lead with 56.3 %, 5 votes ahead of cats.", "Dogs lead"}, // of 56.25
 		{Dogs: 5000, Cats: 1000, Lizards: 999}: {"Dogs lead with 71.4 %, 4,000 votes ahead of cats.", "Dogs lead"},
 	} {
 		if sentence, title := leader(counts); sentence != want[0] || title != want[1] {

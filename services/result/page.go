@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -101,12 +102,13 @@ func grouped(n int64) string {
 	return b.String()
 }
 
-// share gives a pet's part of all votes in per cent, with one decimal.
+// share gives a pet's part of all votes in per cent, with one decimal. What lies between two is rounded up, as the page's
+// module does.
 func share(count, total int64) string {
 	if total == 0 {
 		return "0.0"
 	}
-	return strconv.FormatFloat(100*float64(count)/float64(total), 'f', 1, 64)
+	return strconv.FormatFloat(math.Round(1000*float64(count)/float64(total))/10, 'f', 1, 64)
 }
 
 // inWords gives an age in its largest whole unit, as the page's module does.

@@ -9,9 +9,9 @@ export function grouped(n) {
   return format.format(n);
 }
 
-// A pet's part of all votes in per cent.
+// A pet's part of all votes in per cent. What lies between two decimals is rounded up, as the server does.
 export function share(votes, total) {
-  return (total === 0 ? 0 : (100 * votes) / total).toFixed(1);
+  return (total === 0 ? 0 : Math.round((1_000 * votes) / total) / 10).toFixed(1);
 }
 
 // Shows votes ({dogs, cats, lizards}) and says whether they differ from what was shown. Votes are only ever added, so
