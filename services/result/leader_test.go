@@ -13,6 +13,7 @@ func TestTheLeaderIsToldInWords(t *testing.T) {
 		{Cats: 2, Lizards: 2}:                  {"Cats and lizards share the lead, with 50.0\u00a0% each.", "Cats and lizards share the lead"},
 		{Lizards: 1}:                           {"Lizards lead with 100.0\u00a0%, 1 vote ahead of dogs and cats.", "Lizards lead"},
 		{Cats: 99999, Lizards: 1}:              {"Cats lead with >99.9\u00a0%, 99,998 votes ahead of lizards.", "Cats lead"},
+		{Dogs: 9, Cats: 4, Lizards: 3}:         {"Dogs lead with 56.3\u00a0%, 5 votes ahead of cats.", "Dogs lead"}, // of 56.25
 		{Dogs: 5000, Cats: 1000, Lizards: 999}: {"Dogs lead with 71.4\u00a0%, 4,000 votes ahead of cats.", "Dogs lead"},
 	} {
 		if sentence, title := leader(counts); sentence != want[0] || title != want[1] {

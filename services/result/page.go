@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ func part(count, total int64) string {
 	if total == 0 {
 		return "0.0"
 	}
-	return strconv.FormatFloat(100*float64(count)/float64(total), 'f', 1, 64)
+	return strconv.FormatFloat(math.Round(1000*float64(count)/float64(total))/10, 'f', 1, 64)
 }
 
 // inWords gives an age in its largest whole unit, as the page's module does.

@@ -17,8 +17,9 @@ export function share(votes, total) {
   return text;
 }
 
+// What lies between two decimals is rounded up, as the server does.
 function part(votes, total) {
-  return (total === 0 ? 0 : (100 * votes) / total).toFixed(1);
+  return (total === 0 ? 0 : Math.round((1_000 * votes) / total) / 10).toFixed(1);
 }
 
 // Shows votes ({dogs, cats, lizards}) and says whether they differ from what was shown. Votes are only ever added, so

@@ -38,7 +38,7 @@ form.addEventListener('submit', (event) => {
   show('sending', `Sending your vote for ${pet}…`);
   const { key } = courier.cast(pet);
   setMine(key, pet);
-  event.submitter.querySelector('.mine').animate?.(pop(), { duration: 220, easing: 'ease-out' });
+  pop(event.submitter.querySelector('.mine'));
   embark(key);
 });
 
@@ -134,9 +134,10 @@ function setMine(key, pet) {
   }
 }
 
-function pop() {
-  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return null;
-  return [{ transform: 'scale(0.5)' }, { transform: 'scale(1.25)' }, { transform: 'none' }];
+function pop(element) {
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
+  const frames = [{ transform: 'scale(0.5)' }, { transform: 'scale(1.25)' }, { transform: 'none' }];
+  element.animate?.(frames, { duration: 220, easing: 'ease-out' });
 }
 
 function showWaiting() {

@@ -1,0 +1,139 @@
+package systemtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"petvote/shared/ballot"
+)
+
+// chartPage is the chart of the last hour, as a page shows it.
+type chartPage struct {
+	Shown    bool
+	Lines    map[string]int // how many points each pet's has
+	Marks    []string       // at the ends of the lines, and where the reader points
+	Readout  string
+	Spoken   string // by the slider
+	At, Last int    // the slider's place and its end
+	Table    []string
+}
+
+func readChart(p *tab) (chartPage, error) {
+	return look[chartPage](p, `(() => {
+		const chart = document.getElementById('chart'), slider = document.getElementById('minute');
+		const points = (line) => [...line.getAttribute('d').matchAll(/[ML](\d+(\.\d+)?) (\d+(\.\d+)?)/g)].length;
+		return {
+			Shown: !document.getElementById('history').hidden,
+			Lines: Object.fromEntries([...chart.querySelectorAll('.line')].map((line) => [line.dataset.pet, points(line)])),
+			Marks: [...chart.querySelectorAll('.mark')].map((mark) => mark.dataset.pet),
+			Readout: document.getElementById('readout').textContent, Spoken: slider.getAttribute('aria-valuetext'),
+			At: Number(slider.value), Last: Number(slider.max),
+			Table: [...document.querySelectorAll('#as-table tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent).join(' ')),
+		};
+	})()`)
+}
+
+// minutes is the last hour, as GET /api/history gives it.
+func (r *rig) minutes() []minute {
+	r.t.Helper()
+	var answer struct{ Minutes []minute }
+	r.must(r.get(r.result.url("/api/history"), &answer))
+	if len(answer.Minutes) != 60 {
+		r.t.Fatalf("the last hour has %d minutes", len(answer.Minutes))
+	}
+	return answer.Minutes
+}
+
+type minute struct {
+	Minute time.Time
+	ballot.Counts
+}
+
+func (m minute) clock() string { return m.Minute.UTC().Format("15:04") }
+
+// readout is what the page has to say of it.
+func (m minute) readout() string {
+	return fmt.Sprintf("%s: dogs %d, cats %d, lizards %d", m.clock(), m.Dogs, m.Cats, m.Lizards)
+}
+
+// pastHour puts votes into the minutes before the present one, differently many into each.
+func (r *rig) pastHour() {
+	r.t.Helper()
+	r.sql(`insert into history (minute, pet, votes)
+		select date_trunc('minute', now()) - n * interval '1 minute', pet, n * factor
+		from generate_series(1, 70) as n, (values ('dogs', 1), ('cats', 2), ('lizards', 5)) as pets (pet, factor)`)
+}
+
+// readsOut says that a page reads out a minute as it was.
+func (r *rig) readsOut(c chartPage) bool {
+	return c.Readout == c.Spoken && slices.ContainsFunc(r.minutes(), func(m minute) bool { return m.readout() == c.Readout })
+}
+
+func TestBrowserTheChartIsReadByPointerAndKeyboard(t *testing.T) {
+	r := newRig(t)
+	r.pastHour()
+	results := r.open(r.browser(), r.result.url("/"))
+	now := func(c chartPage) bool { return c.Shown && c.At == c.Last && strings.Contains(c.Readout, " so far: ") }
+	c := until(results, soon, readChart, now)
+	if len(c.Lines) != 3 || c.Lines["dogs"] != 59 || c.Lines["cats"] != 59 || c.Lines["lizards"] != 59 {
+		t.Errorf("the chart has lines of %v points, want 59 finished minutes for each pet", c.Lines)
+	}
+	if want := []string{"dogs", "cats", "lizards", "dogs", "cats", "lizards"}; !slices.Equal(c.Marks, want) {
+		t.Errorf("the chart has marks for %v, want %v", c.Marks, want)
+	}
+
+	results.do(chromedp.ScrollIntoView(chromedp.CSS("#chart")))
+	box, err := look[struct{ Left, Top, Width, Height float64 }](results, `(() => {
+		const { left, top, width, height } = document.getElementById('chart').getBoundingClientRect();
+		return { Left: left, Top: top, Width: width, Height: height };
+	})()`)
+	r.must(err)
+	last := -1
+	for _, part := range []float64{0, 0.3, 0.5, 0.8} { // of the chart's width
+		results.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, box.Left+part*box.Width+1, box.Top+box.Height/2))
+		c := until(results, soon, readChart, func(c chartPage) bool { return c.At > last && c.At < c.Last && r.readsOut(c) })
+		if want := part * 60; float64(c.At) < want-4 || float64(c.At) > want+4 {
+			t.Errorf("the pointer at %v of the chart is over minute %d", part, c.At)
+		}
+		last = c.At
+	}
+	results.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, box.Left, box.Top-20))
+	until(results, soon, readChart, now)
+
+	results.do(chromedp.Focus(chromedp.CSS("#minute")))
+	var read []string
+	for range 3 {
+		results.do(chromedp.KeyEvent(kb.ArrowLeft))
+		c := until(results, soon, readChart, func(c chartPage) bool { return r.readsOut(c) && !slices.Contains(read, c.Readout) })
+		read = append(read, c.Readout)
+	}
+	results.do(chromedp.KeyEvent(kb.ArrowRight))
+	until(results, soon, readChart, func(c chartPage) bool { return r.readsOut(c) && c.Readout == read[1] })
+	r.clean(results)
+}
+
+func TestBrowserTheTableOfMinutesIsTheHistory(t *testing.T) {
+	r := newRig(t)
+	r.pastHour()
+	results := r.open(r.browser(), r.result.url("/"))
+	until(results, soon, readChart, func(c chartPage) bool { return c.Shown && len(c.Table) == 0 })
+	results.click("summary")
+	r.votes(ballot.Lizards)
+	r.drained(soon)
+	until(results, 20*time.Second, readChart, func(c chartPage) bool {
+		var want []string
+		for _, m := range slices.Backward(r.minutes()) {
+			want = append(want, fmt.Sprintf("%s %d %d %d", m.clock(), m.Dogs, m.Cats, m.Lizards))
+		}
+		return strings.HasSuffix(want[0], " 0 0 1") && slices.Equal(c.Table, want) || // where a minute begins just now:
+			strings.HasSuffix(want[1], " 0 0 1") && slices.Equal(c.Table, want)
+	})
+	r.clean(results)
+}
