@@ -20,7 +20,7 @@ func readFocus(p *tab) (focus, error) {
 		return {
 			Name: e === document.body ? '' : e.id || e.className || e.textContent.trim(),
 			Ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && box.width > 0 &&
-				box.top >= 0 && box.bottom <= innerHeight && style.outlineColor !== getComputedStyle(document.body).backgroundColor,
+				Math.min(box.bottom, innerHeight) - Math.max(box.top, 0) >= Math.min(box.height, 24) && style.outlineColor !== getComputedStyle(document.body).backgroundColor,
 		};
 	})()`)
 }

@@ -38,10 +38,10 @@ func TestBrowserTheLeaderAndTheTitleFollowTheVotes(t *testing.T) {
 	}{
 		{"", "No votes yet.", "No votes yet"},
 		{ballot.Dogs, "Dogs lead with 100.0\u00a0%, 1 vote ahead of cats and lizards.", "Dogs lead"},
-		{ballot.Cats, "Dogs and cats share the lead, with 50.0 % each.", "Dogs and cats share the lead"},
+		{ballot.Cats, "Dogs and cats share the lead, with 50.0\u00a0% each.", "Dogs and cats share the lead"},
 		{ballot.Lizards, "Dogs, cats and lizards are level.", "All level"},
 		{ballot.Lizards, "Lizards lead with 50.0\u00a0%, 1 vote ahead of dogs and cats.", "Lizards lead"},
-		{ballot.Cats, "Cats and lizards share the lead, with 40.0 % each.", "Cats and lizards share the lead"},
+		{ballot.Cats, "Cats and lizards share the lead, with 40.0\u00a0% each.", "Cats and lizards share the lead"},
 	} {
 		if step.pet != "" {
 			r.votes(step.pet)
