@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -17,8 +18,30 @@ type Processor interface {
 	Process(ctx context.Context, batch []votestream.Delivery) error
 }
 
+// QueueTraces says what becomes of a vote's trace when it comes out of the queue.
+type QueueTraces string
+
+const (
+	// ContinueTraces makes the consumer's span a child of the producer's: one vote, one trace.
+	ContinueTraces QueueTraces = "continue"
+	// LinkTraces begins a trace of its own for the consumer, sampled for itself, with a link to the producer's, which is
+	// what OpenTelemetry's conventions for messaging recommend where one can't say which belongs to which.
+	LinkTraces QueueTraces = "link"
+)
+
+// UnmarshalText takes one of the constants.
+func (q *QueueTraces) UnmarshalText(text []byte) error {
+	switch v := QueueTraces(text); v {
+	case ContinueTraces, LinkTraces:
+		*q = v
+		return nil
+	}
+	return errors.New("neither continue nor link")
+}
+
 type processor struct {
 	next       Processor
+	traces     QueueTraces
 	tracer     trace.Tracer
 	size       metric.Int64Histogram
 	wait       metric.Float64Histogram
@@ -26,12 +49,12 @@ type processor struct {
 	redelivery metric.Int64Counter
 }
 
-// Processor gives each recorded vote of a batch a CONSUMER span, "process votes", that continues the producer's trace,
-// and hands the span's context on in the vote's stead. A batch of several votes has a span of its own as well, linked
+// Processor gives each recorded vote of a batch a CONSUMER span, "process votes", that continues the producer's trace or
+// is linked to it, and hands the span's context on in the vote's stead. A batch of several votes has a span of its own as well, linked
 // to them and they to it.
-func (t *Telemetry) Processor(next Processor) (Processor, error) {
+func (t *Telemetry) Processor(next Processor, traces QueueTraces) (Processor, error) {
 	var errs errorList
-	p := processor{next: next, tracer: t.tracer}
+	p := processor{next: next, traces: traces, tracer: t.tracer}
 	p.size = errs.sizes(t.meter.Int64Histogram("petvote.batch.size", metric.WithUnit("{vote}"), sizes,
 		metric.WithDescription("Votes handled together.")))
 	p.wait = errs.histogram(t.meter.Float64Histogram("petvote.queue.wait", metric.WithUnit("s"), waits,
@@ -51,7 +74,7 @@ func (p processor) Process(ctx context.Context, batch []votestream.Delivery) (er
 		if d.Deliveries > 1 {
 			p.redelivery.Add(ctx, 1)
 		}
-		if d.Message.Trace.Sampled() {
+		if p.spanned(d) {
 			sampled++
 		}
 	}
@@ -68,7 +91,7 @@ func (p processor) Process(ctx context.Context, batch []votestream.Delivery) (er
 		}
 		spans = make(map[string]trace.Span, sampled)
 		for i, d := range batch {
-			if !d.Message.Trace.Sampled() {
+			if !p.spanned(d) {
 				continue
 			}
 			spanCtx, span := p.startVote(ctx, d, start, links)
@@ -99,14 +122,24 @@ func (p processor) startBatch(ctx context.Context, batch []votestream.Delivery) 
 		trace.WithAttributes(semconv.MessagingBatchMessageCount(len(batch))))
 }
 
+// spanned says whether a vote gets a span: if its trace is recorded or, where it begins another, if that one may be.
+func (p processor) spanned(d votestream.Delivery) bool {
+	return p.traces == LinkTraces || d.Message.Trace.Sampled()
+}
+
 func (p processor) startVote(ctx context.Context, d votestream.Delivery, start time.Time, links []trace.Link) (context.Context, trace.Span) {
-	ctx, span := p.tracer.Start(extract(ctx, d.Message.Trace), "process votes",
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start), trace.WithLinks(links...),
+	ctx = extract(ctx, d.Message.Trace)
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(start)}
+	if p.traces == LinkTraces {
+		options = append(options, trace.WithNewRoot())
+		links = append(links[:len(links):len(links)], trace.LinkFromContext(ctx))
+	}
+	ctx, span := p.tracer.Start(ctx, "process votes", append(options, trace.WithLinks(links...),
 		trace.WithAttributes(stream...), trace.WithAttributes(
 			semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess,
 			semconv.MessagingConsumerGroupName(votestream.Group), semconv.MessagingMessageID(d.Message.Vote.ID.String()),
 			attribute.Float64("petvote.queue.wait_s", d.Waited(start).Seconds()),
-			attribute.String("petvote.entry.id", d.EntryID)))
+			attribute.String("petvote.entry.id", d.EntryID)))...)
 	if d.Deliveries > 1 {
 		span.AddEvent("redelivered", trace.WithAttributes(attribute.Int64("petvote.deliveries", d.Deliveries)))
 	}

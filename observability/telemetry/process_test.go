@@ -28,7 +28,7 @@ func (f processFunc) Process(ctx context.Context, batch []votestream.Delivery) e
 // process passes a batch through the decorator, from within a trace that is not recorded and not the votes' own.
 func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step processFunc) error {
 	t.Helper()
-	p, err := tel.Processor(step)
+	p, err := tel.Processor(step, ContinueTraces)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,5 +239,36 @@ func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
 	tel, dead, _ := bury(t, errAway)
 	if slices.Contains(events(dead), "dead letter") || len(scrape(t, tel, "petvote_dead_letters_total")) > 0 {
 		t.Errorf("events %v, counted %v", events(dead), scrape(t, tel, "petvote_dead_letters_total"))
+	}
+}
+
+func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
+	tel, spans := recording(t)
+	p, err := tel.Processor(processFunc(nothing), LinkTraces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := deliveries(recordedA)
+	if err := p.Process(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	span := spans.only(t, "process votes")
+	if span.Parent().IsValid() || span.SpanContext().TraceID().String() == traceA {
+		t.Errorf("span %s beneath %v", contextOf(span.SpanContext()), span.Parent())
+	}
+	if links := span.Links(); len(links) != 1 || contextOf(links[0].SpanContext) != recordedA.Parent {
+		t.Errorf("links %v", links)
+	}
+	if batch[0].Message.Trace.Parent != contextOf(span.SpanContext()) {
+		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)
+	}
+}
+
+func TestQueueTracesAreContinuedOrLinked(t *testing.T) {
+	for text, ok := range map[string]bool{"continue": true, "link": true, "": false, "Link": false} {
+		var q QueueTraces
+		if err := q.UnmarshalText([]byte(text)); (err == nil) != ok || ok && string(q) != text {
+			t.Errorf("%q: %q, %v", text, q, err)
+		}
 	}
 }

@@ -58,11 +58,19 @@ func (r *refresher) Refresh(ctx context.Context, n votestore.Notice) error {
 
 // start starts a span in each trace, all of them in the context that it returns.
 func (r *refresher) start(ctx context.Context, n votestore.Notice, at time.Time) (context.Context, map[string]trace.Span, []tracecontext.TraceContext) {
-	spans := make(map[string]trace.Span, len(n.Traces))
+	spans := make(map[string]trace.Span, len(n.Traces)+1)
 	contexts := make([]tracecontext.TraceContext, len(n.Traces))
+	var links []trace.Link
+	if len(n.Traces) > 1 {
+		var span trace.Span
+		if ctx, span = r.startBatch(ctx, n, at); span.IsRecording() {
+			spans["batch"] = span
+		}
+		links = []trace.Link{trace.LinkFromContext(ctx)}
+	}
 	for i, tc := range n.Traces {
 		spanCtx, span := r.tracer.Start(extract(ctx, tc), "push results", trace.WithSpanKind(trace.SpanKindConsumer),
-			trace.WithTimestamp(at), trace.WithAttributes(semconv.MessagingSystemKey.String("postgresql"),
+			trace.WithTimestamp(at), trace.WithLinks(links...), trace.WithAttributes(semconv.MessagingSystemKey.String("postgresql"),
 				semconv.MessagingDestinationName("tally_changed"), semconv.MessagingOperationName("push"),
 				semconv.MessagingOperationTypeProcess, semconv.MessagingBatchMessageCount(len(n.Traces))))
 		spans[strconv.Itoa(i)] = span
@@ -72,6 +80,16 @@ func (r *refresher) start(ctx context.Context, n votestore.Notice, at time.Time)
 		}
 	}
 	return withBatch(ctx, spans), spans, contexts
+}
+
+// startBatch starts the span of a push that belongs to several traces, linked to each of them as they are to it.
+func (r *refresher) startBatch(ctx context.Context, n votestore.Notice, at time.Time) (context.Context, trace.Span) {
+	links := make([]trace.Link, len(n.Traces))
+	for i, tc := range n.Traces {
+		links[i] = trace.LinkFromContext(extract(ctx, tc))
+	}
+	return r.tracer.Start(ctx, "push batch", trace.WithNewRoot(), trace.WithTimestamp(at), trace.WithLinks(links...),
+		trace.WithAttributes(semconv.MessagingBatchMessageCount(len(n.Traces))))
 }
 
 // Audience is what the pages' hub counts.

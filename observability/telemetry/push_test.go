@@ -56,7 +56,16 @@ func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
 	if slices.Sort(pushes); !slices.Equal(pushes, handedOn) {
 		t.Errorf("handed on %v, want the pushes' own contexts %v", handedOn, pushes)
 	}
-	if len(spans.Ended()) != 2 || parents[traceA] != parentA || parents[traceB] != parentB {
+	batch := spans.only(t, "push batch")
+	if batch.Parent().IsValid() || len(batch.Links()) != 2 || contextOf(batch.Links()[0].SpanContext) != recordedA.Parent {
+		t.Errorf("the batch lies beneath %v and is linked to %v", batch.Parent(), batch.Links())
+	}
+	for _, span := range spans.named("push results") {
+		if links := span.Links(); len(links) != 1 || !links[0].SpanContext.Equal(batch.SpanContext()) {
+			t.Errorf("a push is linked to %v", links)
+		}
+	}
+	if len(spans.Ended()) != 3 || parents[traceA] != parentA || parents[traceB] != parentB {
 		t.Errorf("%d spans, with parents %v", len(spans.Ended()), parents)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
@@ -16,13 +17,14 @@ type settings struct {
 	config.Service
 	Redis        votestream.Config
 	Postgres     votestore.Config
-	ConsumerName string     `env:"CONSUMER_NAME"` // default: host name and process id
-	Lanes        lanes      `env:"LANES" envDefault:"2"`
-	BatchSize    count      `env:"BATCH_SIZE" envDefault:"2000"`
-	ClaimIdle    idleTime   `env:"CLAIM_IDLE" envDefault:"10s"`
-	MaxTries     count      `env:"MAX_TRIES" envDefault:"20"`
-	CrashAt      crashPoint `env:"CRASH_AT"`
-	CrashAfter   uint32     `env:"CRASH_AFTER" envDefault:"0"`
+	ConsumerName string                `env:"CONSUMER_NAME"` // default: host name and process id
+	Lanes        lanes                 `env:"LANES" envDefault:"2"`
+	BatchSize    count                 `env:"BATCH_SIZE" envDefault:"2000"`
+	ClaimIdle    idleTime              `env:"CLAIM_IDLE" envDefault:"10s"`
+	MaxTries     count                 `env:"MAX_TRIES" envDefault:"20"`
+	QueueTraces  telemetry.QueueTraces `env:"QUEUE_TRACES" envDefault:"continue"`
+	CrashAt      crashPoint            `env:"CRASH_AT"`
+	CrashAfter   uint32                `env:"CRASH_AFTER" envDefault:"0"`
 }
 
 // count is a number of which there has to be one at least.

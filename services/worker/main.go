@@ -105,7 +105,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	step, err := tel.Processor(&processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)})
+	step, err := tel.Processor(&processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)}, cfg.QueueTraces)
 	if err != nil {
 		return err
 	}
