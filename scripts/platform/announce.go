@@ -46,6 +46,10 @@ func (c compose) announce(ctx context.Context) {
 			lines = append(lines, fmt.Sprintf("  %-12s%s", p.title, address))
 		}
 	}
+	if address, ok := c.published(ctx, tools[0]); ok {
+		lines = append(lines, "", "  To see a trace: vote, and follow the link Trace below the vote's journey; or look for the service",
+			"  vote at "+address+". Spans arrive after a second or two.")
+	}
 	fmt.Println(strings.Join(append(lines, ""), "\n"))
 }
 

@@ -61,6 +61,9 @@ func runCompose(stop, kill context.Context, docker, source string, ports []strin
 	if err := c.refuseIfRunning(stop); err != nil {
 		return err
 	}
+	if err := c.preflight(stop, os.Stdout); err != nil {
+		return fmt.Errorf("the stack can't be started:\n%w", err)
+	}
 	stack := servers.NewProcess(c.spec(syscall.SIGINT, "up", "--build"))
 	if err := stack.Start(stop); err != nil {
 		return err
