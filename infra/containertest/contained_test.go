@@ -18,7 +18,7 @@ func TestEveryContainerIsConfined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 6+workers {
+	if len(all) != 8+workers {
 		t.Fatalf("%d containers", len(all))
 	}
 	for name, c := range all {

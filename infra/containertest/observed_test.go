@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"petvote/observability/prometheus"
 )
 
 func TestOneVoteIsOneTraceInJaeger(t *testing.T) {
@@ -99,8 +101,59 @@ func TestPrometheusScrapesEveryContainerOfEveryService(t *testing.T) {
 				up[target.Labels["job"]]++
 			}
 		}
-		if up["vote"] != 1 || up["result"] != 1 || up["worker"] != workers {
+		if up["vote"] != 1 || up["result"] != 1 || up["worker"] != workers || up["redis"] != 1 || up["postgres"] != 1 {
 			return fmt.Errorf("targets: %+v", answer.Data.ActiveTargets)
+		}
+		return nil
+	})
+}
+
+// The exporters answer whether or not they reach their servers.
+func TestTheExportersReachTheirServers(t *testing.T) {
+	ctx := within(t, time.Minute)
+	for _, metric := range []string{"redis_up", "pg_up"} {
+		eventually(ctx, t, 30*time.Second, func() error {
+			var answer struct {
+				Data struct{ Result []struct{ Value [2]any } }
+			}
+			if err := fetch(ctx, platform.prometheus+"/api/v1/query?query="+metric, &answer); err != nil {
+				return err
+			}
+			if r := answer.Data.Result; len(r) != 1 || r[0].Value[1] != "1" {
+				return fmt.Errorf("%s: %+v", metric, r)
+			}
+			return nil
+		})
+	}
+}
+
+func TestEveryRuleIsLoadedAndEvaluatesWithoutErrors(t *testing.T) {
+	ctx := within(t, time.Minute)
+	rules, err := prometheus.Rules("../../observability/prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(ctx, t, 30*time.Second, func() error {
+		var answer struct {
+			Data struct {
+				Groups []struct {
+					Rules []struct{ Name, Health, LastError string }
+				}
+			}
+		}
+		if err := fetch(ctx, platform.prometheus+"/api/v1/rules", &answer); err != nil {
+			return err
+		}
+		loaded := 0
+		for _, group := range answer.Data.Groups {
+			for _, rule := range group.Rules {
+				if loaded++; rule.Health != "ok" && rule.Health != "unknown" { // unknown until its first turn
+					return fmt.Errorf("%s: %s %s", rule.Name, rule.Health, rule.LastError)
+				}
+			}
+		}
+		if loaded != len(rules) {
+			return fmt.Errorf("%d rules are loaded of %d", loaded, len(rules))
 		}
 		return nil
 	})

@@ -69,7 +69,7 @@ func (s *stack) up(ctx context.Context) error {
 	fmt.Println("starting the containers …")
 	start := time.Now()
 	if _, err := s.compose(starting, "up", "--detach", "--wait", "--scale", fmt.Sprint("worker=", workers),
-		"vote", "result", "worker", "redis", "db", "jaeger", "prometheus"); err != nil {
+		"vote", "result", "worker", "redis", "db", "jaeger", "prometheus", "redis-exporter", "postgres-exporter"); err != nil {
 		return err
 	}
 	fmt.Printf("all healthy after %v\n", time.Since(start).Round(100*time.Millisecond))

@@ -122,3 +122,16 @@ func (t *Telemetry) ObserveAudience(read func() Audience) error {
 	}, viewers, pushes, conflated)
 	return errorList(append(errs, err)).join()
 }
+
+// ObserveTally exports how old the tally is that the pages show; before the first one there is none.
+func (t *Telemetry) ObserveTally(age func() (old time.Duration, known bool)) error {
+	_, err := t.meter.Float64ObservableGauge("petvote.tally.age", metric.WithUnit("s"),
+		metric.WithDescription("Time since the tally that the pages show was read."),
+		metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			if old, known := age(); known {
+				o.Observe(old.Seconds())
+			}
+			return nil
+		}))
+	return err
+}

@@ -86,3 +86,16 @@ func TestAPushForNobodysTraceIsMeasuredOnly(t *testing.T) {
 	}
 	wantMetric(t, tel, `petvote_push_duration_seconds_count 2`)
 }
+
+func TestTheAgeOfTheTallyIsScrapedOnceThereIsOne(t *testing.T) {
+	tel := started(t)
+	var read bool
+	if err := tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }); err != nil {
+		t.Fatal(err)
+	}
+	if found := scrape(t, tel, "petvote_tally_age"); len(found) > 0 {
+		t.Errorf("before the first tally: %v", found)
+	}
+	read = true
+	wantMetric(t, tel, `petvote_tally_age_seconds 1.5`)
+}

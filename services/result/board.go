@@ -41,6 +41,12 @@ func (b *board) current() view {
 	return b.view
 }
 
+// age is the time since the tally that is shown was read, if one has been.
+func (b *board) age() (old time.Duration, known bool) {
+	v := b.current()
+	return time.Since(v.AsOf), v.Known
+}
+
 // Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
 func (b *board) Refresh(ctx context.Context, n votestore.Notice) error {
 	tally, err := b.store.Tally(ctx)

@@ -103,3 +103,29 @@ func TestAReadOfTheSameTallyIsFreshButNotPushed(t *testing.T) {
 		wantSeen(t, v, ballot.Counts{})
 	})
 }
+
+func TestTheTallyAgesUntilItIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, box := newBoard()
+		if _, known := b.age(); known {
+			t.Error("a tally that was never read has an age")
+		}
+		for _, err := range []error{nil, errAway} {
+			box.err = err
+			if got := b.Refresh(t.Context(), votestore.Notice{}); !errors.Is(got, err) {
+				t.Fatal(got)
+			}
+			time.Sleep(time.Minute)
+		}
+		if old, known := b.age(); !known || old != 2*time.Minute {
+			t.Errorf("two minutes after the last read that succeeded: %v, %v", old, known)
+		}
+		box.err = nil
+		if err := b.Refresh(t.Context(), votestore.Notice{}); err != nil {
+			t.Fatal(err)
+		}
+		if old, known := b.age(); !known || old != 0 {
+			t.Errorf("just read: %v, %v", old, known)
+		}
+	})
+}

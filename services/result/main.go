@@ -76,7 +76,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	feed := newFeed(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally feed", feed.push)
 	cleanups.Background("notices", feed.listen)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures),
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures), tel.ObserveTally(board.age),
 		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) { return resilience.Call(ctx, reads, db.Stats) }))
 	if err != nil {
 		return err
