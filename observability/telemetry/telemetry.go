@@ -16,6 +16,7 @@ import (
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
@@ -145,6 +146,10 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	if err := runtime.Start(runtime.WithMeterProvider(t.meters)); err != nil {
 		return fmt.Errorf("measure the runtime: %w", err)
 	}
+	// What OpenTelemetry's runtime metrics leave out: when the process began, its CPU, memory and files as the kernel counts
+	// them, and the pauses of the garbage collector.
+	t.registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()))
 	return nil
 }
 

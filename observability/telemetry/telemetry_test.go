@@ -143,3 +143,13 @@ func TestRequestsAreTracedByTheirRouteAndToldTheirTrace(t *testing.T) {
 		t.Errorf("requests are measured as\n%s", text)
 	}
 }
+
+func TestTheProcessAndTheCollectorsPausesAreMeasured(t *testing.T) {
+	tel := started(t)
+	for _, metric := range []string{"process_start_time_seconds ", "process_cpu_seconds_total ", "process_resident_memory_bytes ",
+		"process_open_fds ", "go_gc_duration_seconds_sum ", "go_goroutine_count ", "go_memory_allocated_bytes_total "} {
+		if found := scrape(t, tel, metric); len(found) != 1 {
+			t.Errorf("%s: %v", metric, found)
+		}
+	}
+}
