@@ -57,3 +57,17 @@ func TestAFigureThatCanNotBeReadIsLeftOutOfTheScrape(t *testing.T) {
 		t.Errorf("found %v; the read is bounded: %v", found, bounded)
 	}
 }
+
+// A rate does not show a counter that begins with its first event at 1.
+func TestWhatRarelyHappensIsCountedFromZero(t *testing.T) {
+	tel := started(t)
+	_, processing := tel.Processor(nil, ContinueTraces)
+	_, settling := tel.Settler(nil)
+	if err := errors.Join(processing, settling, tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))); err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_redeliveries_total 0`, `petvote_dependency_retries_total{petvote_policy="redis"} 0`,
+		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 0`, `petvote_dead_letters_total{reason="undecodable"} 0`,
+		`petvote_dead_letters_total{reason="invalid"} 0`, `petvote_dead_letters_total{reason="rejected"} 0`,
+		`petvote_dead_letters_total{reason="too_many_deliveries"} 0`)
+}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -28,17 +29,20 @@ const tellEvery = 10 * time.Second
 
 // PolicyListener returns the listener to make policies with.
 func (t *Telemetry) PolicyListener() (resilience.Listener, error) {
-	var (
-		l    = policyListener{told: new(sync.Map)}
-		errs errorList
-	)
-	l.attempts = errs.histogram(t.meter.Float64Histogram("petvote.dependency.attempt.duration", metric.WithUnit("s"), seconds,
-		metric.WithDescription("Time of one attempt at a dependency, by outcome.")))
-	l.retries = errs.counter(t.meter.Int64Counter("petvote.dependency.retries", metric.WithUnit("{retry}"),
+	retries, changes, err := t.policyCounters()
+	attempts, failed := t.meter.Float64Histogram("petvote.dependency.attempt.duration", metric.WithUnit("s"), seconds,
+		metric.WithDescription("Time of one attempt at a dependency, by outcome."))
+	return policyListener{attempts: attempts, retries: retries, changes: changes, told: new(sync.Map)}, errors.Join(err, failed)
+}
+
+// policyCounters are the same two however often they are asked for.
+func (t *Telemetry) policyCounters() (retries, changes metric.Int64Counter, err error) {
+	var errs errorList
+	retries = errs.counter(t.meter.Int64Counter("petvote.dependency.retries", metric.WithUnit("{retry}"),
 		metric.WithDescription("Attempts that were followed by another.")))
-	l.changes = errs.counter(t.meter.Int64Counter("petvote.breaker.changes", metric.WithUnit("{change}"),
+	changes = errs.counter(t.meter.Int64Counter("petvote.breaker.changes", metric.WithUnit("{change}"),
 		metric.WithDescription("Changes of circuit breakers, by the state they went to.")))
-	return l, errs.join()
+	return retries, changes, errs.join()
 }
 
 func (l policyListener) Attempt(ctx context.Context, policy string, took time.Duration, err error) {
@@ -84,9 +88,18 @@ func changeLevel(from, to resilience.State) slog.Level {
 	return slog.LevelDebug
 }
 
-// ObserveBreakers exports each policy's breaker from the start: 0 closed, 1 half-open, 2 open.
+// ObserveBreakers exports each policy's breaker from the start: 0 closed, 1 half-open, 2 open. What is counted of a policy
+// begins at 0, not with the first event, which no rate would show.
 func (t *Telemetry) ObserveBreakers(policies ...*resilience.Policy) error {
-	_, err := t.meter.Int64ObservableGauge("petvote.breaker.state",
+	retries, changes, err := t.policyCounters()
+	for _, p := range policies {
+		policy := policyKey.String(p.Name())
+		retries.Add(context.Background(), 0, metric.WithAttributes(policy))
+		for _, to := range []resilience.State{resilience.Closed, resilience.HalfOpen, resilience.Open} {
+			changes.Add(context.Background(), 0, metric.WithAttributes(policy, attribute.String("to", to.String())))
+		}
+	}
+	_, failed := t.meter.Int64ObservableGauge("petvote.breaker.state",
 		metric.WithDescription("State of a circuit breaker: 0 closed, 1 half-open, 2 open."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, p := range policies {
@@ -94,5 +107,5 @@ func (t *Telemetry) ObserveBreakers(policies ...*resilience.Policy) error {
 			}
 			return nil
 		}))
-	return err
+	return errors.Join(err, failed)
 }

@@ -63,6 +63,7 @@ func (t *Telemetry) Processor(next Processor, traces QueueTraces) (Processor, er
 		metric.WithDescription("Time to store and acknowledge a batch.")))
 	p.redelivery = errs.counter(t.meter.Int64Counter("petvote.redeliveries", metric.WithUnit("{vote}"),
 		metric.WithDescription("Votes handed to a worker that had been handed to one before.")))
+	p.redelivery.Add(context.Background(), 0) // a rate shows the first only after a 0
 	return p, errs.join()
 }
 

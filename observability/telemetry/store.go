@@ -96,6 +96,9 @@ type settler struct {
 func (t *Telemetry) Settler(next Settler) (Settler, error) {
 	buried, err := t.meter.Int64Counter("petvote.dead_letters", metric.WithUnit("{vote}"),
 		metric.WithDescription("Entries moved to the dead letters, by reason."))
+	for _, reason := range votestream.Reasons() { // a rate shows the first only after a 0
+		buried.Add(context.Background(), 0, metric.WithAttributes(attribute.String("reason", string(reason))))
+	}
 	return settler{Settler: next, buried: buried}, err
 }
 

@@ -21,6 +21,11 @@ const (
 	ReasonDeliveries  Reason = "too_many_deliveries" // it was handed out again and again and never settled
 )
 
+// Reasons lists them all.
+func Reasons() []Reason {
+	return []Reason{ReasonUndecodable, ReasonInvalid, ReasonRejected, ReasonDeliveries}
+}
+
 // The fields that a dead letter has besides the entry's own.
 const (
 	fieldReason   = "reason"
