@@ -1,0 +1,175 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"petvote/observability/grafana"
+	"petvote/shared/votestream"
+)
+
+// shown is how the dashboards open: fifteen minutes, on a screen of some width, with the data source's timeInterval.
+var shown = grafana.View{Range: 15 * time.Minute, Points: 1000, Scrape: 5 * time.Second}
+
+// worst is what these panels of the dashboard about resilience have to say at their worst; they are never empty, and a 0
+// would prove nothing.
+var worst = map[string]float64{
+	"Circuit breakers": 2, "Failed attempts": 0.1, "Retries": 0.1, "Breakers that opened": 1, "Share of votes refused": 0.01,
+	"Age of the shown tally": 0.5, "Redeliveries": 1, "Dead letters by reason": 1, "Dead letters that wait for a person": 1,
+	"In the queue": 1, "Age of the oldest vote in the queue": 1,
+}
+
+// A panel that asks for something that is not there looks like one that has nothing to report. So every query of every
+// dashboard is asked, after load and after each fault that some panel is about, and has to answer with a number.
+func TestEveryPanelHasSomethingToShow(t *testing.T) {
+	dashboards, err := grafana.Dashboards("../../observability/grafana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := traced(t)
+	// The repository's alerts wait longer than this test does; this one has their labels and fires at once.
+	p := r.watched(map[string]any{"alert": "AsInTheTest", "expr": `max by (job, petvote_policy) (petvote_breaker_state)`, "labels": map[string]string{"severity": "page"}})
+	r.during(50, func() {
+		r.visited()
+		r.troubled()
+		r.must(p.settled())
+		asked, missed := 0, maps.Clone(worst)
+		for _, d := range dashboards {
+			for _, a := range d.Annotations.List {
+				if a.BuiltIn == 0 {
+					asked++
+					p.wantShown(fmt.Sprintf("%s, mark %q", d.Title, a.Name), a.Target)
+				}
+			}
+			for _, panel := range d.Panels {
+				highest := 0.0
+				for _, q := range panel.Targets {
+					asked++
+					highest = max(highest, p.wantShown(fmt.Sprintf("%s, panel %q, %s", d.Title, panel.Title, q.RefID), q))
+				}
+				if want := worst[panel.Title]; d.UID == "petvote-resilience" && highest < want {
+					t.Errorf("%s, panel %q says %v at its worst, want %v at least", d.Title, panel.Title, highest, want)
+				}
+				if d.UID == "petvote-resilience" {
+					delete(missed, panel.Title)
+				}
+			}
+		}
+		if len(missed) > 0 {
+			t.Errorf("there are no such panels: %v", missed)
+		}
+		t.Logf("%d queries of %d dashboards", asked, len(dashboards))
+	})
+}
+
+// wantShown checks that a query has an answer, and returns the highest number in it.
+func (p *prometheusServer) wantShown(where string, q grafana.Query) float64 {
+	p.t.Helper()
+	expr, err := shown.Fill(q.Expr)
+	if err != nil {
+		p.t.Errorf("%s: %v", where, err)
+		return 0
+	}
+	series, numbers, err := p.ask(expr, q.Instant, shown.Step())
+	if err != nil || len(numbers) == 0 {
+		p.t.Errorf("%s: %d series without a number, error %v:\n%s", where, series, err, expr)
+		return 0
+	}
+	traces := 0
+	if q.Exemplar {
+		if traces, err = p.exemplars(expr); err != nil || traces == 0 {
+			p.t.Errorf("%s: no trace to open, error %v:\n%s", where, err, expr)
+		}
+	}
+	p.t.Logf("%-84s %3d series %4d numbers up to %-12.5g %4d traces", where, series, len(numbers), slices.Max(numbers), traces)
+	return slices.Max(numbers)
+}
+
+// settled waits until the newest scrape of every target has succeeded.
+func (p *prometheusServer) settled() error {
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		_, up, err := p.ask(`up`, true, 0)
+		if err != nil {
+			return err
+		}
+		if len(up) > 0 && !slices.Contains(up, 0) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("targets are up or not: %v", up)
+		}
+		time.Sleep(100 * time.Millisecond) // between two questions
+	}
+}
+
+// visited keeps a page open and asks for the others twice a second, until the test's end.
+func (r *rig) visited() {
+	r.t.Helper()
+	ctx, leave := context.WithCancel(r.t.Context())
+	ended := make(chan struct{})
+	r.t.Cleanup(func() { leave(); <-ended })
+	get := func(url string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		return http.DefaultClient.Do(req)
+	}
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			if viewer, err := get(r.result.url("/events")); err == nil {
+				go func() { _, _ = io.Copy(io.Discard, viewer.Body); _ = viewer.Body.Close() }()
+			}
+			for range 10 {
+				for _, url := range []string{r.vote.url("/"), r.result.url("/"), r.result.url("/api/tally"), r.result.url("/api/history?minutes=60")} {
+					if resp, err := get(url); err == nil { // in an outage there is none, or a 503
+						_, _ = io.Copy(io.Discard, resp.Body)
+						_ = resp.Body.Close()
+					}
+				}
+				wait(ctx, 500*time.Millisecond)
+			}
+		}
+	}()
+}
+
+// troubled lets happen, one after the other, whatever some panel is about, and takes about a minute for it.
+func (r *rig) troubled() {
+	r.t.Helper()
+	ctx := r.t.Context()
+	outage := shown.Step() + time.Second // so that it shows, whenever it begins
+	time.Sleep(outage)
+	// A voter repeats a vote; an entry is none.
+	key := uuid.NewString()
+	for range 2 {
+		_, _, _, err := cast(ctx, r.vote.url("/vote"), "cats", key)
+		r.must(err)
+	}
+	r.must(r.rdb.XAdd(ctx, &redis.XAddArgs{Stream: votestream.Stream, Values: []any{"nonsense", "1"}}).Err())
+	time.Sleep(outage) // what a worker counts between its last scrape and its death nobody knows
+	// A worker dies with votes in its hands, and comes back under its name.
+	r.must(r.worker.Kill())
+	r.crash(r.describe("worker", "CRASH_AT=after-read", "CRASH_AFTER=2"))
+	time.Sleep(outage)
+	r.must(r.worker.Start(ctx))
+	// PostgreSQL and then Redis are away for long enough to open every breaker.
+	r.bounce(r.postgres, outage)
+	r.drained(20 * time.Second)
+	r.bounce(r.redis, outage)
+	r.eventually(10*time.Second, func() error { return ready(ctx, r.vote) })
+	r.drained(20 * time.Second)
+	r.bounce(r.result, outage)
+	// The rates' windows, 20 s, hold load without faults again.
+	time.Sleep(4 * shown.Scrape)
+}
