@@ -97,7 +97,7 @@ func TestBrowserJourneyStandsInTheQueueUntilAWorkerComes(t *testing.T) {
 	r.must(r.worker.Kill())
 	vote.click(choice(ballot.Dogs))
 	stands := func(journey []station) bool {
-		return states(journey) == "done done now open" && journey[2].What == "waiting for a worker" && journey[2].Time == ""
+		return states(journey) == "done done now open" && journey[2].What == "waiting to be stored" && journey[2].Time == ""
 	}
 	v := until(vote, soon, readVotePage, func(v votePage) bool { return stands(v.Journey) && milliseconds.MatchString(v.Journey[1].Time) })
 	receipt := r.open(b, v.Links["Receipt"])
@@ -106,7 +106,7 @@ func TestBrowserJourneyStandsInTheQueueUntilAWorkerComes(t *testing.T) {
 	})
 
 	r.must(r.worker.Start(t.Context()))
-	until(vote, soon, readVotePage, func(v votePage) bool { return arrived(v.Journey) && v.Journey[2].What != "waiting for a worker" })
+	until(vote, soon, readVotePage, func(v votePage) bool { return arrived(v.Journey) && v.Journey[2].What != "waiting to be stored" })
 	until(receipt, soon, readReceiptPage, func(p receiptPage) bool { return arrived(p.Journey) && p.Text == "This vote is counted, once." })
 	r.clean(vote, receipt)
 }

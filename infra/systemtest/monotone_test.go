@@ -41,12 +41,18 @@ func TestBrowserNumbersNeverRunBackwardsButBeginAnewWithTheDatabase(t *testing.T
 	}
 
 	r.sql(`truncate votes, history`, `update tally set votes = 0`)
-	until(results, soon, readResultPage, func(v resultPage) bool {
+	until(results, 2*soon, readResultPage, func(v resultPage) bool {
 		return live(v) && v.Total == "0" && v.Counts == ballot.Counts{} && v.Bars["dogs"] == 0
 	})
 	until(results, soon, readHeadlines, func(h headlines) bool { return h.Leader == "No votes yet." })
 	r.votes(ballot.Cats)
 	until(results, soon, readResultPage, func(v resultPage) bool { return v.Total == "1" && v.Counts == ballot.Counts{Cats: 1} })
+	// Also where the new count as a whole is ahead of the old one already.
+	r.setTally(ballot.Counts{Dogs: 300, Cats: 10, Lizards: 5})
+	until(results, soon, readResultPage, func(v resultPage) bool { return v.Total == "315" })
+	anew := ballot.Counts{Dogs: 200, Cats: 200, Lizards: 200}
+	r.setTally(anew)
+	until(results, 2*soon, readResultPage, func(v resultPage) bool { return v.Counts == anew })
 	if problems, _ := results.found(); len(problems) > 0 {
 		t.Errorf("on the page: %v", problems)
 	}

@@ -56,9 +56,6 @@ func TestBrowserPagesWeighLittleAndAreKept(t *testing.T) {
 	// The second time only what changes is asked for.
 	p := r.open(b, r.result.url("/"))
 	until(p, soon, readResultPage, live)
-	p.mu.Lock()
-	p.requests = nil
-	p.mu.Unlock()
 	p.do(chromedp.Navigate(r.result.url("/")))
 	until(p, soon, readResultPage, live)
 	fetched, err := look[[]string](p, `performance.getEntriesByType('resource').filter((e) => e.transferSize > 0 && e.name.includes('/static/')).map((e) => e.name)`)

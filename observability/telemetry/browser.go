@@ -94,10 +94,11 @@ func recordReported(tracer trace.Tracer, s browserSpan, now time.Time) error {
 			TraceID: traceID, SpanID: parent, TraceFlags: trace.FlagsSampled, Remote: true,
 		}))
 	}
-	ago, took := milliseconds(s.EndedAgo), milliseconds(s.DurationMS)
-	if ago < 0 || took < 0 || ago+took > maxSpanAge {
+	// As they came: a duration that doesn't fit would be any other.
+	if most := float64(maxSpanAge.Milliseconds()); !(s.EndedAgo >= 0 && s.DurationMS >= 0 && s.EndedAgo+s.DurationMS <= most) {
 		return errors.New("implausible times")
 	}
+	ago, took := milliseconds(s.EndedAgo), milliseconds(s.DurationMS)
 	end := now.Add(-ago)
 	_, span := tracer.Start(ctx, s.Name, trace.WithSpanKind(browserKinds[s.Name]), trace.WithTimestamp(end.Add(-took)))
 	if s.Error != "" {

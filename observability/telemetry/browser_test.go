@@ -67,6 +67,7 @@ func TestNoMoreThanAPlausibleSpanIsBelieved(t *testing.T) {
 		`{"name":"render results","trace_id":"` + traceA + `","ended_ms_ago":-1}`,
 		`{"name":"render results","trace_id":"` + traceA + `","duration_ms":300001}`,
 		`{"name":"render results","trace_id":"` + traceA + `","duration_ms":1e300}`,
+		`{"name":"render results","trace_id":"` + traceA + `","ended_ms_ago":9e12,"duration_ms":9e12}`,
 		`{"name":"render results","trace_id":"` + traceA + `","error":"` + strings.Repeat("x", maxSpanBody) + `"}`,
 	} {
 		if status := report(h, body); status != http.StatusBadRequest {

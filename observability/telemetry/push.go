@@ -39,17 +39,13 @@ func (t *Telemetry) Refresher(next Refresher) (Refresher, error) {
 func (r *refresher) Refresh(ctx context.Context, n votestore.Notice) error {
 	start := time.Now()
 	repeating := r.failing.Load()
-	var spans map[string]trace.Span
-	pushed := votestore.Notice{}
-	if !repeating {
-		ctx, spans, pushed.Traces = r.start(ctx, n, start)
-	}
-	err := r.next.Refresh(ctx, pushed)
+	ctx, spans, contexts := r.start(ctx, n, start)
+	err := r.next.Refresh(ctx, votestore.Notice{Traces: contexts})
 	r.duration.Record(ctx, time.Since(start).Seconds())
-	if repeating && err == nil {
-		_, spans, _ = r.start(ctx, n, start)
-	}
 	r.failing.Store(err != nil)
+	if repeating && err != nil {
+		return err // the first failure has its spans; these are never ended, and so never sent
+	}
 	for _, span := range spans {
 		end(span, err)
 	}

@@ -19,9 +19,9 @@ type api struct {
 	receipts *receipts
 }
 
-// register mounts the API. The voting page, which has another origin, asks for the tally and for receipts.
+// register mounts the API. The voting page, which has another origin, asks for receipts.
 func (a *api) register(mux *http.ServeMux) {
-	mux.Handle("GET /api/tally", anyOrigin(http.HandlerFunc(a.tally)))
+	mux.HandleFunc("GET /api/tally", a.tally)
 	mux.Handle("GET /api/history", a.history)
 	mux.Handle("GET /votes/{id}", anyOrigin(a.receipts))
 }
@@ -68,17 +68,24 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
 		answer(w, http.StatusBadRequest, problem{"error", err.Error()})
 	case errors.Is(err, votestream.ErrTooFar):
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", retryAfter)
 		answer(w, http.StatusServiceUnavailable, problem{"error", "The vote is not counted, and the queue is too long to look for it; please try again"})
 	default:
-		level := slog.LevelWarn
-		if resilience.Refused(err) { // told when the breaker opened
-			level = slog.LevelDebug
-		}
-		slog.Log(r.Context(), level, "request not answered", "path", r.URL.Path, "error", err)
-		w.Header().Set("Retry-After", "1")
+		logUnanswered(r, err)
+		w.Header().Set("Retry-After", retryAfter)
 		answer(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
 	}
+}
+
+// retryAfter is when to come again, in seconds: a little longer than a breaker stays open.
+const retryAfter = "1"
+
+func logUnanswered(r *http.Request, err error) {
+	level := slog.LevelWarn
+	if resilience.Refused(err) { // told when the breaker opened
+		level = slog.LevelDebug
+	}
+	slog.Log(r.Context(), level, "request not answered", "path", r.URL.Path, "error", err)
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

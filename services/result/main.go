@@ -88,7 +88,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 	page.traceShare = telemetry.TraceShare()
 	api := &api{board: board, history: &history{store: guarded}, receipts: &receipts{
-		store: guarded, queue: resilientQueue{next: votestream.NewQueue(rdb), policy: asking}, shownAt: board.pushes.shownAt, page: page,
+		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), asking), shownAt: board.pushes.shownAt, page: page,
 	}}
 	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {

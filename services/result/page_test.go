@@ -121,7 +121,7 @@ func TestTheReceiptShowsHowFarTheVoteHasCome(t *testing.T) {
 		stations string // state and time of each
 		says     []string
 	}{
-		"queued": {with(stateQueued, func(*receipt) {}), http.StatusOK, "done, done 1 ms, now, open", []string{"waits in the queue", "waiting for a worker"}},
+		"queued": {with(stateQueued, func(*receipt) {}), http.StatusOK, "done, done 1 ms, now, open", []string{"waits in the queue", "waiting to be stored"}},
 		"counted": {with(stateCounted, func(r *receipt) { r.Counted, r.StoredAt = true, after(12) }), http.StatusOK,
 			"done, done 1 ms, done 12 ms, now", []string{"counted, once", "1 March 2026, 12:00:00.012 UTC", "waiting for the next push"}},
 		"shown": {with(stateShown, func(r *receipt) { r.Counted, r.StoredAt, r.ShownAt = true, after(12), after(15000) }), http.StatusOK,
@@ -139,7 +139,7 @@ func TestTheReceiptShowsHowFarTheVoteHasCome(t *testing.T) {
 		}
 		body := w.Body.String()
 		var stations []string
-		for _, m := range regexp.MustCompile(`<li data-station="\w+" data-state="(\w+)">.*?<span class="ms">(.*?)</span>`).FindAllStringSubmatch(body, -1) {
+		for _, m := range regexp.MustCompile(`<li data-station="\w+" data-state="(\w+)"[^>]*>.*?<span class="ms">(.*?)</span>`).FindAllStringSubmatch(body, -1) {
 			stations = append(stations, strings.TrimSpace(m[1]+" "+m[2]))
 		}
 		if got := strings.Join(stations, ", "); got != c.stations {

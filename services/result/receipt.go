@@ -34,6 +34,7 @@ const (
 	stateShown   state = "shown"    // the tally with it has been handed to every open page of this service
 	stateGivenUp state = "given_up" // it is among the dead letters
 	stateUnknown state = "unknown"  // it is nowhere: nobody cast it, or it was refused
+	stateUntold  state = "untold"   // on pages only: it can't be told now
 )
 
 // receipts answers GET /votes/{id}: how far a vote has come, as a page for browsers.
@@ -66,17 +67,22 @@ func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerError(w, r, errVoteID)
 		return
 	}
+	w.Header().Add("Vary", "Accept")
+	wantsPage := strings.Contains(r.Header.Get("Accept"), "text/html")
 	found, err := h.find(r.Context(), id)
-	if err != nil {
+	status := http.StatusOK
+	switch {
+	case err != nil && !wantsPage:
 		answerError(w, r, err)
 		return
-	}
-	status := http.StatusOK
-	if found.State == stateUnknown {
+	case err != nil:
+		logUnanswered(r, err)
+		w.Header().Set("Retry-After", retryAfter)
+		status, found = http.StatusServiceUnavailable, receipt{ID: id, State: stateUntold}
+	case found.State == stateUnknown:
 		status = http.StatusNotFound
 	}
-	w.Header().Add("Vary", "Accept")
-	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+	if wantsPage {
 		h.page.renderReceipt(w, r, status, found)
 		return
 	}

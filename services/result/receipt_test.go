@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,7 @@ func TestThePageOfAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		"queued":  {&journey{storeErrs: once, seen: waitingVote}, 200, []string{`data-state="queued"`, "waits in the queue", "cats"}},
 		"given up": {&journey{storeErrs: once, seen: deadVote}, 200,
 			[]string{`data-state="given_up"`, "could not be stored", "rejected"}},
+		"nobody can tell": {&journey{storeErrs: []error{errAway}, queueErr: errAway}, 503, []string{`data-state="untold"`, "be told right now"}},
 		"unknown": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}, 404,
 			[]string{`data-state="unknown"`, "No vote with this number was found."}},
 	} {
@@ -220,7 +222,7 @@ func (h hanging) Find(ctx context.Context, _ uuid.UUID) (votestream.Sighting, er
 func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 	for name, redis := range map[string]hanging{"it hangs": {hangs: true}, "it refuses": {err: errors.New("connection refused")}} {
 		synctest.Test(t, func(t *testing.T) {
-			q := resilientQueue{next: redis, policy: queuePolicy(nil)}
+			q := newResilientQueue(redis, queuePolicy(nil))
 			for range 20 {
 				start := time.Now()
 				a := (&journey{storeErrs: twice(votestore.ErrNoVote)}).api(t)
@@ -238,9 +240,35 @@ func TestWhatIsNotInTheQueueIsNoFailureOfRedis(t *testing.T) {
 	policy := queuePolicy(nil)
 	for range 20 {
 		for _, want := range []error{votestream.ErrNotQueued, votestream.ErrTooFar} {
-			if _, err := (resilientQueue{hanging{err: want}, policy}).Find(t.Context(), castVote.ID); !errors.Is(err, want) {
+			if _, err := newResilientQueue(hanging{err: want}, policy).Find(t.Context(), castVote.ID); !errors.Is(err, want) {
 				t.Fatalf("%v, want %v", err, want)
 			}
 		}
 	}
+}
+
+func TestOnlySoManySearchesGoOnAtOnce(t *testing.T) {
+	begun, end := make(chan struct{}, maxSearches), make(chan struct{})
+	q := newResilientQueue(finderFunc(func() error { begun <- struct{}{}; <-end; return votestream.ErrNotQueued }), queuePolicy(nil))
+	var searches sync.WaitGroup
+	for range maxSearches {
+		searches.Go(func() { _, _ = q.Find(t.Context(), castVote.ID) })
+	}
+	for range maxSearches {
+		<-begun
+	}
+	if _, err := q.Find(t.Context(), castVote.ID); !errors.Is(err, errBusy) {
+		t.Errorf("err = %v", err)
+	}
+	close(end)
+	searches.Wait()
+	if _, err := q.Find(t.Context(), castVote.ID); !errors.Is(err, votestream.ErrNotQueued) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+type finderFunc func() error
+
+func (f finderFunc) Find(context.Context, uuid.UUID) (votestream.Sighting, error) {
+	return votestream.Sighting{}, f()
 }

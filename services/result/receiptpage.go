@@ -16,10 +16,11 @@ func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int,
 
 // headlines say in a sentence what has become of a vote. receipt.js has those that a page can come to later.
 var headlines = map[state]string{
-	stateQueued:  "This vote was accepted and waits in the queue. It is counted as soon as a worker takes it.",
+	stateQueued:  "This vote was accepted and waits in the queue. It is counted as soon as it can be stored.",
 	stateCounted: "This vote is counted, once.",
 	stateShown:   "This vote is counted, once.",
 	stateGivenUp: "This vote was accepted, but could not be stored. It lies with the dead letters, where it can be replayed.",
+	stateUntold:  "What became of this vote can't be told right now. Please try again in a moment.",
 	stateUnknown: "No vote with this number was found. It was never accepted here.",
 }
 
@@ -37,7 +38,7 @@ func (p *page) receiptData(r *http.Request, found receipt) pages.ReceiptPage {
 
 // stations draws the journey as journey.js does.
 func stations(found receipt) []web.Station {
-	if found.State == stateUnknown {
+	if found.State == stateUnknown || found.State == stateUntold {
 		return nil
 	}
 	reached := map[state]int{stateQueued: 1, stateGivenUp: 1, stateCounted: 2, stateShown: 3}[found.State]
@@ -45,13 +46,13 @@ func stations(found receipt) []web.Station {
 	for i, at := range []time.Time{found.CastAt, found.QueuedAt, found.StoredAt, found.ShownAt} {
 		switch {
 		case i == 0:
-			row[i].State = web.StationDone
+			row[i] = row[i].Reached("")
 		case i <= reached:
-			row[i].State, row[i].Time = web.StationDone, web.After(found.CastAt, at)
+			row[i] = row[i].Reached(web.After(found.CastAt, at))
 		case i == reached+1 && found.State == stateGivenUp:
-			row[i].State, row[i].What = web.StationFailed, "it could not be stored, and lies with the dead letters"
+			row[i] = row[i].Failed("it could not be stored, and lies with the dead letters")
 		case i == reached+1:
-			row[i].State, row[i].What = web.StationNow, web.Underway(row[i].Name)
+			row[i] = row[i].Next()
 		}
 	}
 	return row

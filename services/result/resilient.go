@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,8 +59,24 @@ func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Re
 type resilientQueue struct {
 	next   voteFinder
 	policy *resilience.Policy
+	places chan struct{} // taken while a search goes on
 }
 
+// maxSearches bounds those that go on at once: each may read thousands of entries from the Redis that takes the votes.
+const maxSearches = 4
+
+func newResilientQueue(next voteFinder, p *resilience.Policy) resilientQueue {
+	return resilientQueue{next: next, policy: p, places: make(chan struct{}, maxSearches)}
+}
+
+var errBusy = errors.New("too many votes are being looked for")
+
 func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Sighting, error) {
+	select {
+	case q.places <- struct{}{}:
+		defer func() { <-q.places }()
+	default:
+		return votestream.Sighting{}, errBusy
+	}
 	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Sighting, error) { return q.next.Find(ctx, id) })
 }

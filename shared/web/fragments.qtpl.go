@@ -301,7 +301,7 @@ func (a *AssetSet) PetIcon(pet string) string {
 //line fragments.qtpl:42
 func StreamJourney(qw422016 *qt422016.Writer, stations []Station) {
 //line fragments.qtpl:42
-	qw422016.N().S(`    <ol class="journey">
+	qw422016.N().S(`    <ol class="journey" role="list">
 `)
 //line fragments.qtpl:44
 	for _, s := range stations {
@@ -314,7 +314,19 @@ func StreamJourney(qw422016 *qt422016.Writer, stations []Station) {
 //line fragments.qtpl:45
 		qw422016.E().S(s.State)
 //line fragments.qtpl:45
-		qw422016.N().S(`"><span class="station">`)
+		qw422016.N().S(`" data-meaning="`)
+//line fragments.qtpl:45
+		qw422016.E().S(s.Meaning)
+//line fragments.qtpl:45
+		qw422016.N().S(`"`)
+//line fragments.qtpl:45
+		if s.State == StationNow {
+//line fragments.qtpl:45
+			qw422016.N().S(` aria-current="step"`)
+//line fragments.qtpl:45
+		}
+//line fragments.qtpl:45
+		qw422016.N().S(`><span class="station">`)
 //line fragments.qtpl:45
 		qw422016.E().S(s.Title)
 //line fragments.qtpl:45

@@ -31,6 +31,6 @@ func AllowConnect(w http.ResponseWriter, origin Origin) {
 const (
 	policyHeader = "Content-Security-Policy"
 	connectSelf  = "connect-src 'self'"
-	policy       = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " + connectSelf +
+	policy       = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " + connectSelf +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )

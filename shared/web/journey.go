@@ -11,7 +11,9 @@ type Station struct {
 	State string // one of the constants below
 	Title string
 	Time  string // since the vote was cast; empty: not known
-	What  string // what this station means, or what the vote waits for
+
+	Meaning string // what is true of a vote that was there
+	What    string // what is true of this one
 }
 
 // The states of a station.
@@ -24,22 +26,34 @@ const (
 
 // Stations is the journey before it begins.
 func Stations() []Station {
-	return []Station{
-		{"accepted", StationOpen, "Accepted", "", "the server has the vote"},
-		{"queued", StationOpen, "Queued", "", "in the stream, safe on disk"},
-		{"counted", StationOpen, "Counted", "", "stored and in the tally"},
-		{"shown", StationOpen, "On screen", "", "sent to every open results page"},
+	row := []Station{
+		{Name: "accepted", Title: "Accepted", Meaning: "the server has the vote"},
+		{Name: "queued", Title: "Queued", Meaning: "in the stream, safe on disk"},
+		{Name: "counted", Title: "Counted", Meaning: "stored and in the tally"},
+		{Name: "shown", Title: "On screen", Meaning: "sent to every open results page"},
 	}
+	for i := range row {
+		row[i].State, row[i].What = StationOpen, "not yet"
+	}
+	return row
 }
 
-// Underway says what a vote waits for that is on its way to the named station.
-func Underway(name string) string {
-	return map[string]string{
-		"accepted": "on its way to the server",
-		"queued":   "on its way into the stream",
-		"counted":  "waiting for a worker",
-		"shown":    "waiting for the next push",
-	}[name]
+// Reached is the station of a vote that was there.
+func (s Station) Reached(time string) Station {
+	s.State, s.What, s.Time = StationDone, s.Meaning, time
+	return s
+}
+
+// Next is the station that an accepted vote comes to next.
+func (s Station) Next() Station {
+	s.State, s.What = StationNow, map[string]string{"counted": "waiting to be stored", "shown": "waiting for the next push"}[s.Name]
+	return s
+}
+
+// Failed is the station that a vote can't get to, and why.
+func (s Station) Failed(why string) Station {
+	s.State, s.What = StationFailed, why
+	return s
 }
 
 // After gives the time from one moment to a later one as people read it. The two come from clocks of two machines; where

@@ -105,7 +105,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:22
 	qw422016.N().S(`</p>
 
-    <ul id="board" class="card" aria-label="Votes for each pet">
+    <ul id="board" role="list" class="card" aria-label="Votes for each pet">
 `)
 //line result.qtpl:25
 	for _, row := range page.Rows {
@@ -258,7 +258,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
     <section id="history" class="card" aria-labelledby="history-title" hidden>
       <div class="chart-head">
         <h2 id="history-title">The last hour</h2>
-        <ul class="legend" aria-label="Lines of the chart">
+        <ul role="list" class="legend" aria-label="Lines of the chart">
 `)
 //line result.qtpl:52
 	for _, row := range page.Rows {

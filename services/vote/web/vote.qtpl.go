@@ -102,7 +102,7 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 //line vote.qtpl:28
 	qw422016.N().S(`    </form>
 
-    <div id="status" class="note" role="status" aria-live="polite" data-state="`)
+    <div id="status" class="note" role="status" aria-live="polite" tabindex="-1" data-state="`)
 //line vote.qtpl:31
 	qw422016.E().S(page.State)
 //line vote.qtpl:31

@@ -5,12 +5,7 @@ const REACHED = { queued: 1, counted: 2, shown: 3 }; // by a receipt's state
 const TIMES = { queued: 'queued_at', counted: 'stored_at', shown: 'shown_at' };
 
 // What a station says while the vote is on its way to it.
-const UNDERWAY = {
-  accepted: 'on its way to the server',
-  queued: 'on its way into the stream',
-  counted: 'waiting for a worker',
-  shown: 'waiting for the next push',
-};
+const UNDERWAY = { accepted: 'on its way to the server', counted: 'waiting to be stored', shown: 'waiting for the next push' };
 
 export class Journey {
   #stations = new Map();
@@ -18,7 +13,7 @@ export class Journey {
   constructor(list) {
     for (const name of STATIONS) {
       const item = list.querySelector(`[data-station="${name}"]`);
-      this.#stations.set(name, { item, what: item.querySelector('.what').textContent });
+      this.#stations.set(name, { item, meaning: item.dataset.meaning });
     }
   }
 
@@ -37,6 +32,12 @@ export class Journey {
     this.#set('accepted', 'failed', '', why);
   }
 
+  // Nothing is known of the vote any more.
+  lost() {
+    this.#set('counted', 'failed', '', 'nobody knows this vote any more: the queue or the database was emptied');
+    this.#set('shown', 'open');
+  }
+
   // The server has taken the vote, ms after it was cast. What is accepted is in the queue.
   accepted(ms) {
     this.#set('accepted', 'done', inWords(ms));
@@ -47,7 +48,8 @@ export class Journey {
   // What a receipt says; and whether there is more to come.
   show(receipt) {
     const reached = receipt.state === 'given_up' ? REACHED.queued : REACHED[receipt.state];
-    if (reached === undefined) return true;
+    if (receipt.state === 'unknown') this.lost();
+    if (reached === undefined) return false;
     for (let i = 1; i < STATIONS.length; i += 1) {
       const name = STATIONS[i];
       if (i <= reached) this.#set(name, 'done', inWords(Date.parse(receipt[TIMES[name]]) - Date.parse(receipt.cast_at)));
@@ -58,10 +60,12 @@ export class Journey {
   }
 
   #set(name, state, time = '', what = undefined) {
-    const { item, what: meaning } = this.#stations.get(name);
+    const { item, meaning } = this.#stations.get(name);
     item.dataset.state = state;
+    if (state === 'now') item.setAttribute('aria-current', 'step');
+    else item.removeAttribute('aria-current');
     setText(item.querySelector('.ms'), time);
-    setText(item.querySelector('.what'), what ?? (state === 'now' ? UNDERWAY[name] : meaning));
+    setText(item.querySelector('.what'), what ?? { open: 'not yet', now: UNDERWAY[name], done: meaning }[state]);
   }
 }
 

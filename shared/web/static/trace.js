@@ -7,8 +7,8 @@ const share = Number.parseFloat(document.body.dataset.traceShare ?? '');
 // the span; undefined where pages begin none.
 export function beginTrace(name) {
   if (!(share >= 0)) return undefined;
-  const recorded = Math.random() < share;
   const traceId = randomHex(16);
+  const recorded = isSampled(traceId);
   const spanId = randomHex(8);
   const startedAt = performance.now();
   return {
@@ -29,6 +29,12 @@ function report(span, startedAt, endedAt) {
   const body = JSON.stringify({ ...span, duration_ms: endedAt - startedAt, ended_ms_ago: performance.now() - endedAt });
   fetch('/spans', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body, keepalive: true })
     .catch(() => {}); // a trace without its page is no loss to the person
+}
+
+// As the services decide that sample by the trace's id (TraceIDRatioBased in OpenTelemetry's Go SDK): by the upper 63 of
+// its last 64 bits.
+function isSampled(traceId) {
+  return Number(BigInt(`0x${traceId.slice(16)}`) >> 1n) < share * 2 ** 63;
 }
 
 function randomHex(length) {

@@ -31,13 +31,14 @@ async function refresh() {
   } catch {
     return; // what is shown stays; the banner tells when the service or the votes can't be reached
   }
-  const atEnd = minutes.length === 0 || Number(slider.value) === minutes.length - 1;
+  const picked = Number(slider.value) < minutes.length - 1 ? minutes[Number(slider.value)].minute : undefined; // else the last
   minutes = answer;
   section.hidden = false;
   chart ??= new Chart(document.getElementById('chart'), { pets: PETS, pick });
   slider.max = String(minutes.length - 1);
   chart.show(minutes);
-  pick(atEnd ? minutes.length - 1 : Number(slider.value));
+  const still = minutes.findIndex(({ minute }) => minute === picked); // the hour has moved on, the person has not
+  pick(still >= 0 ? still : minutes.length - 1);
   fillTable();
 }
 

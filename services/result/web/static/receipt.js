@@ -6,7 +6,6 @@ import { setSiblingLinks } from './links.js';
 import { startThemeSwitch } from './theme.js';
 
 const HEADLINES = {
-  queued: 'This vote was accepted and waits in the queue. It is counted as soon as a worker takes it.',
   counted: 'This vote is counted, once.',
   shown: 'This vote is counted, once.',
   given_up: 'This vote was accepted, but could not be stored. It lies with the dead letters, where it can be replayed.',

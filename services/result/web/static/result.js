@@ -1,7 +1,7 @@
 // The results page: shows the pushed votes, the state of the connection and the age of the numbers.
 
 import { currentAge, inWords, setAge } from './age.js';
-import { readPage, showVotes, totalShown, votesShown } from './board.js';
+import { PETS, readPage, showVotes, totalShown, votesShown } from './board.js';
 import { showHistory } from './history.js';
 import { leader } from './leader.js';
 import { setSiblingLinks } from './links.js';
@@ -11,7 +11,8 @@ import { pollTally } from './tally.js';
 import { startThemeSwitch } from './theme.js';
 import { reportChild } from './trace.js';
 
-const ANNOUNCE_MS = 20_000;
+const ANNOUNCE_MS = 10_000;
+const TOO_LATE_MS = 2_000;
 const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Lost, trying again' };
 
 const connection = document.getElementById('connection');
@@ -25,8 +26,9 @@ let state;
 let stale = false;
 let failedPolls = 0;
 let pushedAt = 0; // when the last push arrived
-let totalBefore = 0; // what was shown when the tally was last asked for
+let behind = 0; // how many answers in a row have had fewer votes than were shown when they were asked for
 const rate = new Rate();
+let announced = document.title;
 
 startThemeSwitch();
 setSiblingLinks();
@@ -52,9 +54,11 @@ const stream = new Stream('/events', {
     }
   },
   traces(parents) {
+    if (document.hidden) return; // nothing is drawn
     const startedAt = pushedAt;
     // The callback of the frame after next runs when the one with the push has been drawn.
     requestAnimationFrame(() => requestAnimationFrame((drawnAt) => {
+      if (drawnAt - startedAt > TOO_LATE_MS) return; // the page went out of sight meanwhile
       for (const parent of parents) reportChild('render results', parent, startedAt, Math.max(startedAt, drawnAt));
     }));
   },
@@ -67,16 +71,21 @@ const stream = new Stream('/events', {
 });
 
 const askNow = pollTally({
-  answer(tally) {
+  asking: votesShown,
+  answer(tally, before) {
     failedPolls = 0;
     stale = tally.stale;
     if (Number.isFinite(tally.ageMs)) setAge(tally.ageMs);
-    // Fewer votes than were shown one question ago, and freshly read: no server is that far behind; the count was begun anew.
-    const { dogs, cats, lizards } = tally.votes;
-    const anew = !stale && dogs + cats + lizards < totalBefore;
-    if (anew) rate.restart();
+    // A server can be a few seconds behind. One that still has fewer votes than were shown a question ago has begun anew.
+    const fewer = !stale && before && PETS.some((pet) => tally.votes[pet] < before[pet]);
+    behind = fewer ? behind + 1 : 0;
+    const anew = behind >= 2;
     if (anew || state !== 'live') show(tally.votes, { anew }); // the push is newer wherever it works
-    totalBefore = totalShown() ?? 0;
+    if (anew) {
+      behind = 0;
+      rate.restart();
+      rate.add(totalShown());
+    }
     showState();
   },
   failed({ reached }) {
@@ -123,9 +132,12 @@ function whatIsWrong(age) {
   return '';
 }
 
-// For those who hear the page: now and then, and only what has changed.
+// For those who hear the page: who leads, when that has changed, and when something is wrong or right again.
 function announce() {
-  setText(summaryElement, [votesShown() && leaderElement.textContent, banner.hidden ? '' : 'These numbers are old.'].filter(Boolean).join(' '));
+  const now = banner.hidden ? document.title : banner.textContent.split('.')[0];
+  if (now === announced) return;
+  announced = now;
+  setText(summaryElement, banner.hidden ? leaderElement.textContent : `${now}.`);
 }
 
 function setText(element, text) {

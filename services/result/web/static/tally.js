@@ -5,12 +5,14 @@ import { poll } from './poll.js';
 const EVERY_MS = 3_000;
 const TIMEOUT_MS = 4_000;
 
-// Calls answer({votes, stale, ageMs}) after each answer and failed({reached}) after each attempt without one; reached says
-// that the service answered, only not with a tally. Returns a function that asks at once.
-export function pollTally({ answer, failed }) {
+// Calls answer({votes, stale, ageMs}, asked) after each answer, where asked is what asking() returned when the question was
+// put, and failed({reached}) after each attempt without one; reached says that the service answered, only not with a tally.
+// Returns a function that asks at once.
+export function pollTally({ asking, answer, failed }) {
   return poll(EVERY_MS, async () => {
+    const asked = asking();
     try {
-      answer(await ask());
+      answer(await ask(), asked);
     } catch (error) {
       failed({ reached: error instanceof NoTally });
     }

@@ -16,6 +16,7 @@ export class Courier {
   #changed;
   #timer;
   #busy = false;
+  #cast = new Set(); // the keys of the votes cast in this tab
   #tabs = new BroadcastChannel(NAME);
 
   // report(vote, outcome) is called after every attempt of this tab, and when another tab's attempt has settled a vote;
@@ -29,7 +30,7 @@ export class Courier {
   start() {
     onKeptElsewhere(() => this.#update());
     this.#tabs.addEventListener('message', ({ data: { vote, outcome } }) => {
-      this.#report(vote, outcome);
+      if (vote.failures > 0 || this.#cast.has(vote.key)) this.#report(vote, outcome);
       this.#update();
     });
     addEventListener('online', () => this.sendWaiting());
@@ -46,6 +47,7 @@ export class Courier {
     const now = Date.now();
     const vote = { key: newKey(now), pet, at: now, due: now + FIRST_ATTEMPT_MS, failures: 0 };
     keep(vote);
+    this.#cast.add(vote.key);
     this.#attempt(vote).then(({ kind }) => {
       if (kind === 'accepted' && this.waiting().length > 0) this.sendWaiting();
     });
@@ -95,14 +97,15 @@ export class Courier {
     const outcome = await send(vote);
     if (outcome.kind !== 'later') {
       forget(vote.key);
-      if (vote.failures > 0) this.#tabs.postMessage({ vote, outcome });
+      this.#tabs.postMessage({ vote, outcome });
     } else if (kept(vote.key)) {
       const failures = vote.failures + 1;
       const asked = outcome.retryAfterMs;
       const wait = asked === undefined ? backoff(failures) : asked + Math.random() * Math.max(asked, 1_000) / 2;
       keep({ ...vote, failures, due: Date.now() + wait });
     }
-    this.#report(vote, outcome);
+    // A vote that is not kept any more was settled by another tab meanwhile, which has told so.
+    if (outcome.kind !== 'later' || kept(vote.key)) this.#report(vote, outcome);
     this.#update();
     return outcome;
   }

@@ -8,11 +8,12 @@ export const TIMEOUT_MS = 5_000;
 //   {kind: 'accepted', id, traceId}      the server has it
 //   {kind: 'refused', why}               it won't ever take it; sending it again is pointless
 //   {kind: 'later', why, retryAfterMs}   it may or may not have it; sending it again with the same key is right
-//                                        (retryAfterMs is undefined unless the server named a time)
+//                                        (retryAfterMs is undefined unless the server named a time; reached is false if
+//                                        there was no answer at all)
 export async function send(vote) {
   const trace = beginTrace('cast vote');
   const outcome = await attempt(vote, trace ? { traceparent: trace.header } : {});
-  trace?.end(outcome.kind === 'accepted' ? '' : outcome.why);
+  if (outcome.reached !== false) trace?.end(outcome.kind === 'accepted' ? '' : outcome.why);
   return outcome;
 }
 
@@ -29,7 +30,7 @@ async function attempt({ key, pet }, traceHeaders) {
     answer = await response.json().catch(() => ({})); // not JSON: not from our server, or not whole
   } catch (error) {
     const why = error.name === 'TimeoutError' ? 'there was no answer in time' : 'the server could not be reached';
-    return { kind: 'later', why };
+    return { kind: 'later', why, reached: false }; // so that it can't be told of the span either
   }
 
   if (response.ok && answer?.status === 'success') {

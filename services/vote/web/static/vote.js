@@ -14,6 +14,7 @@ const waitingCount = document.getElementById('waiting-count');
 const waitingNext = document.getElementById('waiting-next');
 const journeyCard = document.getElementById('journey');
 const journeyLinks = document.getElementById('journey-links');
+const journeyTrouble = document.createElement('span'); // behind the links, while there is some
 const { resultUrl, jaegerUrl } = document.body.dataset;
 
 startThemeSwitch();
@@ -66,18 +67,28 @@ function report(vote, outcome) {
 }
 
 function travel(vote, { id, traceId }) {
-  journey.accepted(vote.failures > 0 ? Date.now() - vote.at : performance.now() - followed.pressedAt);
-  const links = linksTo({ id, traceId });
-  journeyLinks.replaceChildren(...links);
-  const receipt = links[0]?.href;
+  const atOnce = vote.failures === 0 && mine.has(vote.key); // else the clock of the page that cast it has to do
+  journey.accepted(atOnce ? performance.now() - followed.pressedAt : Date.now() - vote.at);
+  const receipt = receiptLink(id);
+  journeyLinks.replaceChildren(...[receipt, traceLink(traceId)].filter(Boolean));
   if (!receipt) return;
-  follow(receipt, {
+  const trouble = (text) => {
+    if (!journeyTrouble.isConnected) journeyLinks.append(journeyTrouble); // the links stay: one may have the focus
+    setText(journeyTrouble, text);
+  };
+  const { stop } = followed;
+  document.addEventListener('securitypolicyviolation', ({ blockedURI }) => {
+    if (!blockedURI.startsWith(new URL(receipt.href).origin)) return;
+    stop.abort(); // the page was asked for by another name than the server knows
+    trouble('From this address the journey can’t be followed; the receipt tells it.');
+  }, { signal: stop.signal });
+  follow(receipt.href, {
     answer: (answer) => {
-      if (journeyLinks.childElementCount > links.length) journeyLinks.replaceChildren(...links); // the trouble is over
+      journeyTrouble.remove();
       return journey.show(answer);
     },
-    trouble: () => journeyLinks.replaceChildren(...links, word('The results can’t be asked just now. Your vote is safe.')),
-  }, followed.stop.signal);
+    trouble: () => trouble('The results can’t be asked just now. Your vote is safe.'),
+  }, stop.signal);
 }
 
 function showOutcome(vote, outcome) {
@@ -95,11 +106,12 @@ function showOutcome(vote, outcome) {
 }
 
 // Links only to what has the shape of an id: an answer decides no other part of an address.
-function linksTo({ id, traceId }) {
-  const links = [];
-  if (/^[0-9a-f-]{36}$/i.test(id)) links.push(link(`${resultsAddress()}/votes/${id}`, 'Receipt'));
-  if (jaegerUrl && /^[0-9a-f]{32}$/i.test(traceId)) links.push(link(`${jaegerUrl}/trace/${traceId}`, 'Trace'));
-  return links;
+function receiptLink(id) {
+  return /^[0-9a-f-]{36}$/i.test(id) ? link(`${resultsAddress()}/votes/${id}`, 'Receipt') : undefined;
+}
+
+function traceLink(id) {
+  return jaegerUrl && /^[0-9a-f]{32}$/i.test(id) ? link(`${jaegerUrl}/trace/${id}`, 'Trace') : undefined;
 }
 
 function resultsAddress() {
@@ -111,12 +123,6 @@ function link(href, text) {
   a.href = href;
   a.textContent = text;
   return a;
-}
-
-function word(text) {
-  const span = document.createElement('span');
-  span.textContent = text;
-  return span;
 }
 
 function show(state, text) {
@@ -142,6 +148,7 @@ function pop(element) {
 
 function showWaiting() {
   const count = courier.waiting().length;
+  if (count === 0 && waiting.contains(document.activeElement)) status.focus(); // its button is about to go
   waiting.hidden = count === 0;
   setText(waitingCount, String(count));
   if (count > 0) {
@@ -157,5 +164,5 @@ function setText(element, text) {
 }
 
 function clock(ms) {
-  return new Date(ms).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit' });
+  return new Date(ms).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 }
