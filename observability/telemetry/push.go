@@ -24,6 +24,7 @@ type refresher struct {
 	next     Refresher
 	tracer   trace.Tracer
 	duration metric.Float64Histogram
+	latency  metric.Float64Histogram
 	failing  atomic.Bool // since the last call
 }
 
@@ -31,9 +32,13 @@ type refresher struct {
 // spans' contexts on in place of the notice's: one for the read that failed, if one did, and one for that which
 // succeeded, however many were made in between.
 func (t *Telemetry) Refresher(next Refresher) (Refresher, error) {
-	duration, err := t.meter.Float64Histogram("petvote.push.duration", metric.WithUnit("s"), seconds,
-		metric.WithDescription("Time to read the tally and hand it to every viewer's mailbox."))
-	return &refresher{next: next, tracer: t.tracer, duration: duration}, err
+	var errs errorList
+	r := &refresher{next: next, tracer: t.tracer}
+	r.duration = errs.histogram(t.meter.Float64Histogram("petvote.push.duration", metric.WithUnit("s"), seconds,
+		metric.WithDescription("Time to read the tally and hand it to every viewer's mailbox.")))
+	r.latency = errs.histogram(t.meter.Float64Histogram("petvote.vote.to_screen", metric.WithUnit("s"), waits,
+		metric.WithDescription("Time from casting the oldest vote of a push to having handed it to every viewer's mailbox.")))
+	return r, errs.join()
 }
 
 func (r *refresher) Refresh(ctx context.Context, n votestore.Notice) error {
@@ -42,6 +47,9 @@ func (r *refresher) Refresh(ctx context.Context, n votestore.Notice) error {
 	ctx, spans, contexts := r.start(ctx, n, start)
 	err := r.next.Refresh(ctx, votestore.Notice{Traces: contexts})
 	r.duration.Record(ctx, time.Since(start).Seconds())
+	if err == nil && !n.Oldest.IsZero() {
+		r.latency.Record(ctx, time.Since(n.Oldest).Seconds())
+	}
 	r.failing.Store(err != nil)
 	if repeating && err != nil {
 		return err // the first failure has its spans; these are never ended, and so never sent

@@ -78,6 +78,24 @@ func TestAPushThatFailedIsAFailureInTheTrace(t *testing.T) {
 	}
 }
 
+func TestTheTimeToTheScreenIsThatOfAPushsOldestVote(t *testing.T) {
+	tel := started(t)
+	err := errAway
+	r, errNew := tel.Refresher(refreshFunc(func(context.Context, votestore.Notice) error { return err }))
+	if errNew != nil {
+		t.Fatal(errNew)
+	}
+	n := votestore.Notice{Oldest: time.Now().Add(-90 * time.Millisecond)}
+	if got := r.Refresh(t.Context(), n); !errors.Is(got, errAway) {
+		t.Fatal(got)
+	}
+	err = nil
+	if got := errors.Join(r.Refresh(t.Context(), n), r.Refresh(t.Context(), votestore.Notice{})); got != nil {
+		t.Fatal(got)
+	}
+	wantMetric(t, tel, `petvote_vote_to_screen_seconds_count 1`, `petvote_vote_to_screen_seconds_bucket{le="0.05"} 0`)
+}
+
 func TestAPushForNobodysTraceIsMeasuredOnly(t *testing.T) {
 	tel, spans := recording(t)
 	quiet := func(context.Context, votestore.Notice) error { return nil }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"petvote/shared/resilience"
-	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 )
 
@@ -31,8 +30,8 @@ type feed struct {
 	policy    *resilience.Policy // for subscribing: tried again for as long as it takes
 
 	mu      sync.Mutex
-	traces  []tracecontext.TraceContext
-	noticed chan struct{} // holds a token while there is something to read
+	pending votestore.Notice // all that have come since the last read
+	noticed chan struct{}    // holds a token while there is something to read
 }
 
 func newFeed(b refresher, p *resilience.Policy, subscribe func(context.Context) (*votestore.Subscription, error)) *feed {
@@ -69,7 +68,7 @@ func (f *feed) hear(ctx context.Context, sub *votestore.Subscription) error {
 // notice asks for a read. Notices that come before it is made become one.
 func (f *feed) notice(n votestore.Notice) {
 	f.mu.Lock()
-	f.traces = append(f.traces, n.Traces[:min(len(n.Traces), maxTraces-len(f.traces))]...)
+	f.pending = bounded(f.pending.Merge(n))
 	f.mu.Unlock()
 	select {
 	case f.noticed <- struct{}{}:
@@ -81,8 +80,8 @@ func (f *feed) notice(n votestore.Notice) {
 func (f *feed) take() votestore.Notice {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := votestore.Notice{Traces: f.traces}
-	f.traces = nil
+	n := f.pending
+	f.pending = votestore.Notice{}
 	return n
 }
 
@@ -116,5 +115,10 @@ func (f *feed) push(ctx context.Context) error {
 func (f *feed) putBack(n votestore.Notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.traces = append(n.Traces, f.traces[:min(len(f.traces), maxTraces-len(n.Traces))]...)
+	f.pending = bounded(n.Merge(f.pending))
+}
+
+func bounded(n votestore.Notice) votestore.Notice {
+	n.Traces = n.Traces[:min(len(n.Traces), maxTraces)]
+	return n
 }

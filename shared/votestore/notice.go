@@ -3,6 +3,7 @@ package votestore
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,16 @@ const channel = "tally_changed"
 // Notice says that the tally has changed.
 type Notice struct {
 	Traces []tracecontext.TraceContext // of the recorded votes behind it, up to a bound
+	Oldest time.Time                   // when the oldest vote behind it was cast, in whole ms; zero if not known
+}
+
+// Merge makes one notice of two. The traces are for the caller to bound.
+func (n Notice) Merge(other Notice) Notice {
+	n.Traces = append(n.Traces, other.Traces...)
+	if n.Oldest.IsZero() || !other.Oldest.IsZero() && other.Oldest.Before(n.Oldest) {
+		n.Oldest = other.Oldest
+	}
+	return n
 }
 
 // Subscription is one connection that hears notices. It is not safe for concurrent use.
@@ -83,8 +94,12 @@ func closeWithin(conn *pgx.Conn, d time.Duration) error {
 
 func parseNotice(payload string) Notice {
 	var n Notice
-	for parent := range strings.FieldsSeq(payload) {
-		n.Traces = append(n.Traces, tracecontext.TraceContext{Parent: parent})
+	for field := range strings.FieldsSeq(payload) {
+		if ms, ok := strings.CutPrefix(field, oldestPrefix); !ok {
+			n.Traces = append(n.Traces, tracecontext.TraceContext{Parent: field})
+		} else if at, err := strconv.ParseInt(ms, 10, 64); err == nil {
+			n.Oldest = time.UnixMilli(at).UTC()
+		}
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package votestore
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,18 +102,25 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 	return out, nil
 }
 
+// oldestPrefix begins the notice's field with the time, in ms since 1970, at which the oldest vote of the batch was cast.
+const oldestPrefix = "oldest="
+
 // maxNoticeTraces bounds the traces handed on with one notice; PostgreSQL's limit of 8,000 bytes would hold 142.
 const maxNoticeTraces = 64
 
-// notice is the payload: the traceparents of the batch's recorded traces, separated by spaces.
+// notice is the payload: when the oldest vote of the batch was cast, and the traceparents of its recorded traces, separated
+// by spaces.
 func notice(entries []Entry) string {
-	parents := make([]string, 0, maxNoticeTraces)
+	oldest := entries[0].Vote.CastAt
+	fields := make([]string, 1, 1+maxNoticeTraces)
 	for _, e := range entries {
-		if e.Trace.Sampled() {
-			if parents = append(parents, e.Trace.Parent); len(parents) == maxNoticeTraces {
-				break
-			}
+		if e.Vote.CastAt.Before(oldest) {
+			oldest = e.Vote.CastAt
+		}
+		if e.Trace.Sampled() && len(fields) <= maxNoticeTraces {
+			fields = append(fields, e.Trace.Parent)
 		}
 	}
-	return strings.Join(parents, " ")
+	fields[0] = oldestPrefix + strconv.FormatInt(oldest.UnixMilli(), 10)
+	return strings.Join(fields, " ")
 }

@@ -259,9 +259,10 @@ func TestANoticeFollowsEveryChangeAndNothingElse(t *testing.T) {
 	traced.Trace = tracecontext.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", State: "a=b"}
 	silent := newEntry(ballot.Dogs)
 	silent.Trace = tracecontext.TraceContext{Parent: "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
+	silent.Vote.CastAt = silent.Vote.CastAt.Add(-time.Minute)
 	record(t, s, traced, silent)
 	n, err := sub.Next(t.Context())
-	if err != nil || len(n.Traces) != 1 || n.Traces[0].Parent != traced.Trace.Parent {
+	if err != nil || len(n.Traces) != 1 || n.Traces[0].Parent != traced.Trace.Parent || !n.Oldest.Equal(silent.Vote.CastAt.Truncate(time.Millisecond)) {
 		t.Errorf("notice %+v, %v", n, err)
 	}
 	record(t, s, traced) // nothing new
