@@ -37,7 +37,7 @@ func TestEveryPanelHasSomethingToShow(t *testing.T) {
 	}
 	r, _ := traced(t)
 	// The repository's alerts wait longer than this test does; this one has their labels and fires at once.
-	p := r.watched(map[string]any{"alert": "AsInTheTest", "expr": `max by (job, petvote_policy) (petvote_breaker_state)`, "labels": map[string]string{"severity": "page"}})
+	p := r.watched(time.Second, map[string]any{"alert": "AsInTheTest", "expr": `max by (job, petvote_policy) (petvote_breaker_state)`, "labels": map[string]string{"severity": "page"}})
 	r.during(50, func() {
 		r.visited()
 		r.troubled()

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -20,15 +19,16 @@ import (
 	"petvote/infra/servers"
 )
 
-// prometheusServer is a Prometheus with the repository's own configuration and rules, which scrapes a rig each second.
+// prometheusServer is a Prometheus with the repository's own configuration and rules, which scrapes a rig.
 type prometheusServer struct {
-	t       testing.TB
+	*rig
 	url     string
 	started time.Time
 }
 
-// watched starts a Prometheus, and the exporters that its configuration asks for. They end with the test.
-func (r *rig) watched(more ...any) *prometheusServer {
+// watched starts a Prometheus that scrapes and evaluates this often, with more rules if there are any, and the exporters that
+// its configuration asks for. They end with the test.
+func (r *rig) watched(every time.Duration, more ...any) *prometheusServer {
 	r.t.Helper()
 	dir := r.t.TempDir()
 	port, err := servers.FreePort()
@@ -38,8 +38,8 @@ func (r *rig) watched(more ...any) *prometheusServer {
 		"--redis.addr="+r.redis.URL())
 	targets["postgres"] = r.exporter("postgres-exporter", []string{"prometheus-postgres-exporter", "postgres_exporter"})
 	config := filepath.Join(dir, "prometheus.yml")
-	r.must(os.WriteFile(config, r.prometheusConfig(dir, targets, more), 0o644))
-	p := &prometheusServer{t: r.t, url: fmt.Sprintf("http://127.0.0.1:%d", port), started: time.Now()}
+	r.must(os.WriteFile(config, r.prometheusConfig(dir, targets, every, more), 0o644))
+	p := &prometheusServer{rig: r, url: fmt.Sprintf("http://127.0.0.1:%d", port), started: time.Now()}
 	r.beside("prometheus", []string{"prometheus"}, p.url+"/-/ready", nil,
 		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:"+strconv.Itoa(port),
 		"--enable-feature=exemplar-storage", "--log.level=warn")
@@ -81,9 +81,9 @@ func (r *rig) beside(name string, programs []string, address string, env []strin
 	})
 }
 
-// prometheusConfig is observability/prometheus/prometheus.yml with the rig's addresses, and everything each second, the
+// prometheusConfig is observability/prometheus/prometheus.yml with the rig's addresses, and everything this often, the
 // groups of rules too. more are further rules.
-func (r *rig) prometheusConfig(dir string, targets map[string]int, more []any) []byte {
+func (r *rig) prometheusConfig(dir string, targets map[string]int, every time.Duration, more []any) []byte {
 	r.t.Helper()
 	const source = "../../observability/prometheus"
 	read := func(file string) map[string]any {
@@ -94,7 +94,7 @@ func (r *rig) prometheusConfig(dir string, targets map[string]int, more []any) [
 		return content
 	}
 	config := read(filepath.Join(source, "prometheus.yml"))
-	config["global"] = map[string]any{"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+	config["global"] = map[string]any{"scrape_interval": every.String(), "scrape_timeout": every.String(), "evaluation_interval": every.String()}
 	for _, job := range config["scrape_configs"].([]any) {
 		job := job.(map[string]any)
 		name := job["job_name"].(string)
@@ -132,7 +132,7 @@ func (r *rig) prometheusConfig(dir string, targets map[string]int, more []any) [
 
 // answer is the data of Prometheus's answer; an error that it tells is one.
 func (p *prometheusServer) answer(path string, query url.Values, into any) error {
-	resp, err := http.PostForm(p.url+path, query)
+	resp, err := http.Get(p.url + path + "?" + query.Encode())
 	if err != nil {
 		return err
 	}
