@@ -3,83 +3,12 @@
 package containertest
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"petvote/observability/prometheus"
 )
-
-func TestOneVoteIsOneTraceInJaeger(t *testing.T) {
-	ctx := within(t, time.Minute)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, platform.vote+"/vote", strings.NewReader(`{"pet":"lizards"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Status  string
-		TraceID string `json:"trace_id"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Status != "success" {
-		t.Fatalf("%+v, %v", answer, err)
-	}
-	eventually(ctx, t, 20*time.Second, func() error {
-		var found struct{ Data []jaegerTrace }
-		if err := fetch(ctx, platform.jaeger+"/api/traces/"+answer.TraceID, &found); err != nil {
-			return err
-		}
-		edges := found.Data[0].edges()
-		for _, edge := range []string{
-			"vote: POST /vote < none",
-			"vote: publish votes < POST /vote",
-			"worker: process votes < publish votes",
-			"worker: store votes < process votes",
-			"result: push results < process votes",
-		} {
-			if !edges[edge] {
-				return fmt.Errorf("no %q in %v", edge, edges)
-			}
-		}
-		return nil
-	})
-}
-
-// jaegerTrace is a trace as Jaeger's API gives it.
-type jaegerTrace struct {
-	Spans []struct {
-		SpanID, OperationName, ProcessID string
-		References                       []struct{ RefType, SpanID string }
-	}
-	Processes map[string]struct{ ServiceName string }
-}
-
-// edges tells each span with its parent, as "service: name < parent's name".
-func (j jaegerTrace) edges() map[string]bool {
-	names := make(map[string]string)
-	for _, s := range j.Spans {
-		names[s.SpanID] = s.OperationName
-	}
-	edges := make(map[string]bool)
-	for _, s := range j.Spans {
-		parent := "none"
-		for _, r := range s.References {
-			if r.RefType == "CHILD_OF" {
-				parent = names[r.SpanID]
-			}
-		}
-		edges[fmt.Sprintf("%s: %s < %s", j.Processes[s.ProcessID].ServiceName, s.OperationName, parent)] = true
-	}
-	return edges
-}
 
 func TestPrometheusScrapesEveryContainerOfEveryService(t *testing.T) {
 	ctx := within(t, time.Minute)

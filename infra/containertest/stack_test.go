@@ -43,7 +43,8 @@ func newStack() (*stack, error) {
 		return nil, err
 	}
 	s := &stack{root: root, env: append(os.Environ(), "REDIS_PASSWORD="+redisPassword, "POSTGRES_PASSWORD="+postgresPassword,
-		"BIND_ADDRESS=127.0.0.1", "CLAIM_IDLE=2s", "OTEL_EXPORTER_OTLP_ENDPOINT=", "OTEL_TRACES_SAMPLER_ARG=")}
+		"BIND_ADDRESS=127.0.0.1", "CLAIM_IDLE=2s", "OTEL_EXPORTER_OTLP_ENDPOINT=", "OTEL_TRACES_SAMPLER_ARG=",
+		"VOTE_URL=", "RESULT_URL=", "JAEGER_UI_URL=")}
 	for variable, address := range map[string]*string{"VOTE_PORT": &s.vote, "RESULT_PORT": &s.result,
 		"JAEGER_PORT": &s.jaeger, "PROMETHEUS_PORT": &s.prometheus} {
 		port, err := servers.FreePort()

@@ -2,70 +2,23 @@ package systemtest
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"petvote/infra/browser"
 )
 
-// findBrowser gives the path of a Chromium. Where there is none the test fails: one that skips would prove nothing.
-func findBrowser(t testing.TB) string {
-	t.Helper()
-	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
-		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
-		if path, err := exec.LookPath(name); name != "" && err == nil {
-			return path
-		}
-	}
-	t.Fatal("Chromium is not installed: run ./infra/packages/install chromium (Debian, Ubuntu), dnf install chromium (Fedora) " +
-		"or brew install chromium (macOS), or set CHROME to the path of a browser")
-	return ""
-}
-
-// browser opens a headless browser with an empty profile, which is closed with the test. All that it writes is in the
-// folder of the test program's servers, so that it goes even if the test program is killed.
+// browser opens a headless browser, which is closed with the test.
 func (r *rig) browser() context.Context {
 	r.t.Helper()
-	path := findBrowser(r.t)
-	dir, err := os.MkdirTemp(filepath.Dir(r.redis.Dir()), "browser-")
-	r.must(err)
-	r.t.Setenv("TMPDIR", dir) // where chromedp and the browser put what they need
-	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.WindowSize(1280, 900),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-crash-reporter", true), chromedp.NoInheritEnv,
-		chromedp.Env("TMPDIR="+dir, "HOME="+dir, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8", "TZ=UTC"))
-	if os.Geteuid() == 0 {
-		flags = append(flags, chromedp.NoSandbox) // Chromium has no sandbox for root
-	}
-	// Not the test's context, which ends before the clean-up does.
-	allocator, release := chromedp.NewExecAllocator(context.Background(), flags...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	r.t.Cleanup(func() {
-		closing, done := context.WithTimeout(ctx, 10*time.Second)
-		err := chromedp.Cancel(closing)
-		done()
-		cancel()
-		release()
-		left, psErr := exec.Command("ps", "-ewwo", "args").Output()
-		if psErr == nil && strings.Contains(string(left), "--user-data-dir="+dir) {
-			psErr = errors.New("it left processes behind")
-		}
-		if err := errors.Join(err, psErr, os.RemoveAll(dir)); err != nil {
-			r.t.Errorf("close the browser: %v", err)
-		}
-	})
-	r.must(chromedp.Do(ctx)) // starts it
-	return ctx
+	return browser.Open(r.t)
 }
 
 // tab is one page that is looked at. It remembers what went wrong on it and where it sent requests.
@@ -79,22 +32,11 @@ type tab struct {
 }
 
 // open opens a page in a tab of its own. The actions come before the page.
-func (r *rig) open(browser context.Context, url string, actions ...chromedp.Action[chromedp.Void]) *tab {
+func (r *rig) open(in context.Context, url string, actions ...chromedp.Action[chromedp.Void]) *tab {
 	r.t.Helper()
-	ctx, cancel := chromedp.NewContext(browser)
-	r.t.Cleanup(cancel)
-	p := &tab{rig: r, ctx: ctx}
-	r.must(chromedp.Listen(ctx, p.note))
+	p := &tab{rig: r, ctx: browser.NewTab(r.t, in)}
+	r.must(chromedp.Listen(p.ctx, p.note))
 	p.do(append(actions, chromedp.Navigate(url))...)
-	r.t.Cleanup(func() {
-		if !r.t.Failed() {
-			return
-		}
-		shot := filepath.Join(r.t.ArtifactDir(), fmt.Sprintf("tab-%p.png", p))
-		if image, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)); err == nil && os.WriteFile(shot, image, 0o644) == nil {
-			r.t.Logf("the tab of %s at the end: %s (kept with go test -artifacts)", url, shot)
-		}
-	})
 	return p
 }
 
@@ -142,9 +84,7 @@ func (p *tab) found() (problems, failedRequests []string) {
 
 func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	p.must(chromedp.Do(ctx, actions...))
+	p.must(browser.Do(p.ctx, actions...))
 }
 
 // click presses the mouse on an element, once it is there and visible.
@@ -155,14 +95,7 @@ func (p *tab) click(selector string) {
 
 // look evaluates an expression on the page and decodes its JSON.
 func look[T any](p *tab, expression string) (T, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
-	defer cancel()
-	var into T
-	raw, err := chromedp.Run(ctx, chromedp.Evaluate[string]("JSON.stringify("+expression+")"))
-	if err == nil {
-		err = json.Unmarshal([]byte(raw), &into)
-	}
-	return into, err
+	return browser.Look[T](p.ctx, expression)
 }
 
 // until waits until the page shows what is asked for.

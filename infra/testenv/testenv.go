@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -48,6 +49,24 @@ func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *server
 	}
 	discardAfter(t, "postgres", server)
 	return server
+}
+
+// NewFolder makes an empty folder for one test, which goes with it, and even if the test program is killed.
+func NewFolder(t testing.TB) string {
+	t.Helper()
+	dir, err := newFolder()
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(fmt.Errorf("testenv: %w", err))
+		}
+	})
+	return dir
 }
 
 // server is what Redis and PostgreSQL have in common here.

@@ -1,0 +1,109 @@
+// Package browser opens headless Chromiums for tests of the pages.
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"petvote/infra/testenv"
+)
+
+// find gives the path of a Chromium. Where there is none the test fails: one that skips would prove nothing.
+func find(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
+		if path, err := exec.LookPath(name); name != "" && err == nil {
+			return path
+		}
+	}
+	t.Fatal("Chromium is not installed: run ./infra/packages/install chromium (Debian, Ubuntu), dnf install chromium (Fedora) " +
+		"or brew install chromium (macOS), or set CHROME to the path of a browser")
+	return ""
+}
+
+// Open opens a headless browser with an empty profile, which is closed with the test. All that it writes is in a folder that
+// goes even if the test program is killed. NewTab takes the context.
+func Open(t testing.TB) context.Context {
+	t.Helper()
+	path, dir := find(t), testenv.NewFolder(t)
+	t.Setenv("TMPDIR", dir) // where chromedp and the browser put what they need
+	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.WindowSize(1280, 900),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-crash-reporter", true), chromedp.NoInheritEnv,
+		chromedp.Env("TMPDIR="+dir, "HOME="+dir, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8", "TZ=UTC"))
+	if os.Geteuid() == 0 {
+		flags = append(flags, chromedp.NoSandbox) // Chromium has no sandbox for root
+	}
+	// Not the test's context, which ends before the clean-up does.
+	allocator, release := chromedp.NewExecAllocator(context.Background(), flags...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		closing, done := context.WithTimeout(ctx, 10*time.Second)
+		err := chromedp.Cancel(closing)
+		done()
+		cancel()
+		release()
+		left, psErr := exec.Command("ps", "-ewwo", "args").Output()
+		if psErr == nil && strings.Contains(string(left), "--user-data-dir="+dir) {
+			psErr = errors.New("it left processes behind")
+		}
+		if err := errors.Join(err, psErr); err != nil {
+			t.Errorf("close the browser: %v", err)
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil { // starts it
+		t.Fatalf("start the browser: %v", err)
+	}
+	return ctx
+}
+
+// NewTab opens an empty tab, which is closed with the test. If the test fails, a picture is taken of it.
+func NewTab(t testing.TB, browser context.Context) context.Context {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // opens it; the context that does must live as long as the tab
+		t.Fatalf("open a tab: %v", err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		shot := filepath.Join(t.ArtifactDir(), fmt.Sprintf("tab-%p.png", ctx))
+		within, done := context.WithTimeout(ctx, 10*time.Second) // a page that hangs gives no picture
+		defer done()
+		if image, err := chromedp.Run(within, chromedp.FullScreenshot(100)); err == nil && os.WriteFile(shot, image, 0o644) == nil {
+			t.Logf("a tab at the end: %s (kept with go test -artifacts)", shot)
+		}
+	})
+	return ctx
+}
+
+// Do runs actions in a tab, within 30 s.
+func Do(tab context.Context, actions ...chromedp.Action[chromedp.Void]) error {
+	ctx, cancel := context.WithTimeout(tab, 30*time.Second)
+	defer cancel()
+	return chromedp.Do(ctx, actions...)
+}
+
+// Look evaluates an expression on a tab's page and decodes its JSON, within 10 s.
+func Look[T any](tab context.Context, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(tab, 10*time.Second)
+	defer cancel()
+	var into T
+	raw, err := chromedp.Run(ctx, chromedp.Evaluate[string]("JSON.stringify("+expression+")"))
+	if err == nil {
+		err = json.Unmarshal([]byte(raw), &into)
+	}
+	return into, err
+}

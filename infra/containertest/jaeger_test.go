@@ -1,0 +1,139 @@
+//go:build containers
+
+package containertest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// trace is a trace as Jaeger's API gives it.
+type trace struct {
+	TraceID   string
+	Spans     []span
+	Processes map[string]struct{ ServiceName string }
+}
+
+type span struct {
+	SpanID, OperationName, ProcessID string
+	References                       []struct{ RefType, TraceID, SpanID string }
+	Tags                             []tag
+	Logs                             []struct{ Fields []tag } // the events
+}
+
+type tag struct {
+	Key   string
+	Value any
+}
+
+func (s span) tag(key string) any {
+	for _, t := range s.Tags {
+		if t.Key == key {
+			return t.Value
+		}
+	}
+	return nil
+}
+
+func (s span) kind() any { return s.tag("span.kind") }
+
+// failed says that the span's status is an error, which Jaeger tells in two tags.
+func (s span) failed() bool { return s.tag("error") == true && s.tag("otel.status_code") == "ERROR" }
+
+// wellEnded says that neither tag tells of an error.
+func (s span) wellEnded() bool { return s.tag("error") == nil && s.tag("otel.status_code") != "ERROR" }
+
+func (s span) events() (names []string) {
+	for _, l := range s.Logs {
+		for _, f := range l.Fields {
+			if name, ok := f.Value.(string); ok && f.Key == "event" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (s span) event(name string) bool { return slices.Contains(s.events(), name) }
+
+// edges counts each span with its parent, as "service: name < parent's name"; of a span without a parent that is (root), and of
+// one whose parent is in no span of the trace (missing).
+func (j trace) edges() map[string]int {
+	names := make(map[string]string)
+	for _, s := range j.Spans {
+		names[s.SpanID] = s.OperationName
+	}
+	edges := make(map[string]int)
+	for _, s := range j.Spans {
+		parent := "(root)"
+		for _, r := range s.References {
+			if r.RefType != "CHILD_OF" {
+				continue
+			}
+			if name, ok := names[r.SpanID]; ok && r.TraceID == j.TraceID {
+				parent = name
+			} else {
+				parent = "(missing)"
+			}
+		}
+		edges[fmt.Sprintf("%s: %s < %s", j.Processes[s.ProcessID].ServiceName, s.OperationName, parent)]++
+	}
+	return edges
+}
+
+func (j trace) named(name string) (found []span) {
+	for _, s := range j.Spans {
+		if s.OperationName == name {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// trace asks Jaeger for a trace, and fails until the spans named are in it.
+func (s *stack) trace(ctx context.Context, id string, names ...string) (trace, error) {
+	var answer struct{ Data []trace }
+	if err := fetch(ctx, s.jaeger+"/api/traces/"+id, &answer); err != nil {
+		return trace{}, err
+	}
+	if len(answer.Data) != 1 {
+		return trace{}, fmt.Errorf("%d traces have the id %s", len(answer.Data), id)
+	}
+	for _, name := range names {
+		if len(answer.Data[0].named(name)) == 0 {
+			return trace{}, fmt.Errorf("no span %q in trace %s: %v", name, id, answer.Data[0].edges())
+		}
+	}
+	return answer.Data[0], nil
+}
+
+// tracesSince lists the ids of the traces that began since then and have a span with one of the names.
+func (s *stack) tracesSince(ctx context.Context, start time.Time, names ...string) ([]string, error) {
+	const most = 1000
+	ids := make(map[string]bool)
+	for _, service := range []string{"browser", "vote", "worker", "result"} {
+		var answer struct{ Data []trace }
+		query := url.Values{"service": {service}, "limit": {strconv.Itoa(most)},
+			"start": {strconv.FormatInt(start.UnixMicro(), 10)}, "end": {strconv.FormatInt(time.Now().UnixMicro(), 10)}}
+		if err := fetch(ctx, s.jaeger+"/api/traces?"+query.Encode(), &answer); err != nil {
+			return nil, err
+		}
+		if len(answer.Data) == most {
+			return nil, fmt.Errorf("more than %d traces of %s", most, service)
+		}
+		for _, j := range answer.Data {
+			ids[j.TraceID] = ids[j.TraceID] || slices.ContainsFunc(names, func(name string) bool { return len(j.named(name)) > 0 })
+		}
+	}
+	var found []string
+	for id, ok := range ids {
+		if ok {
+			found = append(found, id)
+		}
+	}
+	return found, nil
+}
