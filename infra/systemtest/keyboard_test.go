@@ -40,9 +40,8 @@ func (p *tab) steps(n int, press chromedp.Action[chromedp.Void]) []string {
 		if f.Name == "" {
 			continue
 		}
-		if stops = append(stops, f.Name); !f.Ring {
-			p.t.Errorf("the focus is on %q, and can't be seen", f.Name)
-		}
+		stops = append(stops, f.Name)
+		until(p, soon, readFocus, func(seen focus) bool { return seen == focus{f.Name, true} }) // once the page has scrolled to it
 	}
 	return stops
 }
