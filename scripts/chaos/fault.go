@@ -25,7 +25,7 @@ const (
 	restart  kind = "restart"  // asked to stop, and started at once
 	pause    kind = "pause"    // frozen: connections stay, nothing answers
 	crash    kind = "crash"    // the worker is replaced by ones that die at a named point, one after the other
-	lose     kind = "lose"     // a second worker is started, given time to take votes, and killed for good
+	lose     kind = "lose"     // a second worker dies with votes in hand, for good; over when another has taken them
 	memory   kind = "memory"   // Redis may use no more memory than it has
 	connects kind = "connects" // PostgreSQL takes no connections, and those that were there are cut
 	cut      kind = "cut"      // the network swallows all, both ways; of an edge, or of every edge to a server
@@ -41,7 +41,7 @@ type fault struct {
 	Kind kind   `json:"kind"`
 	Part string `json:"part"`          // a part, or an edge: vote-redis
 	Arg  string `json:"arg,omitempty"` // crash: the point
-	MS   int    `json:"ms,omitempty"`  // slow, jitter, linger: milliseconds; cut, reset: after how many
+	N    int    `json:"n,omitempty"`   // slow, jitter, linger: milliseconds; reset: after how many; trickle: KB/s
 }
 
 func (f fault) String() string {
@@ -58,15 +58,15 @@ func (f fault) String() string {
 	case cut:
 		return "cut " + part
 	case slow:
-		return fmt.Sprintf("%s + %d ms", part, f.MS)
+		return fmt.Sprintf("%s + %d ms", part, f.N)
 	case jitter:
-		return fmt.Sprintf("%s ± %d ms", part, f.MS)
+		return fmt.Sprintf("%s ± %d ms", part, f.N)
 	case reset:
 		return "reset " + part
 	case linger:
 		return "slow close " + part
 	case trickle:
-		return "narrow " + part
+		return fmt.Sprintf("%s at %d KB/s", part, f.N)
 	}
 	return string(f.Kind) + " " + part
 }

@@ -15,6 +15,8 @@ type target interface {
 	addresses() addresses
 	// can says whether the target knows how to do a fault.
 	can(f fault) bool
+	// prepare adds to a fault what its undoing will have to know.
+	prepare(ctx context.Context, f fault) (fault, error)
 	// inflict does a fault, and returns when it is done.
 	inflict(ctx context.Context, f fault) error
 	// heal undoes a fault, and returns when the part answers again. Undoing what was never done, or undone already, is no error.
