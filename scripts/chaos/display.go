@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 )
 
 // display shows how a run goes: one line for each event, and below them, on a terminal, a line that changes every second.
@@ -49,11 +50,12 @@ func (d *display) event(at float64, what string, f fault) {
 func (d *display) status(at float64, moments []moment) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(moments) == 0 {
+	const second = int(time.Second / timestep)
+	if len(moments) <= second {
 		return
 	}
 	var good, bad int
-	for _, m := range moments[max(0, len(moments)-4):] {
+	for _, m := range moments[len(moments)-1-second : len(moments)-1] { // the last one is not over yet
 		good, bad = good+m.Accepted, bad+m.Refused+m.Unknown
 	}
 	last := moments[len(moments)-1]

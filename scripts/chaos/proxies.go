@@ -25,8 +25,8 @@ type proxies struct {
 
 func newProxies(upstream map[string]string) (*proxies, error) {
 	p := &proxies{edges: make(map[string]*toxiproxy.Proxy)}
-	quiet := zerolog.Nop()
-	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), quiet) // never listens
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some of it goes to a logger that belongs to nobody
+	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop()) // never listens
 	for _, service := range services {
 		for server, address := range upstream {
 			edge := toxiproxy.NewProxy(api, service+"-"+server, net.JoinHostPort(servers.Loopback, "0"), address)
