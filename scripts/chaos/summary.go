@@ -32,22 +32,22 @@ func (r *record) String() string {
 
 	var b strings.Builder
 	for _, row := range table {
-		line := padded(cut(row[0], widths[0]), widths[0]) + "  " + padded(row[1], widths[1])
+		line := padded(shorten(row[0], widths[0]), widths[0]) + "  " + padded(row[1], widths[1])
 		for i, cell := range row[2:] {
 			line += "  " + strings.Repeat(" ", widths[i+2]-utf8.RuneCountInString(cell)) + cell
 		}
-		b.WriteString(cut(strings.TrimRight(line, " "), terminalColumns) + "\n")
+		b.WriteString(shorten(strings.TrimRight(line, " "), terminalColumns) + "\n")
 	}
 	for i := range r.Scenarios {
 		if o := &r.Scenarios[i]; !o.Passed {
-			b.WriteString("\n" + cut(plain(o.Name), terminalColumns-14) + " did not hold:\n")
+			b.WriteString("\n" + shorten(plain(o.Name), terminalColumns-14) + " did not hold:\n")
 			for _, f := range o.Failures {
 				b.WriteString(wrapped(f, "  "))
 			}
 		}
 	}
 	verdict, _ := r.verdict()
-	b.WriteString("\n" + cut(verdict+".", terminalColumns) + "\n")
+	b.WriteString("\n" + shorten(verdict+".", terminalColumns) + "\n")
 	return b.String()
 }
 
@@ -65,7 +65,7 @@ func (o *outcome) line() string {
 		}
 		said += fmt.Sprintf("; %s, drained %s, current %s", again, h.Drained, h.Current)
 	}
-	return cut(padded(cut(o.Name, 18), 18)+"  "+padded(shout(o.Passed), 6)+"  "+said, terminalColumns)
+	return shorten(padded(shorten(o.Name, 18), 18)+"  "+padded(shout(o.Passed), 6)+"  "+said, terminalColumns)
 }
 
 func shout(passed bool) string {
@@ -79,8 +79,8 @@ func padded(s string, width int) string {
 	return s + strings.Repeat(" ", max(width-utf8.RuneCountInString(s), 0))
 }
 
-// cut shortens a text to a number of columns, on one line.
-func cut(s string, width int) string {
+// shorten cuts a text to a number of columns, on one line.
+func shorten(s string, width int) string {
 	s = plain(s)
 	if utf8.RuneCountInString(s) <= width {
 		return s
@@ -106,7 +106,7 @@ func wrapped(text, indent string) string {
 	var b strings.Builder
 	line := indent
 	for _, word := range strings.Fields(plain(text)) {
-		word = cut(word, terminalColumns-len(indent))
+		word = shorten(word, terminalColumns-len(indent))
 		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > terminalColumns {
 			b.WriteString(line + "\n")
 			line = indent
