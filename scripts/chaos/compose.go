@@ -91,13 +91,14 @@ type container struct {
 // published is the address of the first port that can be reached from outside, empty if there is none.
 func (c container) published() string {
 	for _, bindings := range c.NetworkSettings.Ports {
-		for _, b := range bindings {
-			host := b.HostIP
-			if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-				host = "localhost"
-			}
-			return "http://" + net.JoinHostPort(host, b.HostPort)
+		if len(bindings) == 0 {
+			continue
 		}
+		host := bindings[0].HostIP
+		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+			host = "localhost"
+		}
+		return "http://" + net.JoinHostPort(host, bindings[0].HostPort)
 	}
 	return ""
 }

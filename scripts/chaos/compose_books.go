@@ -61,7 +61,7 @@ func (c *composeTarget) setting(ctx context.Context, name string) (string, error
 	}
 	_, value, found := strings.Cut(strings.TrimSpace(out), "\n")
 	if !found {
-		return "", fmt.Errorf("Redis has no setting %s", name)
+		return "", fmt.Errorf("no setting %s in Redis", name)
 	}
 	return value, nil
 }

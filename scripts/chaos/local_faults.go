@@ -123,7 +123,7 @@ func usedMemory(info string) (string, error) {
 			return used, nil
 		}
 	}
-	return "", errors.New("Redis does not tell how much memory it uses")
+	return "", errors.New("no used_memory in what Redis tells of its memory")
 }
 
 // workersThatCrash is how many die one after the other, each taking up what the one before had left.
