@@ -8,5 +8,5 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 //
-// No process and no folder stays behind, however the test program ends: see sweeper.
+// No process and no folder stays behind, however the test program ends: see servers.Scratch.
 package testenv

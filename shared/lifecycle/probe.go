@@ -3,18 +3,20 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"petvote/shared/config"
 )
 
-// Probe asks the service that runs with the same environment whether it is ready. It is the images' health check, which
-// have neither a shell nor curl.
-func Probe(ctx context.Context, environ []string) error {
+// Probe asks the service that runs with the same environment whether it is ready, and writes its answer, each dependency's
+// state in it, to out. It is the images' health check, which have neither a shell nor curl.
+func Probe(ctx context.Context, environ []string, out io.Writer) error {
 	var c config.Service
 	if err := config.Load(environ, &c); err != nil {
 		return err
@@ -34,8 +36,11 @@ func Probe(ctx context.Context, environ []string) error {
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
+	if _, err := out.Write(body); err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", strings.TrimSpace(string(body)))
+		return errors.New("not ready")
 	}
 	return nil
 }
@@ -46,7 +51,7 @@ func Subcommand(ctx context.Context, service string, args, environ []string) (do
 	case len(args) == 0:
 		return false, nil
 	case len(args) == 1 && args[0] == "health":
-		return true, Probe(ctx, environ)
+		return true, Probe(ctx, environ, os.Stdout)
 	}
 	return true, fmt.Errorf("unknown command %q\nusage: %s           run the service, configured by its environment\n       %s health    ask the running service whether it is ready",
 		strings.Join(args, " "), service, service)

@@ -1,0 +1,112 @@
+//go:build containers
+
+package containertest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// chaos is the program, built for a test, with a journal of its own.
+func chaos(ctx context.Context, t *testing.T, program, home string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, program, append([]string{"-target", "compose", "-project", project}, args...)...)
+	cmd.Dir, cmd.Env = platform.root, append(os.Environ(), "XDG_CACHE_HOME="+home)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it undoes what it has done
+	cmd.WaitDelay = time.Minute
+	return cmd
+}
+
+func buildChaos(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "chaos")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "petvote/scripts/chaos").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// The tool that people break the platform with finds nothing lost, on the very containers that they break.
+func TestChaosProvesThatNothingIsLost(t *testing.T) {
+	ctx := within(t, 5*time.Minute)
+	report := t.TempDir()
+	out, err := chaos(ctx, t, buildChaos(ctx, t), t.TempDir(), "-rate", "100", "-report", report,
+		"-scenario", "kill-redis,pause-postgres,cut-vote-redis,crash-after-commit,full-redis,full-postgres").CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+	var r struct {
+		Passed    bool
+		Scenarios []struct{ Proof struct{ Accepted, Lost int } }
+	}
+	text, err := os.ReadFile(filepath.Join(report, "report.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil || !r.Passed || len(r.Scenarios) != 6 {
+		t.Errorf("%v: %+v", err, r)
+	}
+	for _, s := range r.Scenarios {
+		if s.Proof.Accepted == 0 || s.Proof.Lost > 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// A run that is killed in the middle of a fault leaves it behind, and the next one mends it.
+func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
+	ctx := within(t, 3*time.Minute)
+	program, home := buildChaos(ctx, t), t.TempDir()
+	first := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "pause-redis")
+	said := &alarm{word: "pause redis begins", rings: make(chan struct{})}
+	first.Stderr = said
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-said.rings:
+	case <-ctx.Done():
+		t.Error("it never began")
+	}
+	eventually(ctx, t, 10*time.Second, func() error {
+		all, err := platform.containers(ctx)
+		if err == nil && all["redis-1"].State.Status != "paused" {
+			err = errors.New("redis is " + all["redis-1"].State.Status)
+		}
+		return err
+	})
+	if err := first.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Wait()
+	out, err := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "kill-result").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "undoing what a run before this one has left: pause redis") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// alarm rings when a word is written to it.
+type alarm struct {
+	word  string
+	rings chan struct{}
+	said  bytes.Buffer
+}
+
+func (a *alarm) Write(p []byte) (int, error) {
+	rang := strings.Contains(a.said.String(), a.word)
+	a.said.Write(p)
+	if !rang && strings.Contains(a.said.String(), a.word) {
+		close(a.rings)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,70 @@
+package servers
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// sweeper is a shell that outlives this process and removes what is left of it. It reads from a pipe of which this process
+// alone holds the other end, so it wakes when this process is gone: after its ordinary end, but also after a panic, a timeout
+// or a SIGKILL, when no clean-up in Go is run any more. The kernel has told the servers to end by then (see Process); the
+// sweeper wakes those that are paused, so that they can, and kills what has not ended after six seconds. It recognises servers
+// by their working directory.
+const sweeper = `
+read -r _
+for attempt in $(seq 40); do
+	left=
+	for process in /proc/[0-9]*; do
+		case "$(readlink "$process/cwd" 2>/dev/null)" in
+		"$1"/*) left="$left ${process#/proc/}" ;;
+		esac
+	done
+	test -n "$left" || break
+	kill -CONT $left 2>/dev/null
+	test "$attempt" -lt 30 || kill -KILL $left 2>/dev/null
+	sleep 0.2
+done
+exec rm -rf "$1"
+`
+
+// Scratch is a folder for servers and their data that is removed, with every process that works in it, once this process is
+// gone, however it ends.
+type Scratch struct {
+	Path     string
+	lifeline *os.File // the end of this process closes it
+}
+
+// NewScratch makes a folder for temporary files whose name is made of a pattern, as by os.MkdirTemp. Others can enter it: as
+// root, servers run as a user of their own.
+func NewScratch(pattern string) (*Scratch, error) {
+	path, err := os.MkdirTemp("", pattern)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o711); err != nil {
+		return nil, err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil { // the sweeper compares with real paths
+		return nil, err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	cmd := exec.Command("/bin/sh", "-c", sweeper, "petvote-sweeper", path)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	cmd.Stdin = read
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the sweeper of %s: %w", path, err)
+	}
+	return &Scratch{Path: path, lifeline: write}, nil
+}
+
+// Join is the path of a file in the folder.
+func (s *Scratch) Join(name string) string { return filepath.Join(s.Path, name) }

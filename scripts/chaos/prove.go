@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+)
+
+const (
+	drainLimit = 60 * time.Second // for what is queued to be stored at the end, before the proof
+	askLimit   = 30 * time.Second // for each question of the proof
+	shownLimit = 10 * time.Second // for the page to show the final numbers
+	askAgain   = 100 * time.Millisecond
+)
+
+// eventually asks until the answer is nil, and returns the last error when the time is up.
+func eventually(ctx context.Context, within time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// drain waits until nothing is in the queue.
+func drain(ctx context.Context, t target) error {
+	return eventually(ctx, drainLimit, func(ctx context.Context) error {
+		n, err := t.queued(ctx)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d votes are still in the queue", n)
+		}
+		return err
+	})
+}
+
+// prove compares what was answered with what is stored, as sets, and the books with what they were before.
+func prove(ctx context.Context, t target, started time.Time, before standings, answers []answer) (proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	after, err := t.standings(ctx)
+	if err != nil {
+		return proof{}, err
+	}
+	stored, err := t.storedSince(ctx, started.Add(-time.Second))
+	if err != nil {
+		return proof{}, err
+	}
+	p := compare(answers, stored)
+	p.Rows, p.Tally, p.CountedTwice = after.rows, after.tally, max(after.tally-after.rows, 0)
+	p.DeadLetters = after.deadEver - before.deadEver
+	p.Books = books{Accepted: after.added - before.added, Stored: after.rows - before.rows, Duplicates: after.duplicates - before.duplicates,
+		Dead: p.DeadLetters, Waiting: after.waiting - before.waiting}
+	p.Books.Difference = p.Books.Accepted - p.Books.Stored - p.Books.Duplicates - p.Books.Dead - p.Books.Waiting
+	return p, nil
+}
+
+// compare puts each vote that was sent, by the best answer that its voter got, beside what is stored.
+func compare(answers []answer, stored map[uuid.UUID]ballot.Choice) proof {
+	best := make(map[uuid.UUID]answer, len(answers))
+	for _, a := range answers {
+		if known, found := best[a.Vote]; !found || rank(a.Status) > rank(known.Status) {
+			best[a.Vote] = a
+		}
+	}
+	p := proof{Sent: len(best), Retries: len(answers) - len(best)}
+	for id, a := range best {
+		pet, isStored := stored[id]
+		if isStored {
+			p.Stored++
+		}
+		switch a.Status {
+		case accepted:
+			p.Accepted++
+			if pet != a.Pet {
+				p.Lost++
+				p.LostIDs = append(p.LostIDs, id.String())
+			}
+		case unknown:
+			p.Unknown++
+			if isStored {
+				p.UnknownStored++
+			} else {
+				p.UnknownNotStored++
+			}
+		default:
+			p.Refused++
+			if isStored {
+				p.RefusedStored++
+			}
+		}
+	}
+	slices.Sort(p.LostIDs)
+	return p
+}
+
+// rank orders what a voter knows: one success among any number of attempts is a success, and who got no answer once does not
+// know, whatever was refused before or after.
+func rank(s status) int {
+	switch s {
+	case accepted:
+		return 2
+	case unknown:
+		return 1
+	}
+	return 0
+}
+
+// refutes says what in a proof does not hold, a sentence each.
+func (p *proof) refutes() []string {
+	var failures []string
+	fail := func(format string, args ...any) { failures = append(failures, fmt.Sprintf(format, args...)) }
+	if p.Accepted == 0 {
+		fail("no vote was accepted, so that nothing is proved")
+	}
+	if p.Lost > 0 {
+		fail("%d of %d accepted votes are lost: %s", p.Lost, p.Accepted, strings.Join(p.LostIDs[:min(3, len(p.LostIDs))], ", "))
+	}
+	if p.Tally != p.Rows {
+		fail("the tally is %d, but %d votes are stored", p.Tally, p.Rows)
+	}
+	if p.OnScreen != p.Tally {
+		fail("the page shows %d votes, the tally is %d", p.OnScreen, p.Tally)
+	}
+	if p.Books.Difference != 0 {
+		fail("the books do not balance: %d accepted − %d stored − %d duplicates − %d dead − %d waiting = %d",
+			p.Books.Accepted, p.Books.Stored, p.Books.Duplicates, p.Books.Dead, p.Books.Waiting, p.Books.Difference)
+	}
+	if p.DeadLetters > 0 {
+		fail("%d votes went to the dead letters", p.DeadLetters)
+	}
+	if p.Backwards > 0 {
+		fail("the page counted backwards %d times", p.Backwards)
+	}
+	if p.Restarted != "" {
+		fail("nobody had touched %s, and it was started again", p.Restarted)
+	}
+	return failures
+}
