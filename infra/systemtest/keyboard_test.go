@@ -64,7 +64,9 @@ func TestBrowserResultsPageByKeyboardAlone(t *testing.T) {
 
 	// The table, once it is open, can be scrolled by keyboard too.
 	results.do(chromedp.Focus(chromedp.CSS("summary")), chromedp.KeyEvent(kb.Enter))
-	filled := func(p *tab) (bool, error) { return look[bool](p, `document.querySelector('#as-table[open] tbody tr') !== null`) }
+	filled := func(p *tab) (bool, error) {
+		return look[bool](p, `document.querySelector('#as-table[open] tbody tr') !== null`)
+	}
 	until(results, soon, filled, func(filled bool) bool { return filled }) // its rows move what is below
 	if stops, want := results.steps(2, chromedp.KeyEvent(kb.Tab)), []string{"scroll", "Show on a big screen"}; !slices.Equal(stops, want) {
 		t.Errorf("after the open table's summary Tab leads to %q, want %q", stops, want)

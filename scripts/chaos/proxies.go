@@ -25,7 +25,7 @@ type proxies struct {
 
 func newProxies(upstream map[string]string) (*proxies, error) {
 	p := &proxies{edges: make(map[string]*toxiproxy.Proxy)}
-	zerolog.SetGlobalLevel(zerolog.Disabled) // some of it goes to a logger that belongs to nobody
+	zerolog.SetGlobalLevel(zerolog.Disabled)                                                           // some of it goes to a logger that belongs to nobody
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop()) // never listens
 	for _, service := range services {
 		for server, address := range upstream {
