@@ -99,6 +99,14 @@ func (o *observer) note(service, what, state, well string) {
 	}
 }
 
+// conclude adds what the proof has found to what was seen, so that the lines end where it did.
+func (o *observer) conclude(p proof) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stored = append(o.stored, reading{o.now(), p.Tally})
+	o.queue = append(o.queue, reading{o.now(), p.Books.Waiting})
+}
+
 // episodes are all spells so far.
 func (o *observer) episodes() []spell {
 	o.mu.Lock()

@@ -99,6 +99,7 @@ func (r *runner) run(ctx context.Context, s scenario) (o outcome, err error) {
 		return o, err
 	}
 	o.Proof.Restarted = restarted(s, livesBefore, livesAfter)
+	observer.conclude(p)
 	o.Seconds = time.Since(start).Seconds()
 	answers, moments := view(o.Seconds)
 	o.Timeline, o.Episodes = moments, observer.episodes()
