@@ -67,8 +67,25 @@ func TestChaosProvesThatNothingIsLost(t *testing.T) {
 func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	program, home := buildChaos(ctx, t), t.TempDir()
-	first := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "pause-redis")
-	said := &alarm{word: "pause redis begins", rings: make(chan struct{})}
+	for _, left := range []struct{ scenario, fault, container, status string }{
+		{"pause-redis", "pause redis", "redis-1", "paused"},
+		{"kill-vote", "kill vote", "vote-1", "exited"},
+	} {
+		t.Run(left.scenario, func(t *testing.T) {
+			leaveBehind(ctx, t, program, home, left.scenario, left.fault, left.container, left.status)
+			out, err := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "kill-result").CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "undoing what a run before this one has left: "+left.fault) {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// leaveBehind kills a run in the middle of its fault.
+func leaveBehind(ctx context.Context, t *testing.T, program, home, scenario, fault, name, status string) {
+	t.Helper()
+	first := chaos(ctx, t, program, home, "-rate", "20", "-scenario", scenario)
+	said := &alarm{word: fault + " begins", rings: make(chan struct{})}
 	first.Stderr = said
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
@@ -80,8 +97,8 @@ func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
 	}
 	eventually(ctx, t, 10*time.Second, func() error {
 		all, err := platform.containers(ctx)
-		if err == nil && all["redis-1"].State.Status != "paused" {
-			err = errors.New("redis is " + all["redis-1"].State.Status)
+		if err == nil && all[name].State.Status != status {
+			err = errors.New(name + " is " + all[name].State.Status)
 		}
 		return err
 	})
@@ -89,10 +106,6 @@ func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = first.Wait()
-	out, err := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "kill-result").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "undoing what a run before this one has left: pause redis") {
-		t.Errorf("%v\n%s", err, out)
-	}
 }
 
 // alarm rings when a word is written to it.

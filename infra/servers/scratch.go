@@ -19,7 +19,7 @@ for attempt in $(seq 40); do
 	left=
 	for process in /proc/[0-9]*; do
 		case "$(readlink "$process/cwd" 2>/dev/null)" in
-		"$1"/*) left="$left ${process#/proc/}" ;;
+		"$1" | "$1"/*) left="$left ${process#/proc/}" ;;
 		esac
 	done
 	test -n "$left" || break

@@ -21,7 +21,7 @@ type answerLog struct {
 }
 
 func openAnswerLog(path string) (*answerLog, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("log of the answers: %w", err)
 	}

@@ -29,6 +29,9 @@ const (
 	labelOneOff  = "com.docker.compose.oneoff"
 )
 
+// labelChaos marks the containers that this program has made, with the project that it made them for.
+const labelChaos = "petvote.chaos"
+
 // composeService is a part's name in the Compose files.
 func composeService(part string) string {
 	if part == postgres {
@@ -54,7 +57,7 @@ func newCompose(ctx context.Context, project, jaeger string) (*composeTarget, er
 	}
 	for part, address := range map[string]*string{vote: &c.at.vote, result: &c.at.result} {
 		if *address = all[part][0].published(); *address == "" {
-			return nil, fmt.Errorf("the container of %s publishes no port, or does not run", part)
+			return nil, fmt.Errorf("the container of %s publishes no port", part)
 		}
 	}
 	if ui := all["jaeger"]; c.at.jaeger == "" && len(ui) > 0 {
@@ -82,23 +85,31 @@ type container struct {
 		Env      []string
 		Labels   map[string]string
 	}
+	HostConfig struct {
+		PortBindings map[string][]binding // as asked for, also of a container that does not run
+	}
 	NetworkSettings struct {
 		Networks map[string]struct{ NetworkID string }
-		Ports    map[string][]struct{ HostIP, HostPort string }
+		Ports    map[string][]binding // as they are; empty for a container that does not run
 	}
 }
 
-// published is the address of the first port that can be reached from outside, empty if there is none.
+type binding struct{ HostIP, HostPort string }
+
+// published is the address of the first port that can be reached from outside, or could be if the container ran; empty if there
+// is none.
 func (c container) published() string {
-	for _, bindings := range c.NetworkSettings.Ports {
-		if len(bindings) == 0 {
-			continue
+	for _, ports := range []map[string][]binding{c.NetworkSettings.Ports, c.HostConfig.PortBindings} {
+		for _, bindings := range ports {
+			if len(bindings) == 0 || bindings[0].HostPort == "" {
+				continue
+			}
+			host := bindings[0].HostIP
+			if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+				host = "localhost"
+			}
+			return "http://" + net.JoinHostPort(host, bindings[0].HostPort)
 		}
-		host := bindings[0].HostIP
-		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-			host = "localhost"
-		}
-		return "http://" + net.JoinHostPort(host, bindings[0].HostPort)
 	}
 	return ""
 }

@@ -70,7 +70,8 @@ func (c *composeTarget) standings(ctx context.Context) (standings, error) {
 	var s standings
 	out, err := c.query(ctx, "", standingsSQL)
 	if err == nil {
-		_, err = fmt.Sscanf(strings.TrimSpace(out), "%d,%d,%d", &s.rows, &s.tally, &s.duplicates)
+		_, err = fmt.Sscanf(strings.TrimSpace(out), "%d,%d,%d,%d,%d,%d,%d",
+			&s.rows.Dogs, &s.rows.Cats, &s.rows.Lizards, &s.tally.Dogs, &s.tally.Cats, &s.tally.Lizards, &s.duplicates)
 	}
 	if err != nil {
 		return standings{}, fmt.Errorf("ask PostgreSQL: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,9 @@ func (c *composeTarget) inflict(ctx context.Context, f fault) error {
 	if err != nil {
 		return err
 	}
+	if list = only(list, func(one container) bool { return one.State.Running }); len(list) == 0 {
+		return fmt.Errorf("no container of %s runs", f.Part)
+	}
 	switch f.Kind {
 	case kill, stop, pause, restart:
 		return c.each(ctx, string(f.Kind), list)
@@ -68,7 +72,13 @@ func (c *composeTarget) inflict(ctx context.Context, f fault) error {
 		}
 		return nil
 	case lose:
-		return c.dies(ctx, list[0], "CRASH_AT=after-read", "CRASH_AFTER=5", "CONSUMER_NAME="+lostWorker)
+		if err := c.dies(ctx, list[0], "CRASH_AT=after-read", "CRASH_AFTER=5", "CONSUMER_NAME="+lostWorker); err != nil {
+			return err
+		}
+		return takenOver(ctx, func(ctx context.Context) ([]string, error) {
+			out, err := c.redis(ctx, "XPENDING", votestream.Stream, votestream.Group)
+			return strings.Fields(out), err
+		})
 	}
 	return fmt.Errorf("no fault %q", f.Kind)
 }
@@ -83,36 +93,41 @@ func (c *composeTarget) heal(ctx context.Context, f fault) error {
 	case cut:
 		return c.plug(ctx, unplugged(f))
 	case lose:
-		if err := c.removeDoomed(ctx); err != nil {
-			return err
-		}
-		return eventually(ctx, takeover, func(ctx context.Context) error {
-			out, err := c.redis(ctx, "XPENDING", votestream.Stream, votestream.Group)
-			if err != nil {
-				return err
-			}
-			return leftBehind(strings.Fields(out))
-		})
+		return c.removeDoomed(ctx)
 	case crash:
 		if err := c.removeDoomed(ctx); err != nil {
 			return err
 		}
 	}
-	list, err := c.of(ctx, f.Part)
+	return eventually(ctx, answerAgain, func(ctx context.Context) error {
+		if err := c.revive(ctx, f.Part); err != nil {
+			return err
+		}
+		return c.answers(ctx, f.Part)
+	})
+}
+
+// revive lets a part's containers run that are frozen or have ended.
+func (c *composeTarget) revive(ctx context.Context, part string) error {
+	list, err := c.of(ctx, part)
 	if err != nil {
 		return err
 	}
-	if frozen := slices.DeleteFunc(slices.Clone(list), func(one container) bool { return !one.State.Paused }); len(frozen) > 0 {
-		if err := c.each(ctx, "unpause", frozen); err != nil {
-			return err
+	for command, needs := range map[string]func(container) bool{
+		"unpause": func(one container) bool { return one.State.Paused },
+		"start":   func(one container) bool { return !one.State.Running },
+	} {
+		if these := only(list, needs); len(these) > 0 {
+			if err := c.each(ctx, command, these); err != nil {
+				return err
+			}
 		}
 	}
-	if ended := slices.DeleteFunc(slices.Clone(list), func(one container) bool { return one.State.Running }); len(ended) > 0 {
-		if err := c.each(ctx, "start", ended); err != nil {
-			return err
-		}
-	}
-	return eventually(ctx, answerAgain, func(ctx context.Context) error { return c.answers(ctx, f.Part) })
+	return nil
+}
+
+func only(list []container, which func(container) bool) []container {
+	return slices.DeleteFunc(slices.Clone(list), func(one container) bool { return !which(one) })
 }
 
 // answers asks a part for the least that shows it is there.
@@ -135,8 +150,14 @@ func (c *composeTarget) answers(ctx context.Context, part string) error {
 	return err
 }
 
-// each runs one docker command on all containers of a list.
+// dockerLimit is how long docker may take for one command on containers: a stop has a grace period of its own.
+const dockerLimit = 45 * time.Second
+
+// each runs one docker command on all containers of a list, to its end: what docker was asked for it does, whether somebody
+// waits for it or not.
 func (c *composeTarget) each(ctx context.Context, command string, list []container) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dockerLimit)
+	defer cancel()
 	args := []string{command}
 	for _, one := range list {
 		args = append(args, one.ID)
@@ -200,25 +221,33 @@ func (c *composeTarget) dies(ctx context.Context, like container, env ...string)
 		return err
 	}
 	env = append(slices.Clone(like.Config.Env), env...)
-	args := []string{"run", "--rm", "--name", c.doomed(), "--network", c.backend(), "--volumes-from", like.ID, "--read-only", "--cap-drop", "ALL"}
+	args := []string{"run", "--rm", "--name", c.doomed(), "--label", labelChaos + "=" + c.project, "--network", c.backend(), "--volumes-from", like.ID, "--read-only", "--cap-drop", "ALL"}
 	for _, variable := range env {
-		name, _, _ := strings.Cut(variable, "=")
-		args = append(args, "--env", name)
+		if name, _, _ := strings.Cut(variable, "="); name != "PATH" && name != "HOME" { // docker needs its own
+			args = append(args, "--env", name)
+		}
 	}
+	env = slices.DeleteFunc(env, func(variable string) bool {
+		return strings.HasPrefix(variable, "PATH=") || strings.HasPrefix(variable, "HOME=")
+	})
 	bounded, cancel := context.WithTimeout(ctx, crashLimit)
 	defer cancel()
 	_, err := c.dockerWith(bounded, env, nil, append(args, like.Image)...)
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case bounded.Err() != nil:
 		return fmt.Errorf("a worker that was told to crash has not after %v", crashLimit)
-	case err == nil || strings.Contains(err.Error(), "exit status 137"):
+	case err == nil:
+		return errors.New("a worker that was told to crash has ended otherwise")
+	case strings.Contains(err.Error(), crashStatus):
 		return nil
 	}
 	return err
 }
 
 func (c *composeTarget) removeDoomed(ctx context.Context) error {
-	out, err := c.docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "name=^/"+c.doomed()+"$")
+	out, err := c.docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "label="+labelChaos+"="+c.project)
 	if id := strings.TrimSpace(out); err == nil && id != "" {
 		_, err = c.docker(ctx, nil, "rm", "--force", id)
 	}

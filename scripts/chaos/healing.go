@@ -12,10 +12,10 @@ func onItsWay(rate int) int64 { return max(int64(rate)/4, 20) }
 const settled = 0.5
 
 // healed fills in how a wound healed, by what was seen. The answers are in the order of their arrival.
-func (w *wound) healed(answers []answer, moments []moment, rate int) {
-	w.refusals(answers)
-	w.gap(answers)
-	w.recovery(moments, rate)
+func (w *wound) healed(v view, rate int) {
+	w.refusals(v.answers)
+	w.gap(v.answers)
+	w.recovery(v, rate)
 }
 
 // refusals are about votes that were not accepted: those sent before the fault's end, and those that follow them closely.
@@ -78,24 +78,22 @@ func (w *wound) gap(answers []answer) {
 	}
 }
 
-// recovery is about the queue and the page.
-func (w *wound) recovery(moments []moment, rate int) {
-	const before = 4 // moments: a second
-	for i, m := range moments {
-		if m.At < w.To {
-			continue
-		}
-		since := m.At - w.To
-		if w.Drained == nil {
-			if m.Queue == nil || *m.Queue > onItsWay(rate) {
-				continue
-			}
-			w.Drained = &since
-		}
-		if stored := moments[max(i-before, 0)].Stored; stored != nil && m.OnScreen != nil && *m.OnScreen >= *stored && m.Stored != nil {
-			w.Current = &since
-			return
-		}
+// recovery is about the queue and the page: the page is current when it shows what was stored once the queue was drained.
+func (w *wound) recovery(v view, rate int) {
+	drained := slices.IndexFunc(v.queue, func(r reading) bool { return r.at >= w.To && r.value <= onItsWay(rate) })
+	if drained < 0 {
+		return
+	}
+	at := v.queue[drained].at
+	took := at - w.To
+	w.Drained = &took
+	mark := slices.IndexFunc(v.stored, func(r reading) bool { return r.at >= at })
+	if mark < 0 {
+		return
+	}
+	if shown := slices.IndexFunc(v.pushes, func(r reading) bool { return r.value >= v.stored[mark].value }); shown >= 0 {
+		current := max(v.pushes[shown].at, at) - w.To
+		w.Current = &current
 	}
 }
 

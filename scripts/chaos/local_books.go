@@ -18,7 +18,7 @@ import (
 func (t *localTarget) standings(ctx context.Context) (standings, error) {
 	var s standings
 	row := t.db.QueryRow(ctx, standingsSQL)
-	if err := row.Scan(&s.rows, &s.tally, &s.duplicates); err != nil {
+	if err := row.Scan(&s.rows.Dogs, &s.rows.Cats, &s.rows.Lizards, &s.tally.Dogs, &s.tally.Cats, &s.tally.Lizards, &s.duplicates); err != nil {
 		return standings{}, fmt.Errorf("ask PostgreSQL: %w", err)
 	}
 	stream, err := t.queue.Stats(ctx)
@@ -30,7 +30,10 @@ func (t *localTarget) standings(ctx context.Context) (standings, error) {
 }
 
 // standingsSQL counts the rows one by one, and so is not what the services rely on.
-const standingsSQL = `select (select count(*) from votes), (select sum(votes)::bigint from tally), (select n from duplicate_count)`
+const standingsSQL = `select v.*, t.*, d.n
+from (select count(*) filter (where pet = 'dogs'), count(*) filter (where pet = 'cats'), count(*) filter (where pet = 'lizards') from votes) v,
+  (select sum(votes) filter (where pet = 'dogs')::bigint, sum(votes) filter (where pet = 'cats')::bigint, sum(votes) filter (where pet = 'lizards')::bigint from tally) t,
+  duplicate_count d`
 
 func (t *localTarget) storedSince(ctx context.Context, since time.Time) (map[uuid.UUID]ballot.Choice, error) {
 	rows, err := t.db.Query(ctx, `select id, pet from votes where cast_at >= $1`, since)

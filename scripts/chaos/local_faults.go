@@ -83,13 +83,7 @@ func (t *localTarget) heal(ctx context.Context, f fault) error {
 	case cut, slow, jitter, reset, linger, trickle:
 		return t.proxies.calm(ctx, f)
 	case lose:
-		return eventually(ctx, takeover, func(ctx context.Context) error {
-			pending, err := t.rdb.XPending(ctx, votestream.Stream, votestream.Group).Result()
-			if err != nil {
-				return err
-			}
-			return leftBehind(slices.Collect(maps.Keys(pending.Consumers)))
-		})
+		return nil
 	}
 	p, err := t.process(f.Part)
 	switch {
@@ -148,14 +142,27 @@ func (t *localTarget) crashWorkers(ctx context.Context, point string) error {
 // lostWorker is the consumer name of the worker that is lost.
 const lostWorker = "lost"
 
-// leftBehind says whether the lost worker is among those who have votes in hand.
-func leftBehind(holders []string) error {
-	for _, name := range holders {
-		if strings.HasPrefix(name, lostWorker+"-") {
-			return errors.New("nobody has taken over what the lost worker had in hand")
+// errNotTakenOver refutes the hypothesis of a lost worker.
+var errNotTakenOver = errors.New("nobody has taken over what the lost worker had in hand")
+
+// takenOver waits until the worker that was lost, and must have had votes in hand, is no longer among those who have.
+func takenOver(ctx context.Context, holders func(context.Context) ([]string, error)) error {
+	seen := false
+	err := eventually(ctx, takeover, func(ctx context.Context) error {
+		names, err := holders(ctx)
+		if err != nil {
+			return err
 		}
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, lostWorker+"-") }) {
+			seen = true
+			return errNotTakenOver
+		}
+		return nil
+	})
+	if err == nil && !seen {
+		return errors.New("the worker that was to be lost had no votes in hand")
 	}
-	return nil
+	return err
 }
 
 // loseWorker starts a second worker that dies with votes in hand, and stays dead.
@@ -166,8 +173,20 @@ func (t *localTarget) loseWorker(ctx context.Context) error {
 	}
 	second := t.programs[worker].spec
 	second.Ready = nil
-	return t.dies(ctx, second, "CONSUMER_NAME="+lostWorker, "OPS_PORT="+strconv.Itoa(ops), "CRASH_AT=after-read", "CRASH_AFTER=5")
+	if err := t.dies(ctx, second, "CONSUMER_NAME="+lostWorker, "OPS_PORT="+strconv.Itoa(ops), "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
+		return err
+	}
+	return takenOver(ctx, func(ctx context.Context) ([]string, error) {
+		pending, err := t.rdb.XPending(ctx, votestream.Stream, votestream.Group).Result()
+		if err != nil {
+			return nil, err
+		}
+		return slices.Collect(maps.Keys(pending.Consumers)), nil
+	})
 }
+
+// crashStatus is how the end of a worker that crashed as it was told is put into words.
+const crashStatus = "exit status 137"
 
 // dies starts a worker that is told to crash, and waits until it has.
 func (t *localTarget) dies(ctx context.Context, spec servers.Spec, env ...string) error {
@@ -179,8 +198,12 @@ func (t *localTarget) dies(ctx context.Context, spec servers.Spec, env ...string
 	}
 	select {
 	case <-doomed.Done():
+		if err := doomed.Err(); err == nil || err.Error() != crashStatus {
+			return fmt.Errorf("a worker that was told to crash has ended otherwise: %w\n%s", err, doomed.Log())
+		}
 		return nil
 	case <-ctx.Done():
+		return errors.Join(ctx.Err(), doomed.Kill())
 	case <-time.After(crashLimit):
 	}
 	return errors.Join(fmt.Errorf("a worker that was told to crash has not after %v", crashLimit), doomed.Kill())

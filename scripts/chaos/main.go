@@ -24,8 +24,9 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second signal ends the program at once, and the next run mends what it leaves
 	if len(os.Args) == 2 && os.Args[1] == naiveCommand {
 		if err := naiveWorker(ctx, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -67,13 +68,13 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 // attack runs what the options ask for. The record is nil if nothing was run; an error beside a record means that something
 // went wrong that leaves the proof of the scenarios in it as it is.
 func attack(ctx context.Context, o options, args []string, progress io.Writer) (r *record, err error) {
-	folder, temporary, err := reportFolder(o.report)
-	if err != nil {
-		return nil, err
-	}
 	target, j, err := openTarget(ctx, &o, progress)
 	if err != nil {
 		return nil, err
+	}
+	folder, temporary, err := reportFolder(o.report)
+	if err != nil {
+		return nil, errors.Join(err, target.close(context.WithoutCancel(ctx)), j.release())
 	}
 	defer func() {
 		err = errors.Join(err, target.close(context.WithoutCancel(ctx)), j.release())
@@ -82,6 +83,9 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 		}
 	}()
 	show := newDisplay(progress)
+	defer context.AfterFunc(ctx, func() {
+		show.say("interrupted: undoing what is broken, then proving what there is (once more to leave at once)")
+	})()
 	for _, f := range j.left() {
 		show.say("undoing what a run before this one has left: %s", f)
 		if err := target.heal(ctx, f); err != nil {
@@ -148,9 +152,6 @@ func reportFolder(path string) (folder string, temporary bool, err error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return "", false, fmt.Errorf("report: %w", err)
 	}
-	if err := os.Remove(filepath.Join(path, "answers.jsonl")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", false, fmt.Errorf("report: %w", err)
-	}
 	return path, false, nil
 }
 
@@ -198,7 +199,7 @@ func (o options) choose(can func(fault) bool) ([]scenario, []string, error) {
 
 // repeat are arguments that run the same again.
 func (o options) repeat(args []string) []string {
-	if o.random > 0 && !strings.Contains(strings.Join(args, " "), "-seed") {
+	if o.random > 0 && !o.seeded {
 		args = append(args[:len(args):len(args)], fmt.Sprintf("-seed=%d", o.seed))
 	}
 	return args

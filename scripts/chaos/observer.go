@@ -72,13 +72,11 @@ func (o *observer) hear(service string, h health, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	const readiness = "readiness"
-	switch {
-	case err != nil:
+	if err != nil {
 		o.note(service, readiness, "no answer", "")
 		return
-	default:
-		o.note(service, readiness, h.Status, "ready")
 	}
+	o.note(service, readiness, h.Status, "ready")
 	for _, d := range h.Dependencies {
 		o.note(service, "breaker "+d.Name, d.Breaker, "closed")
 	}

@@ -15,6 +15,7 @@ type options struct {
 	scenarios string
 	random    time.Duration
 	seed      uint64
+	seeded    bool // by an argument
 	rate      int
 	retry     bool
 	worker    string
@@ -80,7 +81,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	set := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
-	if o.random > 0 && !set["seed"] {
+	if o.seeded = set["seed"]; o.random > 0 && !o.seeded {
 		o.seed = uint64(rand.Uint32())
 	}
 	return o, o.check(flags, set)

@@ -113,8 +113,8 @@ func (p *proxies) disturb(f fault) error {
 // calmLimit bounds the removal of a disturbance from living connections. Some of them may have nobody at the other end any more.
 const calmLimit = 2 * time.Second
 
-// calm takes a fault's toxics away. Connections that were disturbed live on, unless they can't be freed of it; then all of the
-// edge are closed, as after many a real fault.
+// calm takes a fault's toxics away. Connections that were disturbed live on, but for those that were cut; where they can't be
+// freed of it, all of the edge are closed.
 func (p *proxies) calm(ctx context.Context, f fault) error {
 	edges := p.of(f)
 	errs := make([]error, len(edges))

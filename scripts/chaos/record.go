@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"petvote/shared/ballot"
+)
 
 // record is a whole run, as DIR/report.json holds it. Times within a scenario are seconds since it began.
 type record struct {
@@ -42,7 +46,8 @@ type wound struct {
 	LongestGap    float64     `json:"longest_gap"`              // the longest time without an accepted vote
 	AcceptedAgain *float64    `json:"accepted_again,omitempty"` // after To; 0: they were all along
 	Drained       *float64    `json:"drained,omitempty"`        // after To: the queue holds no more than is on its way
-	Current       *float64    `json:"current,omitempty"`        // after To: the page shows what was accepted a second before
+	Current       *float64    `json:"current,omitempty"`        // after To: the page shows what was stored when the queue was drained
+	Problem       string      `json:"problem,omitempty"`        // what refutes the hypothesis at once
 	Traces        []traceLink `json:"traces,omitempty"`         // of votes that were accepted meanwhile and waited longest
 }
 
@@ -58,25 +63,28 @@ type traceLink struct {
 type proof struct {
 	Sent     int `json:"sent"` // votes, each with a key of its own
 	Accepted int `json:"accepted"`
-	Refused  int `json:"refused"` // in the end, after the last attempt
+	Refused  int `json:"refused"` // by the best answer of all attempts
 	Unknown  int `json:"unknown"` // no answer in time, or the connection was cut
 	Retries  int `json:"retries"`
 	Stored   int `json:"stored"` // of those sent
 
-	Lost             int      `json:"lost"` // accepted and not stored as what they were cast for
-	CountedTwice     int64    `json:"counted_twice"`
-	RefusedStored    int      `json:"refused_stored"` // refused or unknown, and stored all the same, which is no fault
+	Lost             int      `json:"lost"`           // accepted and not stored as what they were cast for
+	CountedTwice     int64    `json:"counted_twice"`  // more in the tally of a pet than there are votes for it
+	NotCounted       int64    `json:"not_counted"`    // fewer
+	RefusedStored    int      `json:"refused_stored"` // refused, and stored all the same, which is no fault
 	UnknownStored    int      `json:"unknown_stored"`
 	UnknownNotStored int      `json:"unknown_not_stored"`
 	LostIDs          []string `json:"lost_ids,omitempty"`
 
-	Rows        int64  `json:"rows"`      // in PostgreSQL, everyone's
-	Tally       int64  `json:"tally"`     // the sum that PostgreSQL keeps
-	OnScreen    int64  `json:"on_screen"` // the sum that the results page shows
-	Books       books  `json:"books"`
-	DeadLetters int64  `json:"dead_letters"`        // since the scenario began
-	Backwards   int    `json:"backwards"`           // pushes with a smaller number than one before
-	Restarted   string `json:"restarted,omitempty"` // services that were restarted though nobody had touched them
+	Rows        int64         `json:"rows"`      // in PostgreSQL, everyone's
+	Tally       int64         `json:"tally"`     // the sum that PostgreSQL keeps
+	OnScreen    int64         `json:"on_screen"` // the sum that the results page shows
+	Tallied     ballot.Counts `json:"tallied"`
+	Shown       ballot.Counts `json:"shown"`
+	Books       books         `json:"books"`
+	DeadLetters int64         `json:"dead_letters"`        // since the scenario began
+	Backwards   int           `json:"backwards"`           // pushes with a smaller number than one before
+	Restarted   string        `json:"restarted,omitempty"` // services that were restarted though nobody had touched them
 }
 
 // books are accepted = stored + duplicates + dead-lettered + waiting + in flight, as differences to the scenario's begin.

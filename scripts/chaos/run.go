@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -50,9 +49,13 @@ func (r *runner) run(ctx context.Context, s scenario) (o outcome, err error) {
 	}
 	start := time.Now()
 	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopLooking()
 	screen := watch(looking, r.target.addresses().result, start)
 	observer := observe(looking, r.target, start)
+	defer func() {
+		stopLooking()
+		screen.watching.Wait()
+		observer.watching.Wait()
+	}()
 	if err := eventually(ctx, seeLimit, func(context.Context) error {
 		if pushes, _ := screen.seen(); len(pushes) == 0 {
 			return errors.New("the results page gets no numbers")
@@ -65,15 +68,17 @@ func (r *runner) run(ctx context.Context, s scenario) (o outcome, err error) {
 	defer giveUp()
 	voters := newVoters(answering, r.target.addresses().vote, r.rate, r.retry, start, r.log)
 
-	view := func(until float64) ([]answer, []moment) {
-		answers := voters.snapshot()
+	look := func() view {
 		queue, stored := observer.readings()
 		pushes, _ := screen.seen()
-		return answers, timeline(until, 2.5*r.target.sampled().Seconds(), answers, queue, stored, pushes, before.tally, before.tally)
+		return view{voters.snapshot(), queue, stored, pushes}
 	}
-	o.Wounds, err = r.disturb(ctx, s, start, view)
+	moments := func() []moment {
+		return look().timeline(time.Since(start).Seconds(), 2.5*r.target.sampled().Seconds(), before.tally.Total())
+	}
+	o.Wounds, err = r.disturb(ctx, s, start, moments)
 	if ctx.Err() == nil && err == nil {
-		r.awaitWell(ctx, &o, s, start, view)
+		r.awaitWell(ctx, o.Wounds, start, look, moments)
 	}
 	voters.stop()
 	time.AfterFunc(answerLimit, giveUp) // what is repeated has had its chance
@@ -86,12 +91,12 @@ func (r *runner) run(ctx context.Context, s scenario) (o outcome, err error) {
 		return o, err
 	}
 	_ = eventually(ending, shownLimit, func(context.Context) error { // what is not shown in time is told by the proof
-		pushes, _ := screen.seen()
-		if p.OnScreen = pushes[len(pushes)-1].value; p.OnScreen != p.Tally {
+		if p.Shown = screen.shows(); p.Shown != p.Tallied {
 			return errors.New("not shown yet")
 		}
 		return nil
 	})
+	p.OnScreen = p.Shown.Total()
 	_, p.Backwards = screen.seen()
 	o.Proof = p
 	livesAfter, err := r.target.lives(ending)
@@ -101,30 +106,26 @@ func (r *runner) run(ctx context.Context, s scenario) (o outcome, err error) {
 	o.Proof.Restarted = restarted(s, livesBefore, livesAfter)
 	observer.conclude(p)
 	o.Seconds = time.Since(start).Seconds()
-	answers, moments := view(o.Seconds)
-	o.Timeline, o.Episodes = moments, observer.episodes()
-	o.Latency = latencies(answers)
+	seen := look()
+	o.Timeline, o.Episodes = moments(), observer.episodes()
+	o.Latency = latencies(seen.answers)
 	for i := range o.Wounds {
 		w := &o.Wounds[i]
-		*w = wound{Fault: w.Fault, From: w.From, To: w.To}
-		w.healed(answers, moments, r.rate)
-		w.Traces = throughIt(*w, answers, 3, r.target.addresses().jaeger)
+		w.healed(seen, r.rate)
+		w.Traces = throughIt(*w, seen.answers, 3, r.target.addresses().jaeger)
 	}
 	o.Failures = o.Proof.refutes()
 	if drained != nil {
 		o.Failures = append(o.Failures, drained.Error())
 	}
-	o.Failures = append(o.Failures, r.tooSlow(s, o, answers)...)
+	o.Failures = append(o.Failures, r.misses(s, o, seen.answers)...)
 	o.Passed = len(o.Failures) == 0
-	stopLooking()
-	screen.watching.Wait()
-	observer.watching.Wait()
 	return o, nil
 }
 
 // disturb does the scenario's faults when they are due and undoes each of them when it has lasted, the undoing even when ctx ends
 // meanwhile. The wounds come in the order of the steps.
-func (r *runner) disturb(ctx context.Context, s scenario, start time.Time, view func(float64) ([]answer, []moment)) ([]wound, error) {
+func (r *runner) disturb(ctx context.Context, s scenario, start time.Time, moments func() []moment) ([]wound, error) {
 	begin := start.Add(warmUp)
 	var (
 		steps  sync.WaitGroup
@@ -150,7 +151,11 @@ func (r *runner) disturb(ctx context.Context, s scenario, start time.Time, view 
 			}
 			wounds[i].From = time.Since(start).Seconds()
 			r.show.event(wounds[i].From, "begins", st.fault)
-			if err := r.target.inflict(ctx, f); err != nil {
+			switch err := r.target.inflict(ctx, f); {
+			case err == nil || ctx.Err() != nil:
+			case errors.Is(err, errNotTakenOver):
+				wounds[i].Problem = err.Error()
+			default:
 				note(fmt.Errorf("%s: %w", st.fault, err))
 			}
 			_ = wait(ctx, st.lasts) // an interrupt ends the fault early
@@ -167,12 +172,12 @@ func (r *runner) disturb(ctx context.Context, s scenario, start time.Time, view 
 	}
 	done := make(chan struct{})
 	go func() { steps.Wait(); close(done) }()
-	r.progress(done, start, view)
+	r.progress(done, start, moments)
 	return slices.DeleteFunc(wounds, func(w wound) bool { return w.To == 0 }), errors.Join(errs...) // without those that were never begun
 }
 
 // progress shows every second how it goes, until done.
-func (r *runner) progress(done <-chan struct{}, start time.Time, view func(float64) ([]answer, []moment)) {
+func (r *runner) progress(done <-chan struct{}, start time.Time, moments func() []moment) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -180,97 +185,29 @@ func (r *runner) progress(done <-chan struct{}, start time.Time, view func(float
 		case <-done:
 			return
 		case <-tick.C:
-			now := time.Since(start).Seconds()
-			_, moments := view(now)
-			r.show.status(now, moments)
+			r.show.status(time.Since(start).Seconds(), moments())
 		}
 	}
 }
 
 // awaitWell goes on voting until every wound has healed, or the time for it is up.
-func (r *runner) awaitWell(ctx context.Context, o *outcome, s scenario, start time.Time, view func(float64) ([]answer, []moment)) {
+func (r *runner) awaitWell(ctx context.Context, wounds []wound, start time.Time, look func() view, moments func() []moment) {
 	ctx, cancel := context.WithTimeout(ctx, healLimit)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = eventually(ctx, healLimit, func(context.Context) error {
-			answers, moments := view(time.Since(start).Seconds())
-			for _, w := range o.Wounds {
-				if w.healed(answers, moments, r.rate); !w.well() || time.Since(start).Seconds() < w.To+settled {
+			seen := look()
+			for _, w := range wounds {
+				if w.healed(seen, r.rate); !w.well() || time.Since(start).Seconds() < w.To+settled {
 					return errors.New("not healed yet")
 				}
 			}
 			return wait(ctx, coolDown)
 		})
 	}()
-	r.progress(done, start, view)
-}
-
-// tooSlow says which wounds took longer to heal than they may, and whether a voter waited too long.
-func (r *runner) tooSlow(s scenario, o outcome, answers []answer) []string {
-	var failures []string
-	resolution := r.target.sampled()
-	for _, w := range o.Wounds {
-		if s.unmeasured && w.To < slices.MaxFunc(o.Wounds, func(a, b wound) int { return int(a.To*1000) - int(b.To*1000) }).To {
-			continue
-		}
-		for _, t := range []struct {
-			took  *float64
-			limit time.Duration
-			what  string
-		}{
-			{w.AcceptedAgain, r.limits.accept, "votes were accepted again"},
-			{w.Drained, max(r.limits.drain, s.drain) + resolution, "the queue was drained"},
-			{w.Current, max(r.limits.current, s.drain) + resolution, "the page was current"},
-		} {
-			switch {
-			case t.took == nil:
-				failures = append(failures, fmt.Sprintf("after %q it was not seen that %s", w.Fault, t.what))
-			case *t.took > t.limit.Seconds():
-				failures = append(failures, fmt.Sprintf("after %q %s only %.1f s later (limit %v)", w.Fault, t.what, *t.took, t.limit))
-			}
-		}
-	}
-	for _, a := range answers {
-		if a.Status == wrong {
-			failures = append(failures, "an answer that no voter should see: "+a.Error)
-			break
-		}
-	}
-	if !s.touches(vote) {
-		if slowest := o.Latency.Max; slowest > r.limits.answer.Seconds() {
-			failures = append(failures, fmt.Sprintf("an answer took %.2f s (limit %v)", slowest, r.limits.answer))
-		}
-	}
-	return failures
-}
-
-// restarted names the services whose life is another one though the scenario has not touched their processes.
-func restarted(s scenario, before, after map[string]string) string {
-	var names []string
-	for _, name := range services {
-		if before[name] != after[name] && !s.touches(name) {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-// latencies are those of all answers that came.
-func latencies(answers []answer) latency {
-	var took []float64
-	for _, a := range answers {
-		if a.Code != 0 {
-			took = append(took, a.At-a.Sent)
-		}
-	}
-	if len(took) == 0 {
-		return latency{}
-	}
-	slices.Sort(took)
-	at := func(q float64) float64 { return took[int(q*float64(len(took)-1))] }
-	return latency{P50: at(0.5), P99: at(0.99), Max: at(1)}
+	r.progress(done, start, moments)
 }
 
 // wait waits, or returns why it could not.

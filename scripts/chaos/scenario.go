@@ -13,6 +13,7 @@ type scenario struct {
 	hypothesis string
 	steps      []step
 	drain      time.Duration // for the queue to be drained and the page current after the last fault; 0: what the options say
+	spares     bool          // voters notice nothing of it
 	unmeasured bool          // faults overlap, so that only the end is held to the times
 }
 
@@ -28,6 +29,12 @@ func once(name, hypothesis string, f fault, lasts time.Duration) scenario {
 	return scenario{name: name, hypothesis: hypothesis, steps: []step{{0, f, lasts}}}
 }
 
+// spared is a scenario of which voters notice nothing.
+func spared(s scenario) scenario {
+	s.spares = true
+	return s
+}
+
 // takeover bounds what only another worker can finish: it has to lie untouched for CLAIM_IDLE, 10 s as shipped, before it is
 // taken over, and is looked for every half of that.
 const takeover = 20 * time.Second
@@ -36,25 +43,25 @@ const takeover = 20 * time.Second
 func scenarios() []scenario {
 	const away = 4 * time.Second
 	return []scenario{
-		once("kill-worker", "Voters notice nothing; what is queued is stored when the worker is back.", fault{Kind: kill, Part: worker}, away),
+		spared(once("kill-worker", "Voters notice nothing; what is queued is stored when the worker is back.", fault{Kind: kill, Part: worker}, away)),
 		once("kill-vote", "Nobody can vote meanwhile; nothing that was accepted is lost.", fault{Kind: kill, Part: vote}, away),
-		once("kill-result", "Voters notice nothing; the page is current when the service is back, and never counts backwards.", fault{Kind: kill, Part: result}, away),
+		spared(once("kill-result", "Voters notice nothing; the page is current when the service is back, and never counts backwards.", fault{Kind: kill, Part: result}, away)),
 		once("kill-redis", "Votes are refused at once, and accepted again within 2 s of Redis answering.", fault{Kind: kill, Part: redis}, away),
-		once("kill-postgres", "Voters notice nothing; the page keeps the last numbers and is current within 5 s.", fault{Kind: kill, Part: postgres}, away),
-		once("stop-postgres", "Ten seconds without PostgreSQL are ten seconds of queue, and no vote less.", fault{Kind: stop, Part: postgres}, 10*time.Second),
-		crashes("after-read"), crashes("after-commit"), crashes("before-ack"),
-		once("pause-worker", "A frozen worker is no different from a dead one.", fault{Kind: pause, Part: worker}, away),
+		spared(once("kill-postgres", "Voters notice nothing; the page keeps the last numbers and is current within 5 s.", fault{Kind: kill, Part: postgres}, away)),
+		spared(once("stop-postgres", "Ten seconds without PostgreSQL are ten seconds of queue, and no vote less.", fault{Kind: stop, Part: postgres}, 10*time.Second)),
+		spared(crashes("after-read")), spared(crashes("after-commit")), spared(crashes("before-ack")),
+		spared(once("pause-worker", "A frozen worker is no different from a dead one.", fault{Kind: pause, Part: worker}, away)),
 		once("pause-redis", "A Redis that hangs costs each voter 2 s at most, and soon nothing.", fault{Kind: pause, Part: redis}, away),
-		once("pause-postgres", "A PostgreSQL that hangs is given up and asked again; voters notice nothing.", fault{Kind: pause, Part: postgres}, away),
-		once("cut-worker-postgres", "Packets to PostgreSQL vanish: the queue grows, and drains afterwards.", fault{Kind: cut, Part: worker + "-" + postgres}, away),
+		spared(once("pause-postgres", "A PostgreSQL that hangs is given up and asked again; voters notice nothing.", fault{Kind: pause, Part: postgres}, away)),
+		spared(once("cut-worker-postgres", "Packets to PostgreSQL vanish: the queue grows, and drains afterwards.", fault{Kind: cut, Part: worker + "-" + postgres}, away)),
 		once("cut-vote-redis", "Packets to Redis vanish: votes are refused within 2 s.", fault{Kind: cut, Part: vote + "-" + redis}, away),
 		once("slow-redis", "Redis 2 s away is out of reach of a voter's 2 s: refused, not hung.", fault{Kind: slow, Part: redis, N: 2000}, away),
-		once("slow-postgres", "PostgreSQL 2 s away delays the numbers, and nothing else.", fault{Kind: slow, Part: postgres, N: 2000}, 8*time.Second),
-		shaky(redis), shaky(postgres),
+		spared(once("slow-postgres", "PostgreSQL 2 s away delays the numbers, and nothing else.", fault{Kind: slow, Part: postgres, N: 2000}, 8*time.Second)),
+		shaky(redis), spared(shaky(postgres)),
 		once("full-redis", "A full Redis refuses votes, forgets none, and is drained.", fault{Kind: memory, Part: redis}, away),
-		once("full-postgres", "Without a connection to PostgreSQL the queue waits for one.", fault{Kind: connects, Part: postgres}, away),
+		spared(once("full-postgres", "Without a connection to PostgreSQL the queue waits for one.", fault{Kind: connects, Part: postgres}, away)),
 		{name: "lose-worker", hypothesis: "What a worker had in hand that never comes back is finished by another.",
-			steps: []step{{0, fault{Kind: lose, Part: worker}, 0}}},
+			steps: []step{{0, fault{Kind: lose, Part: worker}, 0}}, spares: true},
 		{name: "rolling-restart", hypothesis: "Every service in turn: only votes cast while no vote service listens are not accepted.", steps: []step{
 			{0, fault{Kind: restart, Part: worker}, 0}, {3 * time.Second, fault{Kind: restart, Part: result}, 0}, {6 * time.Second, fault{Kind: restart, Part: vote}, 0},
 		}},

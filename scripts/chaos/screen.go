@@ -16,6 +16,7 @@ import (
 type screen struct {
 	mu        sync.Mutex
 	pushes    []reading
+	last      ballot.Counts
 	most      ballot.Counts
 	backwards int
 	watching  sync.WaitGroup
@@ -77,7 +78,14 @@ func (s *screen) show(at float64, counts ballot.Counts) {
 		s.backwards++
 	}
 	s.most = ballot.Counts{Dogs: max(s.most.Dogs, counts.Dogs), Cats: max(s.most.Cats, counts.Cats), Lizards: max(s.most.Lizards, counts.Lizards)}
-	s.pushes = append(s.pushes, reading{at, counts.Total()})
+	s.last, s.pushes = counts, append(s.pushes, reading{at, counts.Total()})
+}
+
+// shows is the last push.
+func (s *screen) shows() ballot.Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 // seen are the pushes so far, and how many of them had a smaller number than one before.

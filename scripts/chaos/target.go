@@ -17,7 +17,7 @@ type target interface {
 	can(f fault) bool
 	// prepare adds to a fault what its undoing will have to know.
 	prepare(ctx context.Context, f fault) (fault, error)
-	// inflict does a fault, and returns when it is done.
+	// inflict does a fault, and returns when it is done, or on its way.
 	inflict(ctx context.Context, f fault) error
 	// heal undoes a fault, and returns when the part answers again. Undoing what was never done, or undone already, is no error.
 	heal(ctx context.Context, f fault) error
@@ -47,7 +47,8 @@ type addresses struct {
 
 // standings are counts that only grow, but for waiting.
 type standings struct {
-	rows, tally, duplicates  int64 // PostgreSQL
+	rows, tally              ballot.Counts // PostgreSQL
+	duplicates               int64
 	added, waiting, deadEver int64 // Redis
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // Probe asks the service that runs with the same environment whether it is ready, and writes its answer, each dependency's
-// state in it, to out. It is the images' health check, which have neither a shell nor curl.
+// state in it, to out. It is the health check of the images, which have neither a shell nor curl.
 func Probe(ctx context.Context, environ []string, out io.Writer) error {
 	var c config.Service
 	if err := config.Load(environ, &c); err != nil {
