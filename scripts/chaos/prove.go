@@ -16,7 +16,7 @@ import (
 const (
 	drainLimit = 60 * time.Second // for what is queued to be stored at the end, before the proof
 	askLimit   = 30 * time.Second // for each question of the proof
-	shownLimit = 10 * time.Second // for the page to show the final numbers
+	restLimit  = 20 * time.Second // for the page to show the final numbers, and for stragglers
 	askAgain   = 100 * time.Millisecond
 )
 
@@ -46,6 +46,30 @@ func drain(ctx context.Context, t target) error {
 		}
 		return err
 	})
+}
+
+// proveAtRest proves again and again until the page shows what is stored and nothing is missing from the books: a page follows
+// after a moment, and a request that a voter was told is refused may still be on its way, in the network or in Redis. What does
+// not come to rest in time the last proof tells as it is.
+func proveAtRest(ctx context.Context, t target, started time.Time, before standings, answers []answer, s *screen) (last proof, err error) {
+	found := false
+	err = eventually(ctx, restLimit, func(ctx context.Context) error {
+		p, err := prove(ctx, t, started, before, answers)
+		if err != nil {
+			return err
+		}
+		p.Shown = s.shows()
+		p.OnScreen = p.Shown.Total()
+		last, found = p, true
+		if p.Shown != p.Tallied || p.Books.Difference != 0 || p.Books.Waiting != 0 {
+			return errors.New("votes are still on their way")
+		}
+		return nil
+	})
+	if found {
+		return last, nil
+	}
+	return proof{}, err
 }
 
 // prove compares what was answered with what is stored, as sets, and the books with what they were before.

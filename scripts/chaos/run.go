@@ -86,17 +86,10 @@ func (r *runner) run(ctx context.Context, s scenario) (o outcome, err error) {
 
 	ending := context.WithoutCancel(ctx)
 	drained := drain(ending, r.target)
-	p, proveErr := prove(ending, r.target, start, before, voters.snapshot())
+	p, proveErr := proveAtRest(ending, r.target, start, before, voters.snapshot(), screen)
 	if err := errors.Join(err, proveErr); err != nil {
 		return o, err
 	}
-	_ = eventually(ending, shownLimit, func(context.Context) error { // what is not shown in time is told by the proof
-		if p.Shown = screen.shows(); p.Shown != p.Tallied {
-			return errors.New("not shown yet")
-		}
-		return nil
-	})
-	p.OnScreen = p.Shown.Total()
 	_, p.Backwards = screen.seen()
 	o.Proof = p
 	livesAfter, err := r.target.lives(ending)
