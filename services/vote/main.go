@@ -63,7 +63,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	publisher, err := tel.Publisher(resilientPublisher{next: producer, policy: policy})
+	publisher, err := tel.Publisher(&admission{next: resilientPublisher{next: producer, policy: policy}, most: int64(cfg.MaxInFlight)})
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 	page.traceShare = telemetry.TraceShare()
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
