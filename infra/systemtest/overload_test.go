@@ -9,7 +9,7 @@ import (
 )
 
 // A Redis that stands still is what fills the service most surely.
-func TestMoreVotesThanMayBeInFlightAreRefusedAtOnceAndTheOthersCounted(t *testing.T) {
+func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.T) {
 	const most, votes = 8, 40
 	r := newRig(t, func(s *setup) { s.env = []string{"MAX_IN_FLIGHT=8"} })
 	r.must(r.redis.Pause())
@@ -33,7 +33,7 @@ func TestMoreVotesThanMayBeInFlightAreRefusedAtOnceAndTheOthersCounted(t *testin
 				t.Errorf("a vote too many: %+v", a)
 			}
 		case <-late:
-			t.Fatal("the votes that are too many wait")
+			t.Fatal("the votes that are too many go on waiting")
 		}
 	}
 	r.must(r.redis.Resume())

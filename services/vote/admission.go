@@ -4,32 +4,59 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"sync/atomic"
+	"time"
 
 	"petvote/shared/votestream"
 )
 
-// errOverloaded says that more votes are in flight than can be answered in good time.
+// errOverloaded says that a vote has waited in vain for its turn.
 var errOverloaded = errors.New("too many votes in flight")
 
-// admission publishes a bounded number of votes at once and refuses what comes beyond it, so that under more load than the
-// service can bear those that it takes are answered as soon as ever, and the others at once.
+// turnWithin is how long a vote waits for its turn. So what is accepted under more load than the service can bear is late by
+// no more than that.
+const turnWithin = 500 * time.Millisecond
+
+// admission publishes a bounded number of votes at once. Those beyond it wait for their turn, in which they cost next to
+// nothing, and are refused when it does not come in time.
 type admission struct {
-	next     publisher
-	most     int64
-	inFlight atomic.Int64
+	next  publisher
+	turns chan struct{} // holds one for each vote in flight
+}
+
+func newAdmission(next publisher, most inFlight) *admission {
+	return &admission{next: next, turns: make(chan struct{}, most)}
 }
 
 func (a *admission) Publish(ctx context.Context, m votestream.Message) error {
-	defer a.inFlight.Add(-1)
-	if a.inFlight.Add(1) > a.most {
-		return errOverloaded
+	select {
+	case a.turns <- struct{}{}:
+	default:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, budget) // the wait is part of it
+		defer cancel()
+		if err := a.wait(ctx); err != nil {
+			return err
+		}
 	}
+	defer func() { <-a.turns }()
 	return a.next.Publish(ctx, m)
 }
 
-// inFlight is how many votes may be in flight at once. The default is some twentieth of what two cores accept in a second, and
-// a sixteenth of what may wait inside the client of Redis.
+func (a *admission) wait(ctx context.Context) error {
+	late := time.NewTimer(turnWithin)
+	defer late.Stop()
+	select {
+	case a.turns <- struct{}{}:
+		return nil
+	case <-late.C:
+		return errOverloaded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// inFlight is how many votes may be in flight at once. More than the default make round trips to Redis no fuller, and leave the
+// runtime's scheduler more to do.
 type inFlight uint16
 
 // UnmarshalText refuses 0, which would take no vote at all.

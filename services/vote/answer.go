@@ -53,7 +53,7 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // logRefusal says why a vote was refused. What an open breaker refuses, which has been told about when it opened, and what is
-// too much is a flood, and for those who look closely.
+// too much, is a flood, and for those who look closely.
 func logRefusal(ctx context.Context, err error) {
 	level := slog.LevelWarn
 	if resilience.Refused(err) || errors.Is(err, errOverloaded) {

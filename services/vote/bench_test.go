@@ -24,7 +24,7 @@ func BenchmarkAcceptedVote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	taken, err := tel.Publisher(resilientPublisher{next: discard{}, policy: redisPolicy(listener)})
+	taken, err := tel.Publisher(newAdmission(resilientPublisher{next: discard{}, policy: redisPolicy(listener)}, 256))
 	if err != nil {
 		b.Fatal(err)
 	}

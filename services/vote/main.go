@@ -63,7 +63,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	publisher, err := tel.Publisher(&admission{next: resilientPublisher{next: producer, policy: policy}, most: int64(cfg.MaxInFlight)})
+	publisher, err := tel.Publisher(newAdmission(resilientPublisher{next: producer, policy: policy}, cfg.MaxInFlight))
 	if err != nil {
 		return err
 	}
