@@ -28,6 +28,10 @@ func measureAccept(ctx context.Context, b *bench) (figures []figure, err error) 
 		accepted += ours.accepted
 		rate, p99 := throughput("votes accepted per second, ", connections, ours, theirs)
 		figures = append(figures, rate.atLeast(0.55), p99.atMost(3))
+		if connections == 64 {
+			figures = append(figures, figure{Name: "CPU to accept one vote: vote and Redis", Unit: "µs", Value: ours.cpuPerVote()}.
+				against("bare net/http", theirs.cpuPerVote()))
+		}
 		if err := p.balance(ctx, accepted); err != nil {
 			return nil, err
 		}
@@ -79,7 +83,10 @@ func throughput(name string, connections int, ours, theirs *side) (rate, p99 fig
 type side struct {
 	rates, p99s []float64
 	accepted    int
+	cpu         time.Duration // of the vote service and Redis
 }
+
+func (s *side) cpuPerVote() float64 { return float64(s.cpu.Microseconds()) / float64(s.accepted) }
 
 // sideBySide loads the two in turn, after a warm-up of each, with the worker paused.
 func (b *bench) sideBySide(ctx context.Context, p *platform, bare *service, connections int) (ours, theirs *side, err error) {
@@ -97,10 +104,12 @@ func (b *bench) sideBySide(ctx context.Context, p *platform, bare *service, conn
 			*side
 			*service
 		}{{ours, p.vote}, {theirs, bare}} {
+			before := p.cpu(s.PID()) + p.cpu(p.redis.PID())
 			a, err := b.load(ctx, s.service, connections, d)
 			if err != nil {
 				return nil, nil, err
 			}
+			s.cpu += p.cpu(s.PID()) + p.cpu(p.redis.PID()) - before
 			s.accepted += a.accepted
 			if round > 0 {
 				s.rates = append(s.rates, a.perSecond())
