@@ -37,6 +37,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
+	defer reserveGarbageRoom()()
 	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
