@@ -15,9 +15,10 @@ import (
 // voter is one keep-alive connection. It is written by hand, because on two cores all that the load costs is missing where
 // the service is measured: a request made beforehand, one write, and mostly one read.
 type voter struct {
-	conn    net.Conn
-	request []byte
-	buffer  [4096]byte
+	conn     net.Conn
+	answered bool // at least once
+	request  []byte
+	buffer   [4096]byte
 }
 
 // answerWithin is how long a vote may take before its run counts as one with errors: the service promises 2 s.
@@ -62,7 +63,19 @@ func (v *voter) vote() (int, error) {
 	if read != want {
 		return 0, errAnswer
 	}
+	v.answered = true
 	return strconv.Atoi(string(v.buffer[len("HTTP/1.1 "):len("HTTP/1.1 200")]))
+}
+
+func (v *voter) redial(ctx context.Context) error {
+	addr := v.conn.RemoteAddr().String()
+	_ = v.conn.Close() // nothing was in it
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err == nil {
+		v.conn = conn
+		err = conn.SetDeadline(time.Now().Add(time.Minute))
+	}
+	return err
 }
 
 func bodyLength(head []byte) (int, error) {
@@ -146,5 +159,9 @@ func (c crowd) each(ctx context.Context, d time.Duration, act func(*voter, *answ
 		sum.times = append(sum.times, a.times...)
 	}
 	slices.Sort(sum.times)
-	return sum, errors.Join(append(failed, context.Cause(ctx))...)
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	if len(failed) > 0 {
+		return sum, fmt.Errorf("%d of %d connections had errors, one of them: %w", len(failed), len(c), failed[0])
+	}
+	return sum, context.Cause(ctx)
 }

@@ -30,6 +30,12 @@ func (c crowd) follow(ctx context.Context, s schedule, mayShed bool) (*answers, 
 				continue
 			}
 			status, err := v.vote()
+			if err != nil && !v.answered {
+				// The service closes a connection on which nothing comes for 2 s; a client then takes another.
+				if err = v.redial(ctx); err == nil {
+					status, err = v.vote()
+				}
+			}
 			switch {
 			case err != nil:
 				return err
