@@ -36,7 +36,7 @@ func measureAccept(ctx context.Context, b *bench) (figures []figure, err error) 
 			return nil, err
 		}
 	}
-	all, err := b.load(ctx, p.vote, 64, choose(b, 10*time.Second, time.Second))
+	all, err := b.load(ctx, p.vote, 64, choose(b, 5*time.Second, time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (b *bench) sideBySide(ctx context.Context, p *platform, bare *service, conn
 	}
 	defer func() { err = errors.Join(err, p.worker.Resume()) }()
 	ours, theirs = &side{}, &side{}
-	for round := range 1 + choose(b, 5, 1) {
-		d := choose(b, 3*time.Second, time.Second)
+	for round := range 1 + choose(b, 4, 1) {
+		d := choose(b, 2*time.Second, time.Second)
 		if round == 0 {
 			d /= 2
 		}

@@ -17,7 +17,7 @@ var goLine = regexp.MustCompile(`(?m)^Benchmark(\w+?)(?:-\d+)?\s+\d+\s+([\d.]+) 
 // measureGo runs the benchmarks beside the code, and keeps what they print, for benchstat, in go.txt.
 func measureGo(ctx context.Context, b *bench) ([]figure, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark(Encode|Decode|AcceptedVote)$", "-benchmem",
-		"-benchtime", choose(b, "1s", "200ms"), "-count", choose(b, "6", "1"), "./shared/votestream", "./services/vote")
+		"-benchtime", choose(b, "500ms", "200ms"), "-count", choose(b, "5", "1"), "./shared/votestream", "./services/vote")
 	cmd.Dir, cmd.Stderr = b.source, b.progress
 	raw, err := cmd.Output()
 	if err != nil {

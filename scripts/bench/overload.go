@@ -19,7 +19,7 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 	if err := p.worker.Pause(); err != nil {
 		return nil, err
 	}
-	d := choose(b, 5*time.Second, 2*time.Second)
+	d := choose(b, 4*time.Second, 2*time.Second)
 	var capacities, rates, p99s, sheds []float64
 	accepted, refused := 0, 0
 	for range choose(b, 3, 1) {

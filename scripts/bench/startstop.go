@@ -14,7 +14,7 @@ func measureStartStop(ctx context.Context, b *bench) (figures []figure, err erro
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	starts, stops := map[*service][]float64{}, map[*service][]float64{}
-	for range choose(b, 5, 2) {
+	for range choose(b, 3, 1) {
 		for _, s := range p.services() {
 			c, err := gather(ctx, p.vote.addr(), 8)
 			if err != nil {
