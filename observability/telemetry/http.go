@@ -52,7 +52,7 @@ func routeAndResponse(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		span := trace.SpanFromContext(r.Context())
 		if sc := span.SpanContext(); sc.IsValid() {
-			w.Header().Set("traceresponse", fmt.Sprintf("00-%s-%s-%s", sc.TraceID(), sc.SpanID(), sc.TraceFlags()))
+			w.Header().Set("traceresponse", parentOf(sc))
 		}
 		next.ServeHTTP(w, r)
 		if _, route, ok := strings.Cut(r.Pattern, " "); ok {

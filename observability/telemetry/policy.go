@@ -21,6 +21,7 @@ type policyListener struct {
 	attempts metric.Float64Histogram
 	retries  metric.Int64Counter
 	changes  metric.Int64Counter
+	labels   *sync.Map // of attempts, by attemptKey: made once, since there is an attempt for every vote
 	told     *sync.Map // when a policy's retries were last told in the log
 }
 
@@ -32,7 +33,7 @@ func (t *Telemetry) PolicyListener() (resilience.Listener, error) {
 	retries, changes, err := t.policyCounters()
 	attempts, failed := t.meter.Float64Histogram("petvote.dependency.attempt.duration", metric.WithUnit("s"), seconds,
 		metric.WithDescription("Time of one attempt at a dependency, by outcome."))
-	return policyListener{attempts: attempts, retries: retries, changes: changes, told: new(sync.Map)}, errors.Join(err, failed)
+	return policyListener{attempts: attempts, retries: retries, changes: changes, labels: new(sync.Map), told: new(sync.Map)}, errors.Join(err, failed)
 }
 
 // policyCounters are the same two however often they are asked for.
@@ -45,12 +46,26 @@ func (t *Telemetry) policyCounters() (retries, changes metric.Int64Counter, err 
 	return retries, changes, errs.join()
 }
 
-func (l policyListener) Attempt(ctx context.Context, policy string, took time.Duration, err error) {
+type attemptKey struct {
+	policy string
+	ok     bool
+}
+
+func (k attemptKey) labels() metric.MeasurementOption {
 	outcome := "ok"
-	if err != nil {
+	if !k.ok {
 		outcome = "error"
 	}
-	l.attempts.Record(ctx, took.Seconds(), metric.WithAttributes(policyKey.String(policy), attribute.String("outcome", outcome)))
+	return metric.WithAttributeSet(attribute.NewSet(policyKey.String(k.policy), attribute.String("outcome", outcome)))
+}
+
+func (l policyListener) Attempt(ctx context.Context, policy string, took time.Duration, err error) {
+	key := attemptKey{policy, err == nil}
+	labels, ok := l.labels.Load(key)
+	if !ok {
+		labels, _ = l.labels.LoadOrStore(key, key.labels())
+	}
+	l.attempts.Record(ctx, took.Seconds(), labels.(metric.MeasurementOption))
 }
 
 func (l policyListener) Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration) {

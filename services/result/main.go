@@ -91,7 +91,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), asking), shownAt: board.pushes.shownAt, page: page,
 	}}
 	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))

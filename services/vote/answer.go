@@ -52,11 +52,11 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// logRefusal says why a vote was refused. An open breaker has been told about when it opened; what it refuses, a flood in
-// an outage, is for those who look closely.
+// logRefusal says why a vote was refused. What an open breaker refuses, which has been told about when it opened, and what is
+// too much, is a flood, and for those who look closely.
 func logRefusal(ctx context.Context, err error) {
 	level := slog.LevelWarn
-	if resilience.Refused(err) {
+	if resilience.Refused(err) || errors.Is(err, errOverloaded) {
 		level = slog.LevelDebug
 	}
 	slog.Log(ctx, level, "vote refused", "error", err)

@@ -37,6 +37,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
+	defer reserveGarbageRoom()()
 	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
@@ -63,7 +64,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	publisher, err := tel.Publisher(resilientPublisher{next: producer, policy: policy})
+	publisher, err := tel.Publisher(newAdmission(resilientPublisher{next: producer, policy: policy}, cfg.MaxInFlight))
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 	page.traceShare = telemetry.TraceShare()
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))

@@ -92,7 +92,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := tel.ObserveBreakers(policies.all()...); err != nil {
 		return err
 	}
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
 		return err
 	}
 

@@ -16,6 +16,7 @@ type Service struct {
 	OpsPort   Port       `env:"OPS_PORT" envDefault:"9464"`
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat LogFormat  `env:"LOG_FORMAT" envDefault:"json"`
+	Pprof     bool       `env:"PPROF"` // serve Go's profiles on the ops port
 }
 
 // Port is a TCP port. 0 stands for one that the system chooses.

@@ -22,7 +22,7 @@ func ops(t *testing.T, health *Health) []string {
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "petvote_viewers 1") })
 	var cleanups Cleanups
-	if err := ServeOps(&cleanups, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), health, metrics); err != nil {
+	if err := ServeOps(&cleanups, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), health, metrics, false); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -87,7 +87,7 @@ func TestAPortThatIsTakenIsNamedByItsVariable(t *testing.T) {
 	environ := ops(t, NewHealth(nil))
 	_, port, _ := strings.Cut(environ[1], "=")
 	var cleanups Cleanups
-	err := ServeOps(&cleanups, "127.0.0.1:"+port, NewHealth(nil), http.NotFoundHandler())
+	err := ServeOps(&cleanups, "127.0.0.1:"+port, NewHealth(nil), http.NotFoundHandler(), false)
 	if err == nil || !strings.Contains(err.Error(), "OPS_PORT") {
 		t.Errorf("err = %v", err)
 	}

@@ -72,8 +72,9 @@ func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	})
 }
 
-// ServeOps serves the probes and metrics for operators until the clean-up, which comes after the public server's end.
-func ServeOps(c *Cleanups, addr string, health *Health, metrics http.Handler) error {
+// ServeOps serves the probes and metrics for operators, and Go's profiles if they are asked for, until the clean-up, which comes
+// after the public server's end.
+func ServeOps(c *Cleanups, addr string, health *Health, metrics http.Handler, profiles bool) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen for operators (OPS_PORT): %w", err)
@@ -82,6 +83,9 @@ func ServeOps(c *Cleanups, addr string, health *Health, metrics http.Handler) er
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.ReadyInFull)
 	mux.Handle("GET /metrics", metrics)
+	if profiles {
+		profile(mux)
+	}
 	server := newHTTPServer(mux)
 	served := make(chan error, 1)
 	go func() {

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+type verdict string
+
+const (
+	met         verdict = "met"
+	missed      verdict = "missed"
+	refused     verdict = "refused" // its run had errors
+	notMeasured verdict = "not measured"
+)
+
+// figure is one line of the table.
+type figure struct {
+	Row       string  `json:"row"`
+	Name      string  `json:"figure"`
+	Value     float64 `json:"value"`
+	Unit      string  `json:"unit"`
+	Versus    string  `json:"compared_with,omitempty"`
+	Reference float64 `json:"reference,omitempty"`
+	Ratio     float64 `json:"ratio,omitempty"`
+	Must      string  `json:"must,omitempty"`
+	Verdict   verdict `json:"verdict,omitempty"` // "" where nothing is asked
+	Note      string  `json:"note,omitempty"`
+}
+
+func (f figure) against(what string, reference float64) figure {
+	f.Versus, f.Reference, f.Ratio = what, reference, f.Value/reference
+	return f
+}
+
+// atLeast judges the ratio, or the value where nothing is compared.
+func (f figure) atLeast(bound float64) figure { return f.judge("≥", bound, f.judged() >= bound) }
+
+func (f figure) atMost(bound float64) figure { return f.judge("≤", bound, f.judged() <= bound) }
+
+func (f figure) judged() float64 {
+	if f.Versus != "" {
+		return f.Ratio
+	}
+	return f.Value
+}
+
+func (f figure) judge(sign string, bound float64, ok bool) figure {
+	f.Must, f.Verdict = sign+" "+number(bound), missed
+	if f.Versus != "" {
+		f.Must += " ×"
+	} else if f.Unit != "" {
+		f.Must += " " + f.Unit
+	}
+	if ok {
+		f.Verdict = met
+	}
+	return f
+}
+
+func (f figure) String() string {
+	s := f.Name
+	if f.Unit != "" {
+		s += ": " + number(f.Value) + " " + f.Unit
+	}
+	if f.Versus != "" {
+		s += fmt.Sprintf(", %s × %s (%s)", number(f.Ratio), f.Versus, number(f.Reference))
+	}
+	if f.Must != "" {
+		s += ", must be " + f.Must
+	}
+	if f.Verdict != "" {
+		s += ": " + string(f.Verdict)
+	}
+	if f.Note != "" {
+		s += " (" + f.Note + ")"
+	}
+	return s
+}
+
+// number shows three or more digits, with commas from a thousand on.
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case a >= 1000:
+		return commas(strconv.FormatFloat(v, 'f', 0, 64))
+	case a >= 100 || v == math.Trunc(v):
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case a >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
+
+func commas(digits string) string {
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// median is the middle one, or the mean of the two in the middle.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	v := slices.Sorted(slices.Values(values))
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// percentile of times that are sorted; p is from 0 to 1.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

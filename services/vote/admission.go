@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"petvote/shared/votestream"
+)
+
+// errOverloaded says that a vote has waited in vain for its turn.
+var errOverloaded = errors.New("too many votes in flight")
+
+// turnWithin is how long a vote waits for its turn. So what is accepted under more load than the service can bear is late by
+// no more than that.
+const turnWithin = 500 * time.Millisecond
+
+// admission publishes a bounded number of votes at once. Those beyond it wait for their turn, in which they cost next to
+// nothing, and are refused when it does not come in time.
+type admission struct {
+	next  publisher
+	turns chan struct{} // holds one for each vote in flight
+}
+
+func newAdmission(next publisher, most inFlight) *admission {
+	return &admission{next: next, turns: make(chan struct{}, most)}
+}
+
+func (a *admission) Publish(ctx context.Context, m votestream.Message) error {
+	select {
+	case a.turns <- struct{}{}:
+	default:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, budget) // the wait is part of it
+		defer cancel()
+		if err := a.wait(ctx); err != nil {
+			return err
+		}
+	}
+	defer func() { <-a.turns }()
+	return a.next.Publish(ctx, m)
+}
+
+func (a *admission) wait(ctx context.Context) error {
+	late := time.NewTimer(turnWithin)
+	defer late.Stop()
+	select {
+	case a.turns <- struct{}{}:
+		return nil
+	case <-late.C:
+		return errOverloaded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// inFlight is how many votes may be in flight at once. More than the default make round trips to Redis no fuller, and leave the
+// runtime's scheduler more to do.
+type inFlight uint16
+
+// UnmarshalText refuses 0, which would take no vote at all.
+func (n *inFlight) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil || v == 0 {
+		return errors.New("not a number from 1 to 65535")
+	}
+	*n = inFlight(v)
+	return nil
+}

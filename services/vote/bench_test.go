@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"petvote/observability/telemetry"
+	"petvote/shared/lifecycle"
+	"petvote/shared/votestream"
+)
+
+// BenchmarkAcceptedVote is what one accepted vote costs in the service itself, everything around it included and the queue not: the
+// protections, tracing without export, metrics, breaker, JSON.
+func BenchmarkAcceptedVote(b *testing.B) {
+	tel, err := telemetry.Start(b.Context(), name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = tel.Shutdown(b.Context()) })
+	listener, err := tel.PolicyListener()
+	if err != nil {
+		b.Fatal(err)
+	}
+	taken, err := tel.Publisher(newAdmission(resilientPublisher{next: discard{}, policy: redisPolicy(listener)}, 256))
+	if err != nil {
+		b.Fatal(err)
+	}
+	page, err := newPage("", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := tel.HTTP(routes(page, taken, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/vote", strings.NewReader(`{"pet":"dogs"}`))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			b.Fatalf("status %d", w.Code)
+		}
+	}
+}
+
+type discard struct{}
+
+func (discard) Publish(_ context.Context, _ votestream.Message) error { return nil }
