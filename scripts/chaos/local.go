@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -57,37 +58,45 @@ type localConfig struct {
 }
 
 // newLocal builds and starts everything and returns when all is ready. On an error nothing is left running.
-func newLocal(ctx context.Context, cfg localConfig) (t *localTarget, err error) {
+func newLocal(ctx context.Context, cfg localConfig) (*localTarget, error) {
+	if _, err := os.Stat(filepath.Join(cfg.source, "infra", "packages", "install")); err != nil {
+		return nil, errors.New("this is not the root of the repository, from which the services are built: run it there")
+	}
 	scratch, err := servers.NewScratch("petvote-chaos-*")
 	if err != nil {
 		return nil, err
 	}
-	t = &localTarget{scratch: scratch, programs: make(map[string]*program), maxMemory: "256mb", jaeger: cfg.jaeger}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, t.close(context.WithoutCancel(ctx)))
+	t := &localTarget{scratch: scratch, programs: make(map[string]*program), maxMemory: "256mb", jaeger: cfg.jaeger}
+	if err := t.start(ctx, cfg); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted while it was starting")
 		}
-	}()
+		return nil, errors.Join(err, t.close(context.WithoutCancel(ctx)))
+	}
+	return t, nil
+}
+
+func (t *localTarget) start(ctx context.Context, cfg localConfig) error {
 	if err := servers.Run(ctx, servers.Spec{Name: "install", Path: "./infra/packages/install", Args: []string{"redis", "postgresql"}, Dir: cfg.source, Output: cfg.log}); err != nil {
-		return nil, err
+		return err
 	}
 	fmt.Fprintln(cfg.log, "building the services …")
 	if err := servers.Run(ctx, servers.Spec{Name: "go build", Path: "go", Dir: cfg.source,
-		Args: []string{"build", "-buildvcs=false", "-tags=grpcnotrace", "-o", scratch.Join("bin") + "/", "petvote/services/..."}}); err != nil {
-		return nil, err
+		Args: []string{"build", "-buildvcs=false", "-tags=grpcnotrace", "-o", t.scratch.Join("bin") + "/", "petvote/services/..."}}); err != nil {
+		return err
 	}
 	fmt.Fprintln(cfg.log, "starting Redis, PostgreSQL and the services …")
 	if err := t.startServers(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.startServices(ctx, cfg); err != nil {
-		return nil, err
+		return err
 	}
 	ready := make(map[string]string, len(services))
 	for name, p := range t.programs {
 		ready[name] = p.url(p.ops) + "/readyz"
 	}
-	return t, local.AwaitReady(ctx, ready)
+	return local.AwaitReady(ctx, ready)
 }
 
 func (t *localTarget) startServers(ctx context.Context) (err error) {

@@ -86,14 +86,8 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	defer context.AfterFunc(ctx, func() {
 		show.say("interrupted: undoing what is broken, then proving what there is (once more to leave at once)")
 	})()
-	for _, f := range j.left() {
-		show.say("undoing what a run before this one has left: %s", f)
-		if err := target.heal(ctx, f); err != nil {
-			return nil, fmt.Errorf("undo %s: %w", f, err)
-		}
-		if err := j.close(f); err != nil {
-			return nil, err
-		}
+	if err := mend(ctx, target, j, show); err != nil {
+		return nil, err
 	}
 	chosen, left, err := o.choose(target.can)
 	if err != nil {
@@ -117,6 +111,9 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 		}
 		show.say("%d of %d  %s: %s", i+1, len(chosen), s.name, s.hypothesis)
 		outcome, failure := runner.run(ctx, s)
+		if failure != nil && ctx.Err() != nil {
+			break // what docker or a server says of it is only that it was interrupted
+		}
 		if failure != nil {
 			err = fmt.Errorf("%s: %w", s.name, failure)
 			r.Passed = false
@@ -141,6 +138,31 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	}
 	show.say("the report is %s", filepath.Join(folder, "report.html"))
 	return r, nil
+}
+
+// mend undoes what a run before this one has left broken, and waits until the platform has come to itself.
+func mend(ctx context.Context, t target, j *journal, show *display) error {
+	left := j.left()
+	for _, f := range left {
+		show.say("undoing what a run before this one has left: %s", f)
+		if err := t.heal(ctx, f); err != nil {
+			return fmt.Errorf("undo %s: %w", f, err)
+		}
+		if err := j.close(f); err != nil {
+			return err
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return eventually(ctx, healLimit, func(ctx context.Context) error {
+		for _, service := range services {
+			if h, err := t.health(ctx, service); err != nil || h.Status != "ready" {
+				return fmt.Errorf("%s is not well again: %s %w", service, h.Status, err)
+			}
+		}
+		return nil
+	})
 }
 
 // reportFolder makes the folder for the report, or else a temporary one for the answers.

@@ -112,7 +112,7 @@ func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(text, &r)
 	}
-	if err != nil || !r.Interrupted || len(r.Scenarios) != 1 || r.Scenarios[0].Proof.Lost != 0 || r.Scenarios[0].Proof.Accepted == 0 {
+	if err != nil || !r.Interrupted || len(r.Scenarios) != 1 || !r.Scenarios[0].Passed || r.Scenarios[0].Proof.Lost != 0 || r.Scenarios[0].Proof.Accepted == 0 {
 		t.Errorf("%v, %+v\n%s", err, r, &begun.said)
 	}
 }
@@ -131,10 +131,28 @@ func (w *trigger) Write(p []byte) (int, error) {
 	return w.said.Write(p)
 }
 
+func TestWhyItCanNotStartIsSaid(t *testing.T) {
+	var out, said bytes.Buffer
+	t.Chdir(t.TempDir())
+	if code := run(t.Context(), []string{"-target", "local"}, &out, &said); code != 1 || !strings.Contains(said.String(), "root of the repository") {
+		t.Errorf("in another folder: exit status %d, %s", code, &said)
+	}
+}
+
+func TestAnInterruptOfTheStartLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	said := &trigger{word: "starting Redis", pull: cancel}
+	t.Chdir(filepath.Join("..", ".."))
+	var out bytes.Buffer
+	if code := run(ctx, []string{"-target", "local"}, &out, said); code != 1 || !strings.Contains(said.said.String(), "interrupted") {
+		t.Errorf("exit status %d, %s", code, &said.said)
+	}
+}
+
 func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"-target", "moon"}, {"-worker", "lazy"}, {"-worker", "naive"}, {"-rate", "0"}, {"-scenario", "kill-everyone"}, {"-seed", "3"},
-		{"-random", "1s"}, {"-random", "1m", "-scenario", "all"}, {"-project", ""}, {"-accept-within", "0s"}, {"more"},
+		{"-random", "1s"}, {"-random", "1m", "-scenario", "all"}, {"-project", ""}, {"-project", "x", "-target", "local"}, {"-jaeger", "not a url"}, {"-accept-within", "0s"}, {"more"},
 	} {
 		var said bytes.Buffer
 		if code := run(t.Context(), args, &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -62,7 +65,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.target, "target", targetAuto, "`what` to break: compose, local, or auto: the containers where they run, else processes")
-	flags.StringVar(&o.project, "project", "petvote", "with -target compose: the Compose project")
+	flags.StringVar(&o.project, "project", cmp.Or(os.Getenv("COMPOSE_PROJECT_NAME"), "petvote"), "with -target compose: the Compose project; also by COMPOSE_PROJECT_NAME")
 	flags.StringVar(&o.scenarios, "scenario", "all", "`names`, separated by commas; -list shows them")
 	flags.DurationVar(&o.random, "random", 0, "make faults up for so long, instead of scenarios")
 	flags.Uint64Var(&o.seed, "seed", 0, "of -random: the same seed makes the same faults up (default: another one each time)")
@@ -108,6 +111,10 @@ func (o options) check(flags *flag.FlagSet, set map[string]bool) error {
 		problem = "-seed goes with -random"
 	case set["random"] && (o.random < 10*time.Second || o.random > time.Hour):
 		problem = fmt.Sprintf("-random %v: want 10s to 1h", o.random)
+	case o.jaeger != "" && !isURL(o.jaeger):
+		problem = fmt.Sprintf("-jaeger %s: want http:// or https:// and a host", o.jaeger)
+	case set["project"] && o.target == targetLocal:
+		problem = "-project goes with -target compose"
 	case min(o.limits.accept, o.limits.drain, o.limits.current, o.limits.answer) <= 0:
 		problem = "the times must be more than 0"
 	default:
@@ -119,4 +126,9 @@ func (o options) check(flags *flag.FlagSet, set map[string]bool) error {
 		return fmt.Errorf("chaos: %s", problem)
 	}
 	return nil
+}
+
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }

@@ -172,7 +172,11 @@ func (p *proof) refutes() []string {
 		fail("no vote was accepted, so that nothing is proved")
 	}
 	if p.Lost > 0 {
-		fail("%d of %d accepted votes are lost: %s", p.Lost, p.Accepted, strings.Join(p.LostIDs[:min(3, len(p.LostIDs))], ", "))
+		some := strings.Join(p.LostIDs[:min(3, len(p.LostIDs))], ", ")
+		if p.Lost > 3 {
+			some += ", and more, all of them in report.json where -report says"
+		}
+		fail("%d of %d accepted votes are lost: %s", p.Lost, p.Accepted, some)
 	}
 	if p.CountedTwice > 0 {
 		fail("the tally has %d votes more than are stored", p.CountedTwice)
