@@ -15,7 +15,7 @@ const patience = time.Second
 // no error, and its voter does not come back.
 func (c crowd) follow(ctx context.Context, s schedule, mayShed bool) (*answers, error) {
 	var next atomic.Int64
-	return c.each(ctx, s.due(s.votes).Sub(time.Now()), func(v *voter, mine *answers) error {
+	return c.each(ctx, time.Until(s.due(s.votes)), func(v *voter, mine *answers) error {
 		for ctx.Err() == nil {
 			k := next.Add(1) - 1
 			if k >= s.votes {
