@@ -115,7 +115,7 @@ func (b *bench) newPlatform(ctx context.Context, endpoint, share string) (p *pla
 			return p, err
 		}
 		if b.pprof {
-			b.say("  profiles: %s", s.opsURL("/debug/pprof/"))
+			b.say("  profiles: %s", s.opsURL("/debug/pprof/profile"))
 		}
 	}
 	return p, nil

@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -20,13 +22,16 @@ func TestProfilesAreServedOnlyWhenAskedFor(t *testing.T) {
 		if err := ServeOps(&cleanups, addr, NewHealth(nil), http.NotFoundHandler(), profiles); err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.Get("http://" + addr + "/debug/pprof/mutex")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("profiles %t: status %d, want %d", profiles, resp.StatusCode, want)
+		for _, name := range []string{"mutex", "heap", "profile?seconds=1"} {
+			resp, err := http.Get("http://" + addr + "/debug/pprof/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || resp.StatusCode != want || want == http.StatusOK && !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) { // gzip
+				t.Errorf("%s, profiles %t: status %d, %d bytes, %v; want %d", name, profiles, resp.StatusCode, len(body), err, want)
+			}
 		}
 		http.DefaultClient.CloseIdleConnections()
 		if err := cleanups.Run(time.Second); err != nil {
