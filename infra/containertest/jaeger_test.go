@@ -20,6 +20,7 @@ type trace struct {
 
 type span struct {
 	SpanID, OperationName, ProcessID string
+	StartTime, Duration              int64 // microseconds
 	References                       []struct{ RefType, TraceID, SpanID string }
 	Tags                             []tag
 	Logs                             []struct{ Fields []tag } // the events

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -125,6 +127,9 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 	found, err := platform.trace(ctx, id)
 	if err == nil {
 		err = found.isTree(tree)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(t.ArtifactDir(), "trace.svg"), []byte(found.picture()), 0o644)
 	}
 	if err != nil {
 		t.Error(err)

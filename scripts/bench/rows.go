@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"petvote/infra/servers"
 )
 
 // row is one line of work, which gives some figures of the table.
@@ -65,13 +67,12 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 	if b.source, err = moduleRoot(ctx); err != nil {
 		return nil, err
 	}
-	if b.dir, err = os.MkdirTemp("", "petvote-bench-run-"); err != nil {
+	scratch, err := servers.NewScratch("petvote-bench-run-")
+	if err != nil {
 		return nil, err
 	}
+	b.dir = scratch.Path
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := os.Chmod(b.dir, 0o755); err != nil { // PostgreSQL may run as another user
-		return nil, err
-	}
 	b.say("building the services")
 	if err := b.build(ctx); err != nil {
 		return nil, err

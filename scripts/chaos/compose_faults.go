@@ -43,13 +43,15 @@ func (c *composeTarget) prepare(ctx context.Context, f fault) (fault, error) {
 }
 
 func (c *composeTarget) inflict(ctx context.Context, f fault) error {
+	whole, cancel := toItsEnd(ctx)
+	defer cancel()
 	switch f.Kind {
 	case memory:
-		return c.fillMemory(ctx)
+		return c.fillMemory(whole)
 	case connects:
-		return c.sql(ctx, "postgres", refuseConnections)
+		return c.sql(whole, "postgres", refuseConnections)
 	case cut:
-		return c.unplug(ctx, unplugged(f))
+		return c.unplug(whole, unplugged(f))
 	}
 	list, err := c.of(ctx, f.Part)
 	if err != nil {
@@ -153,10 +155,14 @@ func (c *composeTarget) answers(ctx context.Context, part string) error {
 // dockerLimit is how long docker may take for one command on containers: a stop has a grace period of its own.
 const dockerLimit = 45 * time.Second
 
-// each runs one docker command on all containers of a list, to its end: what docker was asked for it does, whether somebody
-// waits for it or not.
+// toItsEnd is for what docker does once it was asked for it, whether somebody waits or not. Undone can be only what is over.
+func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), dockerLimit)
+}
+
+// each runs one docker command on all containers of a list.
 func (c *composeTarget) each(ctx context.Context, command string, list []container) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dockerLimit)
+	ctx, cancel := toItsEnd(ctx)
 	defer cancel()
 	args := []string{command}
 	for _, one := range list {

@@ -77,11 +77,14 @@ export class Courier {
     this.#changed();
     try {
       await alone(async () => {
+        const settled = await settledLately();
         for (const { key } of choose()) {
           const vote = kept(key); // another tab may have dealt with it by now
-          if (!vote) continue;
+          if (!vote || settled.has(key)) continue;
           const outcome = await this.#attempt(vote);
-          if (outcome.kind === 'later') {
+          if (outcome.kind !== 'later') {
+            await sayIsSettled(key);
+          } else {
             this.#postponeAll(kept(key)?.due);
             break;
           }
@@ -139,6 +142,28 @@ function isDue(vote) {
 async function alone(task) {
   if (!navigator.locks) return task();
   return navigator.locks.request(NAME, { ifAvailable: true }, (lock) => (lock ? task() : undefined));
+}
+
+// A browser may show a tab what another has removed from localStorage only after it has given it the other's lock. So what
+// is settled is told by locks as well, for as long as that can take.
+const SETTLED = `${NAME}.settled.`;
+const SETTLED_MS = 10_000;
+
+// Resolves once the other tabs can know it.
+function sayIsSettled(key) {
+  return new Promise((told) => {
+    if (!navigator.locks) return told();
+    navigator.locks.request(SETTLED + key, { ifAvailable: true }, (lock) => {
+      told();
+      return lock && new Promise((over) => { setTimeout(over, SETTLED_MS); });
+    });
+  });
+}
+
+// The keys of the votes that are settled, by whichever tab, since a few seconds at most.
+async function settledLately() {
+  const { held = [] } = await navigator.locks?.query() ?? {};
+  return new Set(held.filter(({ name }) => name.startsWith(SETTLED)).map(({ name }) => name.slice(SETTLED.length)));
 }
 
 // A UUID of version 7 (RFC 9562): the time in ms, then chance. Keys in the order of time keep the database's index small.
