@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 )
 
@@ -32,9 +33,13 @@ exec rm -rf "$1"
 
 // Scratch is a folder for servers and their data that is removed, with every process that works in it, once this process is
 // gone, however it ends.
-type Scratch struct {
-	Path     string
-	lifeline *os.File // the end of this process closes it
+type Scratch struct{ Path string }
+
+// lifelines are the sweepers' pipes, which the end of this process closes, and nothing else: the garbage collector would close
+// those that nobody refers to.
+var lifelines struct {
+	sync.Mutex
+	ends []*os.File
 }
 
 // NewScratch makes a folder for temporary files whose name is made of a pattern, as by os.MkdirTemp. Others can enter it: as
@@ -63,7 +68,10 @@ func NewScratch(pattern string) (*Scratch, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the sweeper of %s: %w", path, err)
 	}
-	return &Scratch{Path: path, lifeline: write}, nil
+	lifelines.Lock()
+	defer lifelines.Unlock()
+	lifelines.ends = append(lifelines.ends, write)
+	return &Scratch{Path: path}, nil
 }
 
 // Join is the path of a file in the folder.
