@@ -26,7 +26,7 @@ var stream = []attribute.KeyValue{
 type publisher struct {
 	next     Publisher
 	tracer   trace.Tracer
-	options  trace.SpanStartOption
+	options  []trace.SpanStartOption
 	duration metric.Float64Histogram
 	ok, bad  metric.MeasurementOption
 }
@@ -37,14 +37,14 @@ func (t *Telemetry) Publisher(next Publisher) (Publisher, error) {
 	duration, err := t.meter.Float64Histogram("messaging.client.operation.duration", metric.WithUnit("s"), seconds,
 		metric.WithDescription("Time to put a vote into the stream, retries included."))
 	return publisher{
-		next: next, tracer: t.tracer, options: trace.WithAttributes(attrs...), duration: duration,
+		next: next, tracer: t.tracer, options: []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attrs...)}, duration: duration,
 		ok:  metric.WithAttributeSet(attribute.NewSet(attrs...)),
 		bad: metric.WithAttributeSet(attribute.NewSet(append(attrs, semconv.ErrorTypeOther)...)),
 	}, err
 }
 
 func (p publisher) Publish(ctx context.Context, m votestream.Message) error {
-	ctx, span := p.tracer.Start(ctx, "publish votes", trace.WithSpanKind(trace.SpanKindProducer), p.options)
+	ctx, span := p.tracer.Start(ctx, "publish votes", p.options...)
 	if span.IsRecording() {
 		span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))
 	}

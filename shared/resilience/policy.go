@@ -75,6 +75,9 @@ func New(s Settings) *Policy {
 	def(&s.FirstWait, 50*time.Millisecond)
 	def(&s.MaxWait, time.Second)
 	def(&s.OpenFor, 500*time.Millisecond)
+	if s.Budget > 0 {
+		s.Timeout = min(s.Timeout, s.Budget)
+	}
 	if s.Failures == 0 {
 		s.Failures = 5
 	}
@@ -124,19 +127,30 @@ func (p *Policy) noteOutcome(class Class, err error) {
 // class [Rejected] as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable]
 // and the last attempt's error.
 func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error {
-	caller := ctx
+	begin := time.Now()
+	err := p.attempt(ctx, call) // mostly all there is to it, so what only more attempts need is made when there are some
+	if err != nil {
+		err = p.again(ctx, begin, err, call)
+	}
+	return err
+}
+
+// again goes on after the first attempt of a call, which failed and began the call's budget.
+func (p *Policy) again(caller context.Context, begin time.Time, last error, call func(context.Context) error) error {
+	ctx, left := caller, time.Duration(0)
 	if p.settings.Budget > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.settings.Budget)
+		ctx, cancel = context.WithDeadline(ctx, begin.Add(p.settings.Budget))
 		defer cancel()
+		left = max(p.settings.Budget-time.Since(begin), 1) // 0 has no end
 	}
-	var last error
 	attempt := 0
 	err := backoff.RetryNotify(func() error {
-		attempt++
-		last = p.attempt(ctx, call)
+		if attempt++; attempt > 1 {
+			last = p.attempt(ctx, call)
+		}
 		return last
-	}, p.waits(ctx), func(err error, wait time.Duration) {
+	}, p.waits(ctx, left), func(err error, wait time.Duration) {
 		p.settings.Listener.Retry(ctx, p.settings.Name, attempt, err, wait)
 	})
 	if err == nil {
@@ -207,12 +221,12 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 }
 
 // waits grow by half from FirstWait to MaxWait, each drawn from ±50 % so that callers that failed together do not come
-// back together.
-func (p *Policy) waits(ctx context.Context) backoff.BackOff {
+// back together. They end when no more fits into what is left.
+func (p *Policy) waits(ctx context.Context, left time.Duration) backoff.BackOff {
 	b := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(p.settings.FirstWait),
 		backoff.WithMaxInterval(p.settings.MaxWait),
-		backoff.WithMaxElapsedTime(p.settings.Budget),
+		backoff.WithMaxElapsedTime(left),
 	)
 	return backoff.WithContext(b, ctx)
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -9,15 +10,19 @@ import (
 // to no other (see [AllowConnect]), runs nothing inline, is framed by nobody and posts forms to nobody else.
 func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set(policyHeader, policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		// Not no-referrer: under that policy a browser sends "Origin: null" with the page's own form.
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+		maps.Copy(w.Header(), protections)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// protections are shared by all answers, so that a header's value is replaced and never changed or added to.
+var protections = http.Header{
+	policyHeader:             {policy},
+	"X-Content-Type-Options": {"nosniff"},
+	// Not no-referrer: under that policy a browser sends "Origin: null" with the page's own form.
+	"Referrer-Policy":            {"same-origin"},
+	"Cross-Origin-Opener-Policy": {"same-origin"},
+	"Permissions-Policy":         {"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
 }
 
 // AllowConnect lets the scripts of the page that is being answered connect to one more origin. The zero Origin changes
