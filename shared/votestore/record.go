@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"petvote/shared/ballot"
 	"petvote/shared/tracecontext"
@@ -79,10 +79,10 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 	if n == 0 {
 		return Outcome{}, nil
 	}
-	ids, entryIDs := make([]uuid.UUID, n), make([]string, n)
+	ids, entryIDs := make(pgtype.FlatArray[pgtype.UUID], n), make([]string, n) // of pgx's own type, since any other is written as text and read again
 	pets, castAt, traces := make([]string, n), make([]time.Time, n), make([]string, n)
 	for i, e := range entries {
-		ids[i], entryIDs[i] = e.Vote.ID, e.EntryID
+		ids[i], entryIDs[i] = pgtype.UUID{Bytes: e.Vote.ID, Valid: true}, e.EntryID
 		pets[i], castAt[i], traces[i] = string(e.Vote.Pet), e.Vote.CastAt, e.Trace.TraceID()
 	}
 	var (
