@@ -23,10 +23,12 @@ var stream = []attribute.KeyValue{
 	semconv.MessagingDestinationName(votestream.Stream),
 }
 
+var producer = trace.WithSpanKind(trace.SpanKindProducer)
+
 type publisher struct {
 	next     Publisher
 	tracer   trace.Tracer
-	options  []trace.SpanStartOption
+	attrs    []attribute.KeyValue // of spans
 	duration metric.Float64Histogram
 	ok, bad  metric.MeasurementOption
 }
@@ -37,15 +39,16 @@ func (t *Telemetry) Publisher(next Publisher) (Publisher, error) {
 	duration, err := t.meter.Float64Histogram("messaging.client.operation.duration", metric.WithUnit("s"), seconds,
 		metric.WithDescription("Time to put a vote into the stream, retries included."))
 	return publisher{
-		next: next, tracer: t.tracer, options: []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attrs...)}, duration: duration,
+		next: next, tracer: t.tracer, attrs: attrs, duration: duration,
 		ok:  metric.WithAttributeSet(attribute.NewSet(attrs...)),
 		bad: metric.WithAttributeSet(attribute.NewSet(append(attrs, semconv.ErrorTypeOther)...)),
 	}, err
 }
 
 func (p publisher) Publish(ctx context.Context, m votestream.Message) error {
-	ctx, span := p.tracer.Start(ctx, "publish votes", p.options...)
-	if span.IsRecording() {
+	ctx, span := p.tracer.Start(ctx, "publish votes", producer)
+	if span.IsRecording() { // mostly it is not, and attributes at the start would be copied nevertheless
+		span.SetAttributes(p.attrs...)
 		span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))
 	}
 	m.Trace = inject(ctx)
