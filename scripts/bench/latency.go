@@ -65,7 +65,7 @@ func (p *platform) watched(ctx context.Context, rate int, d time.Duration, befor
 		}
 		sampled <- nil
 	}()
-	_, err = c.follow(ctx, s.schedule, false)
+	_, err = c.follow(ctx, s.schedule)
 	stop()
 	return s, lengths, errors.Join(err, <-sampled, s.current(ctx))
 }

@@ -67,7 +67,7 @@ func (p *platform) crowded(ctx context.Context, s *screen, n int, open func(*aud
 	defer func() { err = errors.Join(err, c.leave()) }()
 	s.start = time.Now().Add(time.Second) // for the first push to each
 	a.watch(s)
-	if _, err := c.follow(ctx, s.schedule, false); err != nil {
+	if _, err := c.follow(ctx, s.schedule); err != nil {
 		return 0, err
 	}
 	if err := s.current(ctx); err != nil {
