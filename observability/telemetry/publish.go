@@ -62,3 +62,32 @@ func (p publisher) Publish(ctx context.Context, m votestream.Message) error {
 	end(span, err)
 	return err
 }
+
+// Admission is what the vote service's bound on votes in flight counts.
+type Admission struct {
+	InFlight int64 // being put into the stream now
+	Waiting  int64 // for their turn
+	Refused  int64 // because it did not come in time
+}
+
+// ObserveAdmission exports it.
+func (t *Telemetry) ObserveAdmission(read func() Admission) error {
+	var errs errorList
+	inFlight, err := t.meter.Int64ObservableGauge("petvote.admission.in_flight", metric.WithUnit("{vote}"),
+		metric.WithDescription("Votes that are being put into the stream."))
+	errs = append(errs, err)
+	waiting, err := t.meter.Int64ObservableGauge("petvote.admission.waiting", metric.WithUnit("{vote}"),
+		metric.WithDescription("Votes that wait for their turn, since as many are in flight as may be."))
+	errs = append(errs, err)
+	refused, err := t.meter.Int64ObservableCounter("petvote.admission.refused", metric.WithUnit("{vote}"),
+		metric.WithDescription("Votes refused because their turn did not come in time."))
+	errs = append(errs, err)
+	_, err = t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		a := read()
+		o.ObserveInt64(inFlight, a.InFlight)
+		o.ObserveInt64(waiting, a.Waiting)
+		o.ObserveInt64(refused, a.Refused)
+		return nil
+	}, inFlight, waiting, refused)
+	return append(errs, err).join()
+}

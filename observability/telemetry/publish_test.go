@@ -77,3 +77,14 @@ func TestAMessageOfATraceThatIsNotRecordedSaysSo(t *testing.T) {
 		t.Errorf("the message carries %+v, and there are %d spans", m.Trace, len(spans.Ended()))
 	}
 }
+
+func TestWhatWaitsForItsTurnAndWhatIsRefusedIsScraped(t *testing.T) {
+	tel := started(t)
+	var now Admission
+	if err := tel.ObserveAdmission(func() Admission { return now }); err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_admission_in_flight 0`, `petvote_admission_waiting 0`, `petvote_admission_refused_total 0`)
+	now = Admission{InFlight: 3, Waiting: 2, Refused: 1}
+	wantMetric(t, tel, `petvote_admission_in_flight 3`, `petvote_admission_waiting 2`, `petvote_admission_refused_total 1`)
+}

@@ -96,7 +96,7 @@ func (b *bench) sideBySide(ctx context.Context, p *platform, bare *service, conn
 	defer func() { err = errors.Join(err, p.worker.Resume()) }()
 	ours, theirs = &side{}, &side{}
 	for round := range 1 + choose(b, 4, 1) {
-		d := choose(b, 2*time.Second, time.Second)
+		d := choose(b, 2*time.Second, 500*time.Millisecond)
 		if round == 0 {
 			d /= 2
 		}

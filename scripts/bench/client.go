@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -15,6 +16,7 @@ import (
 // voter is one keep-alive connection. It is written by hand, because on two cores all that the load costs is missing where
 // the service is measured: a request made beforehand, one write, and mostly one read.
 type voter struct {
+	n        int // its number among all
 	conn     net.Conn
 	answered bool // at least once
 	request  []byte
@@ -30,19 +32,23 @@ func dial(ctx context.Context, addr string, n int) (*voter, error) {
 		return nil, err
 	}
 	body := `{"pet":"` + [...]string{"dogs", "cats", "lizards"}[n%3] + `"}`
-	return &voter{conn: conn, request: fmt.Appendf(nil, "POST /vote HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	return &voter{n: n, conn: conn, request: fmt.Appendf(nil, "POST /vote HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		addr, len(body), body)}, nil
 }
 
 var (
 	headEnd       = []byte("\r\n\r\n")
 	contentLength = []byte("Content-Length: ")
+	retryAfter    = []byte("\r\nRetry-After: ")
 	errAnswer     = errors.New("not an HTTP answer with a length")
+	errRetryAfter = errors.New("a vote was answered with status 503 without Retry-After")
 )
 
 // vote sends one vote and returns the status of the answer.
-func (v *voter) vote() (int, error) {
-	if _, err := v.conn.Write(v.request); err != nil {
+func (v *voter) vote() (int, error) { return v.ask(v.request) }
+
+func (v *voter) ask(request []byte) (int, error) {
+	if _, err := v.conn.Write(request); err != nil {
 		return 0, err
 	}
 	read, want := 0, -1
@@ -64,7 +70,11 @@ func (v *voter) vote() (int, error) {
 		return 0, errAnswer
 	}
 	v.answered = true
-	return strconv.Atoi(string(v.buffer[len("HTTP/1.1 "):len("HTTP/1.1 200")]))
+	status, err := strconv.Atoi(string(v.buffer[len("HTTP/1.1 "):len("HTTP/1.1 200")]))
+	if status == http.StatusServiceUnavailable && !bytes.Contains(v.buffer[:read], retryAfter) {
+		return status, errRetryAfter
+	}
+	return status, err
 }
 
 func (v *voter) redial(ctx context.Context) error {
@@ -89,9 +99,35 @@ func bodyLength(head []byte) (int, error) {
 
 // answers is what came of a load.
 type answers struct {
-	accepted, shed int
+	sent           int             // noted by an open load
+	accepted, shed int             // shed with 503 and Retry-After
 	times          []time.Duration // of the accepted, sorted
 	took           time.Duration
+}
+
+// note counts one answer to a vote that was due then.
+func (a *answers) note(status int, due time.Time) error {
+	switch status {
+	case http.StatusOK:
+		a.accepted++
+		a.times = append(a.times, time.Since(due))
+	case http.StatusServiceUnavailable:
+		a.shed++
+	default:
+		return fmt.Errorf("a vote was answered with status %d", status)
+	}
+	return nil
+}
+
+func add(all []answers, took time.Duration) *answers {
+	sum := &answers{took: took}
+	for _, a := range all {
+		sum.accepted += a.accepted
+		sum.shed += a.shed
+		sum.times = append(sum.times, a.times...)
+	}
+	slices.Sort(sum.times)
+	return sum
 }
 
 func (a *answers) perSecond() float64 { return float64(a.accepted) / a.took.Seconds() }
@@ -152,13 +188,7 @@ func (c crowd) each(ctx context.Context, d time.Duration, act func(*voter, *answ
 		all.Go(func() { failed[i] = act(v, &got[i]) })
 	}
 	all.Wait()
-	sum := &answers{took: time.Since(start)}
-	for _, a := range got {
-		sum.accepted += a.accepted
-		sum.shed += a.shed
-		sum.times = append(sum.times, a.times...)
-	}
-	slices.Sort(sum.times)
+	sum := add(got, time.Since(start))
 	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
 	if len(failed) > 0 {
 		return sum, fmt.Errorf("%d of %d connections had errors, one of them: %w", len(failed), len(c), failed[0])

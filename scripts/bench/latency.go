@@ -16,7 +16,7 @@ func measureLatency(ctx context.Context, b *bench) (figures []figure, err error)
 	defer func() { err = errors.Join(err, p.close()) }()
 	accepted := 0
 	for _, rate := range []int{50, 1000, 5000} {
-		d := choose(b, time.Minute, 4*time.Second)
+		d := choose(b, time.Minute, 2*time.Second)
 		s, lengths, err := p.watched(ctx, rate, d, int64(accepted))
 		if err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func (p *platform) watched(ctx context.Context, rate int, d time.Duration, befor
 		}
 		sampled <- nil
 	}()
-	_, err = c.follow(ctx, s.schedule, false)
+	_, err = c.follow(ctx, s.schedule)
 	stop()
 	return s, lengths, errors.Join(err, <-sampled, s.current(ctx))
 }

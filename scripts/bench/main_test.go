@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -84,31 +86,68 @@ func TestARunWithErrorsGivesNoFigureAndStatus1(t *testing.T) {
 }
 
 func TestAVoterUnderstandsNetHTTPAndNotesEveryOtherStatus(t *testing.T) {
-	status := http.StatusOK
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(status)
-		answerBare(w, r)
-	}))
-	defer server.Close()
-	c, err := gather(t.Context(), server.Listener.Addr().String(), 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, status, _ := faced(t)
 	a, err := c.vote(t.Context(), 20*time.Millisecond)
 	if err != nil || a.accepted < 3 || len(a.times) != a.accepted {
 		t.Errorf("%d accepted, %d times, %v", a.accepted, len(a.times), err)
 	}
-	status = http.StatusServiceUnavailable
+	status.Store(http.StatusServiceUnavailable)
 	if _, err := c.vote(t.Context(), 20*time.Millisecond); err == nil {
 		t.Error("a refusal is no error")
 	}
-	now := schedule{start: time.Now(), interval: time.Microsecond, votes: 30}
-	if a, err := c.follow(t.Context(), now, true); err != nil || a.accepted != 0 || a.shed != 30 {
+	if _, err := c.follow(t.Context(), schedule{start: time.Now(), interval: time.Microsecond, votes: 30}); err == nil {
+		t.Error("a refusal of a vote that was due is no error")
+	}
+}
+
+func TestAnOfferCountsWhatWasSentAndWhatWasRefusedInGoodOrder(t *testing.T) {
+	c, status, retry := faced(t)
+	soon := func() schedule { return schedule{start: time.Now(), interval: 10 * time.Millisecond, votes: 30} }
+	if a, err := c.offer(t.Context(), soon()); err != nil || a.sent != 30 || a.accepted != 30 || len(a.times) != 30 || a.shed != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if err := c.leave(); err != nil {
-		t.Error(err)
+	status.Store(http.StatusServiceUnavailable)
+	if a, err := c.offer(t.Context(), soon()); err != nil || a.sent != 30 || a.accepted != 0 || a.shed != 30 {
+		t.Errorf("%+v, %v", a, err)
 	}
+	retry.Store(false)
+	if _, err := c.offer(t.Context(), soon()); !errors.Is(err, errRetryAfter) {
+		t.Errorf("503 without Retry-After: %v", err)
+	}
+}
+
+func TestAVoteThatNoConnectionIsFreeForIsNotSaidToBeSent(t *testing.T) {
+	c, _, _ := faced(t)
+	a, err := c[:1].offer(t.Context(), schedule{start: time.Now(), interval: time.Nanosecond, votes: 100_000})
+	if err != nil || a.sent > 10_000 || a.accepted != a.sent {
+		t.Errorf("of 100,000 votes within 0.1 ms %d were sent, %d accepted, %v", a.sent, a.accepted, err)
+	}
+}
+
+// faced are three voters before a server that answers with a status.
+func faced(t *testing.T) (c crowd, status *atomic.Int32, retry *atomic.Bool) {
+	t.Helper()
+	status, retry = new(atomic.Int32), new(atomic.Bool)
+	status.Store(http.StatusOK)
+	retry.Store(true)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if retry.Load() {
+			w.Header().Set("Retry-After", "1")
+		}
+		w.WriteHeader(int(status.Load()))
+		answerBare(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c, err := gather(t.Context(), server.Listener.Addr().String(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.leave(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c, status, retry
 }
 
 func TestAScreenTimesEachVoteByTheFirstTotalThatHoldsIt(t *testing.T) {

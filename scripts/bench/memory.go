@@ -23,7 +23,7 @@ func measureMemory(ctx context.Context, b *bench) (figures []figure, err error) 
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := b.load(ctx, p.vote, 64, choose(b, 10*time.Second, 2*time.Second))
+	loaded, err := b.load(ctx, p.vote, 64, choose(b, 10*time.Second, time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func measureMemory(ctx context.Context, b *bench) (figures []figure, err error) 
 	if err != nil {
 		return nil, err
 	}
-	small, big := choose(b, 50_000, 20_000), choose(b, 1_000_000, 200_000)
+	small, big := choose(b, 50_000, 20_000), choose(b, 1_000_000, 100_000)
 	with := "with a backlog of " + number(float64(big))
 	than := "with " + number(float64(small))
 	workerSmall, voteSmall, err := p.backlogged(ctx, small)

@@ -19,7 +19,7 @@ type options struct {
 const usage = `Usage: go run ./scripts/bench [-quick] [-run REGEXP] [-out DIR]
 
 Builds the services, runs them with a Redis and a PostgreSQL of their own, and prints a table of what
-they reach, beside what it is compared with and the limit. It takes some 10 minutes, with -quick one. Run
+they reach, beside what it is compared with and the limit. It takes some 10 minutes, with -quick 70 s. Run
 it on a machine that does nothing else. Ctrl-C ends it and leaves nothing behind. Exit status 1: a limit
 is missed, or a figure is refused because its run had errors.
 

@@ -3,14 +3,26 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// overloadVoters is how many connections an open load may have: many more than the service has in hand at once.
-const overloadVoters = 4096
+// overloadVoters is how many connections an open load may have: as many as there are votes within half a second, which is how long
+// one waits at most before it is refused, when 32,000 are offered every second.
+const overloadVoters = 16_000
+
+// trulyTwice is the least load that counts as twice the capacity, which the run before has measured.
+const trulyTwice = 1.8
 
 // measureOverload finds out how many votes a second the service takes, and then offers twice as many, whatever becomes of them.
 func measureOverload(ctx context.Context, b *bench) (figures []figure, err error) {
+	if err := enoughFiles(); err != nil {
+		return nil, err
+	}
 	p, err := b.newPlatform(ctx, "", "0.01")
 	if err != nil {
 		return nil, err
@@ -20,7 +32,7 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 		return nil, err
 	}
 	d := choose(b, 4*time.Second, 2*time.Second)
-	var capacities, rates, p99s, sheds []float64
+	var capacities, offers, rates, p99s, sheds []float64
 	accepted, refused := 0, 0
 	for range choose(b, 3, 1) {
 		full, err := b.load(ctx, p.vote, 512, d)
@@ -32,9 +44,15 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 		if err != nil {
 			return nil, err
 		}
+		offered := float64(over.sent) / d.Seconds()
+		if offered < trulyTwice*capacity {
+			return nil, fmt.Errorf("only %s votes/s of the %s that are twice the capacity could be sent, since the others found none of %s connections "+
+				"free or the load had too little CPU; %s/s were accepted and %s/s refused", number(offered), number(2*capacity),
+				number(overloadVoters), number(over.perSecond()), number(float64(over.shed)/over.took.Seconds()))
+		}
 		accepted += full.accepted + over.accepted
 		refused += over.shed
-		capacities, rates = append(capacities, capacity), append(rates, over.perSecond())
+		capacities, offers, rates = append(capacities, capacity), append(offers, offered), append(rates, over.perSecond())
 		p99s = append(p99s, milliseconds(percentile(over.times, 0.99)))
 		sheds = append(sheds, float64(over.shed)/over.took.Seconds())
 	}
@@ -45,6 +63,7 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 		return nil, err
 	}
 	return []figure{
+		figure{Name: "votes offered per second", Unit: "/s", Value: median(offers)}.against("capacity", median(capacities)),
 		figure{Name: "votes accepted per second when twice the capacity is offered", Unit: "/s", Value: median(rates)}.against("capacity", median(capacities)).atLeast(0.9),
 		figure{Name: "p99 of the accepted, from when they were due", Unit: "ms", Value: median(p99s)}.atMost(2000),
 		{Name: "refused with 503 meanwhile", Unit: "/s", Value: median(sheds)},
@@ -52,10 +71,48 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 }
 
 func (p *platform) overload(ctx context.Context, rate float64, d time.Duration) (a *answers, err error) {
-	c, err := gather(ctx, p.vote.addr(), overloadVoters)
+	c, err := assemble(ctx, p.vote.addr(), overloadVoters)
+	defer func() { err = errors.Join(err, c.leave()) }()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.leave()) }()
-	return c.follow(ctx, schedule{start: time.Now(), interval: time.Duration(float64(time.Second) / rate), votes: int64(rate * d.Seconds())}, true)
+	return c.offer(ctx, schedule{start: time.Now(), interval: time.Duration(float64(time.Second) / rate), votes: int64(rate * d.Seconds())})
+}
+
+// assemble is gather for so many that the first would have to wait for the last: the service closes a connection on which nothing
+// comes for 2 s, so each asks at once for something that costs nothing. In the end they are closed by a reset: otherwise their ports
+// would be taken for a minute, of which there are 28,000 in all.
+func assemble(ctx context.Context, addr string, n int) (c crowd, err error) {
+	for i := range n {
+		v, err := dial(ctx, addr, i)
+		if err != nil {
+			return c, fmt.Errorf("connection %d of %d: %w", i, n, err)
+		}
+		c = append(c, v)
+		if tcp, ok := v.conn.(*net.TCPConn); ok {
+			err = tcp.SetLinger(0)
+		}
+		status, failed := v.ask([]byte("GET /healthz HTTP/1.1\r\nHost: " + addr + "\r\n\r\n"))
+		if err = errors.Join(err, failed); err != nil {
+			return c, fmt.Errorf("connection %d of %d: %w", i, n, err)
+		}
+		if status != http.StatusOK {
+			return c, fmt.Errorf("the probe was answered with status %d", status)
+		}
+	}
+	return c, nil
+}
+
+// enoughFiles checks that this program and the service, which inherits the limit, can have all connections open. Go has
+// raised its own limit to the hard one.
+func enoughFiles() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	const others = 500 // at most
+	if limit.Cur < overloadVoters+others {
+		return fmt.Errorf("%w: %d connections need as many open files, and the limit is %d: see ulimit -Hn", errNotMeasured, overloadVoters, limit.Cur)
+	}
+	return nil
 }

@@ -15,7 +15,7 @@ func measureViewers(ctx context.Context, b *bench) (figures []figure, err error)
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	accepted := 0
-	for _, c := range []struct {
+	crowds := []struct {
 		name string
 		n    int
 		open func(*audience, context.Context, string) error
@@ -23,7 +23,8 @@ func measureViewers(ctx context.Context, b *bench) (figures []figure, err error)
 		{"SSE", 1000, (*audience).openSSE},
 		{"SSE", choose(b, 10_000, 2000), (*audience).openSSE},
 		{"Socket.IO", choose(b, 1000, 200), (*audience).openSocket},
-	} {
+	}
+	for _, c := range choose(b, crowds, crowds[1:]) {
 		if err := errors.Join(p.result.Stop(ctx), p.result.Start(ctx)); err != nil { // so that its memory is that of these viewers alone
 			return nil, err
 		}
@@ -34,7 +35,7 @@ func measureViewers(ctx context.Context, b *bench) (figures []figure, err error)
 		if err != nil {
 			return nil, err
 		}
-		s := &screen{skip: rate, schedule: schedule{interval: time.Second / rate, votes: choose[int64](b, 10, 4) * rate, before: int64(accepted)}}
+		s := &screen{skip: rate, schedule: schedule{interval: time.Second / rate, votes: choose[int64](b, 10, 2) * rate, before: int64(accepted)}}
 		full, err := p.crowded(ctx, s, c.n, c.open)
 		if err != nil {
 			return nil, err
@@ -67,7 +68,7 @@ func (p *platform) crowded(ctx context.Context, s *screen, n int, open func(*aud
 	defer func() { err = errors.Join(err, c.leave()) }()
 	s.start = time.Now().Add(time.Second) // for the first push to each
 	a.watch(s)
-	if _, err := c.follow(ctx, s.schedule, false); err != nil {
+	if _, err := c.follow(ctx, s.schedule); err != nil {
 		return 0, err
 	}
 	if err := s.current(ctx); err != nil {

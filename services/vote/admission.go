@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/votestream"
 )
 
@@ -19,8 +21,9 @@ const turnWithin = 500 * time.Millisecond
 // admission publishes a bounded number of votes at once. Those beyond it wait for their turn, in which they cost next to
 // nothing, and are refused when it does not come in time.
 type admission struct {
-	next  publisher
-	turns chan struct{} // holds one for each vote in flight
+	next             publisher
+	turns            chan struct{} // holds one for each vote in flight
+	waiting, refused atomic.Int64
 }
 
 func newAdmission(next publisher, most inFlight) *admission {
@@ -43,16 +46,23 @@ func (a *admission) Publish(ctx context.Context, m votestream.Message) error {
 }
 
 func (a *admission) wait(ctx context.Context) error {
+	a.waiting.Add(1)
+	defer a.waiting.Add(-1)
 	late := time.NewTimer(turnWithin)
 	defer late.Stop()
 	select {
 	case a.turns <- struct{}{}:
 		return nil
 	case <-late.C:
+		a.refused.Add(1)
 		return errOverloaded
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (a *admission) figures() telemetry.Admission {
+	return telemetry.Admission{InFlight: int64(len(a.turns)), Waiting: a.waiting.Load(), Refused: a.refused.Load()}
 }
 
 // inFlight is how many votes may be in flight at once. More than the default make round trips to Redis no fuller, and leave the

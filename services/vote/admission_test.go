@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/votestream"
 )
 
@@ -15,7 +16,15 @@ func TestAVoteWhoseTurnDoesNotComeInTimeIsRefusedAndTheOthersAreTaken(t *testing
 	synctest.Test(t, func(t *testing.T) {
 		full := make(slow)
 		h := (&queue{}).handler()
-		h.queue = newAdmission(full, 3)
+		limit := newAdmission(full, 3)
+		h.queue = limit
+		want := func(f telemetry.Admission) {
+			t.Helper()
+			synctest.Wait()
+			if got := limit.figures(); got != f {
+				t.Errorf("figures %+v, want %+v", got, f)
+			}
+		}
 		start := time.Now()
 		var voters sync.WaitGroup
 		for range 3 {
@@ -34,7 +43,9 @@ func TestAVoteWhoseTurnDoesNotComeInTimeIsRefusedAndTheOthersAreTaken(t *testing
 				}
 			})
 		}
+		want(telemetry.Admission{InFlight: 3, Waiting: 5})
 		time.Sleep(2 * turnWithin)
+		want(telemetry.Admission{InFlight: 3, Refused: 5})
 		for range 2 {
 			voters.Go(func() {
 				if w := post(t.Context(), h); w.Code != http.StatusOK {
@@ -45,6 +56,7 @@ func TestAVoteWhoseTurnDoesNotComeInTimeIsRefusedAndTheOthersAreTaken(t *testing
 		time.Sleep(turnWithin / 2)
 		close(full)
 		voters.Wait()
+		want(telemetry.Admission{Refused: 5})
 	})
 }
 

@@ -19,7 +19,11 @@ func BenchmarkAcceptedVote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = tel.Shutdown(b.Context()) })
+	b.Cleanup(func() {
+		if err := tel.Shutdown(context.WithoutCancel(b.Context())); err != nil {
+			b.Error(err)
+		}
+	})
 	listener, err := tel.PolicyListener()
 	if err != nil {
 		b.Fatal(err)

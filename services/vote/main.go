@@ -64,11 +64,12 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	publisher, err := tel.Publisher(newAdmission(resilientPublisher{next: producer, policy: policy}, cfg.MaxInFlight))
+	admission := newAdmission(resilientPublisher{next: producer, policy: policy}, cfg.MaxInFlight)
+	publisher, err := tel.Publisher(admission)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(tel.ObserveBreakers(policy), tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+	err = errors.Join(tel.ObserveBreakers(policy), tel.ObserveAdmission(admission.figures), tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
 		return resilience.Call(ctx, policy, queue.Stats)
 	}))
 	if err != nil {
