@@ -105,12 +105,12 @@ type answers struct {
 	took           time.Duration
 }
 
-// note counts one answer to a vote that was due then.
-func (a *answers) note(status int, due time.Time) error {
+// note counts one answer to a vote that was sent then.
+func (a *answers) note(status int, sent time.Time) error {
 	switch status {
 	case http.StatusOK:
 		a.accepted++
-		a.times = append(a.times, time.Since(due))
+		a.times = append(a.times, time.Since(sent))
 	case http.StatusServiceUnavailable:
 		a.shed++
 	default:

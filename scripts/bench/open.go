@@ -73,10 +73,11 @@ func (c crowd) offer(ctx context.Context, s schedule) (*answers, error) {
 			break
 		}
 		sent++
+		begin := time.Now()
 		open.Go(func() {
 			status, err := v.vote()
 			if err == nil {
-				err = got[v.n].note(status, due)
+				err = got[v.n].note(status, begin)
 			}
 			if err != nil {
 				fail(fmt.Errorf("of %d connections one at least had an error: %w", len(c), err))

@@ -14,9 +14,9 @@ import (
 // errOverloaded says that a vote has waited in vain for its turn.
 var errOverloaded = errors.New("too many votes in flight")
 
-// turnWithin is how long a vote waits for its turn. So what is accepted under more load than the service can bear is late by
-// no more than that.
-const turnWithin = 500 * time.Millisecond
+// turnWithin is how long a vote waits for its turn; an attempt that hangs still fits into the budget then. Refusing costs nearly as
+// much as accepting, so whoever is refused early takes the place of somebody who could have been accepted in time.
+const turnWithin = time.Second
 
 // admission publishes a bounded number of votes at once. Those beyond it wait for their turn, in which they cost next to
 // nothing, and are refused when it does not come in time.
