@@ -1,7 +1,11 @@
 package systemtest
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -48,4 +52,37 @@ func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.
 	if stored := len(r.stored()); stored < accepted || stored > most {
 		t.Errorf("%d stored of %d accepted and %d in flight", stored, accepted, most)
 	}
+}
+
+// More connections than the service takes wait until others are gone, and are served then.
+func TestMoreConnectionsThanAreTakenWaitForTheirTurn(t *testing.T) {
+	const most = 4
+	r := newRig(t, func(s *setup) { s.env = []string{"MAX_CONNECTIONS=4"} })
+	http.DefaultClient.CloseIdleConnections() // of the rig, which has asked whether the service is ready
+	addr := strings.TrimPrefix(r.vote.url(""), "http://")
+	ask := func() (net.Conn, *bufio.Reader) {
+		conn, err := net.Dial("tcp", addr)
+		r.must(err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", addr)
+		r.must(err)
+		return conn, bufio.NewReader(conn)
+	}
+	answered := func(conn net.Conn, answer *bufio.Reader, within time.Duration) error {
+		r.must(conn.SetReadDeadline(time.Now().Add(within)))
+		_, err := answer.Peek(1)
+		return err
+	}
+	var taken []net.Conn
+	for range most {
+		conn, answer := ask()
+		r.must(answered(conn, answer, soon))
+		taken = append(taken, conn)
+	}
+	waiting, answer := ask()
+	if answered(waiting, answer, 300*time.Millisecond) == nil {
+		t.Error("one more than there may be is served")
+	}
+	r.must(taken[0].Close())
+	r.must(answered(waiting, answer, soon))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +25,7 @@ type admission struct {
 	waiting, refused atomic.Int64
 }
 
-func newAdmission(next publisher, most inFlight) *admission {
+func newAdmission(next publisher, most atMost) *admission {
 	return &admission{next: next, turns: make(chan struct{}, most)}
 }
 
@@ -63,18 +62,4 @@ func (a *admission) wait(ctx context.Context) error {
 
 func (a *admission) figures() telemetry.Admission {
 	return telemetry.Admission{InFlight: int64(len(a.turns)), Waiting: a.waiting.Load(), Refused: a.refused.Load()}
-}
-
-// inFlight is how many votes may be in flight at once. More than the default make round trips to Redis no fuller, and leave the
-// runtime's scheduler more to do.
-type inFlight uint16
-
-// UnmarshalText refuses 0, which would take no vote at all.
-func (n *inFlight) UnmarshalText(text []byte) error {
-	v, err := strconv.ParseUint(string(text), 10, 16)
-	if err != nil || v == 0 {
-		return errors.New("not a number from 1 to 65535")
-	}
-	*n = inFlight(v)
-	return nil
 }

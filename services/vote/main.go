@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
@@ -90,7 +92,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: socket, Handler: tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
+		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, where they cost next to nothing
+		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
 		DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 	}
 	return server.Run(ctx)
