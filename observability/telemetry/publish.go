@@ -47,7 +47,7 @@ func (t *Telemetry) Publisher(next Publisher) (Publisher, error) {
 
 func (p publisher) Publish(ctx context.Context, m votestream.Message) error {
 	ctx, span := p.tracer.Start(ctx, "publish votes", producer)
-	if span.IsRecording() { // mostly it is not, and attributes at the start would be copied nevertheless
+	if span.IsRecording() { // else attributes at the start would be copied for nothing
 		span.SetAttributes(p.attrs...)
 		span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))
 	}

@@ -28,6 +28,9 @@ const answerWithin = 5 * time.Second
 
 func dial(ctx context.Context, addr string, n int) (*voter, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(time.Minute)) // until a load sets its own
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 		when string
 		wait func(*testing.T, *bufio.Scanner, *strings.Builder)
 	}{
-		{"while the servers start", func(t *testing.T, said *bufio.Scanner, all *strings.Builder) { await(t, said, all, "accept: ") }},
+		{"before the load", func(t *testing.T, said *bufio.Scanner, all *strings.Builder) { await(t, said, all, "accept: ") }},
 		{"under load", func(t *testing.T, said *bufio.Scanner, all *strings.Builder) {
 			await(t, said, all, "profiles: ")
 			await(t, said, all, "profiles: ")
@@ -65,6 +65,7 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() }) // where the test gave up
 			hangs := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 			defer hangs.Stop()
 			var all strings.Builder

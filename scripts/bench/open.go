@@ -113,10 +113,14 @@ func (i *idle) put(v *voter) {
 func (i *idle) take(ctx context.Context, late <-chan time.Time) *voter {
 	select {
 	case <-i.some:
-	case <-late:
-		return nil
-	case <-ctx.Done():
-		return nil
+	default:
+		select {
+		case <-i.some:
+		case <-late:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()

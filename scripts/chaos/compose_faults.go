@@ -155,7 +155,7 @@ func (c *composeTarget) answers(ctx context.Context, part string) error {
 // dockerLimit is how long docker may take for one command on containers: a stop has a grace period of its own.
 const dockerLimit = 45 * time.Second
 
-// toItsEnd is for what docker does once it was asked for it, whether somebody waits or not. Undone can be only what is over.
+// toItsEnd is for what docker does once it was asked for it, whether somebody waits or not. Only what has ended can be undone.
 func toItsEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), dockerLimit)
 }

@@ -14,9 +14,9 @@ type settings struct {
 	Port      config.Port `env:"PORT" envDefault:"8084"`
 	ResultURL config.Link `env:"RESULT_URL"`
 	JaegerURL config.Link `env:"JAEGER_UI_URL"`
-	// More votes in flight make round trips to Redis no fuller. A connection takes some 50 KB.
+	// More votes in flight than by default make round trips to Redis no fuller.
 	MaxInFlight    atMost       `env:"MAX_IN_FLIGHT" envDefault:"1024"`
-	MaxConnections atMost       `env:"MAX_CONNECTIONS" envDefault:"8192"`
+	MaxConnections atMost       `env:"MAX_CONNECTIONS" envDefault:"8192"` // some 50 KB each
 	ShutdownDelay  config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
 }
 

@@ -15,7 +15,7 @@ const (
 	readHeaderTimeout = 2 * time.Second
 	readTimeout       = 5 * time.Second
 	writeTimeout      = 10 * time.Second // a handler that streams sets its own deadlines
-	idleTimeout       = 60 * time.Second
+	idleTimeout       = 5 * time.Second  // an idle connection takes the place of another where their number is bounded
 	maxHeaderBytes    = 16 << 10
 )
 

@@ -15,7 +15,7 @@ import (
 type Settings struct {
 	// Name identifies the policy in metrics, logs and health answers, as "dependency" or "dependency-use".
 	Name string
-	// Timeout bounds one attempt. Default 1 s.
+	// Timeout bounds one attempt, and is no more than Budget. Default 1 s.
 	Timeout time.Duration
 	// Budget bounds the whole call, waits included. 0 means until the caller's context ends.
 	Budget time.Duration
@@ -142,11 +142,12 @@ func (p *Policy) again(caller context.Context, begin time.Time, last error, call
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, begin.Add(p.settings.Budget))
 		defer cancel()
-		left = max(p.settings.Budget-time.Since(begin), 1) // 0 has no end
+		deadline, _ := ctx.Deadline()       // the caller's, if that is earlier
+		left = max(time.Until(deadline), 1) // 0 has no end
 	}
 	attempt := 0
 	err := backoff.RetryNotify(func() error {
-		if attempt++; attempt > 1 {
+		if attempt++; attempt > 1 { // the first was made
 			last = p.attempt(ctx, call)
 		}
 		return last

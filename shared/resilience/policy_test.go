@@ -74,6 +74,17 @@ func TestAttemptThatHangsIsCutOffAndCounted(t *testing.T) {
 	})
 }
 
+func TestTheBudgetBoundsTheFirstAttemptToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "redis", Timeout: time.Hour, Budget: 2 * time.Second})
+		start := time.Now()
+		err := p.Do(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		if took := time.Since(start); took != 2*time.Second || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("hung for %v with %v", took, err)
+		}
+	})
+}
+
 func TestWithABudgetAnOpenBreakerRefusesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := opened(t, Settings{Name: "redis", Budget: 2 * time.Second, OpenFor: time.Second})

@@ -15,7 +15,7 @@ func SecurityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// protections are shared by all answers, so that a header's value is replaced and never changed or added to.
+// protections are shared by all answers: replace a header's value, never write into it.
 var protections = http.Header{
 	policyHeader:             {policy},
 	"X-Content-Type-Options": {"nosniff"},

@@ -85,7 +85,7 @@ export class Courier {
           if (outcome.kind !== 'later') {
             await sayIsSettled(key);
           } else {
-            this.#postponeAll(kept(key)?.due);
+            this.#postponeAll(kept(key)?.due, settled);
             break;
           }
         }
@@ -114,10 +114,10 @@ export class Courier {
   }
 
   // What one vote was told holds for the others that wait.
-  #postponeAll(due) {
+  #postponeAll(due, settled) {
     if (due === undefined) return;
     for (const vote of this.waiting()) {
-      if (vote.due < due) keep({ ...vote, due });
+      if (vote.due < due && !settled.has(vote.key)) keep({ ...vote, due });
     }
   }
 
@@ -144,23 +144,23 @@ async function alone(task) {
   return navigator.locks.request(NAME, { ifAvailable: true }, (lock) => (lock ? task() : undefined));
 }
 
-// A browser may show a tab what another has removed from localStorage only after it has given it the other's lock. So what
-// is settled is told by locks as well, for as long as that can take.
+// A tab may still see in localStorage what another has removed, even after it was given the other's lock. So what a pass has
+// settled is told by locks as well, for as long as that can take.
 const SETTLED = `${NAME}.settled.`;
 const SETTLED_MS = 10_000;
 
 // Resolves once the other tabs can know it.
 function sayIsSettled(key) {
-  return new Promise((told) => {
+  return new Promise((told, failed) => {
     if (!navigator.locks) return told();
     navigator.locks.request(SETTLED + key, { ifAvailable: true }, (lock) => {
       told();
       return lock && new Promise((over) => { setTimeout(over, SETTLED_MS); });
-    });
+    }).catch(failed);
   });
 }
 
-// The keys of the votes that are settled, by whichever tab, since a few seconds at most.
+// The keys of the votes that a pass of whichever tab has settled within that time.
 async function settledLately() {
   const { held = [] } = await navigator.locks?.query() ?? {};
   return new Set(held.filter(({ name }) => name.startsWith(SETTLED)).map(({ name }) => name.slice(SETTLED.length)));
