@@ -15,7 +15,11 @@ import (
 // waits for an answer sends no other vote. The service takes a few more (MAX_CONNECTIONS).
 const overloadVoters = 8_000
 
-// measureOverload finds out how many votes a second the service takes, and then offers twice as many, whatever becomes of them.
+// trulyTwice is the least load that counts as twice the capacity, which the run before has measured.
+const trulyTwice = 1.8
+
+// measureOverload finds out how many votes a second the service takes, and then offers twice as many, whatever becomes of them. What is
+// asked of it at twice its capacity is judged only if so many could be sent.
 func measureOverload(ctx context.Context, b *bench) (figures []figure, err error) {
 	if err := enoughFiles(); err != nil {
 		return nil, err
@@ -30,7 +34,7 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 	}
 	d := choose(b, 4*time.Second, 2*time.Second)
 	var capacities, sent, rates, p99s, sheds []float64
-	accepted, refused := 0, 0
+	accepted, shed := 0, 0
 	for range choose(b, 3, 1) {
 		full, err := b.load(ctx, p.vote, 512, d)
 		if err != nil {
@@ -45,7 +49,7 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 			return nil, err
 		}
 		accepted += full.accepted + over.accepted + 1
-		refused += over.shed
+		shed += over.shed
 		capacities, rates = append(capacities, capacity), append(rates, over.perSecond())
 		sent = append(sent, float64(over.sent)/d.Seconds())
 		p99s = append(p99s, milliseconds(percentile(over.times, 0.99)))
@@ -54,15 +58,19 @@ func measureOverload(ctx context.Context, b *bench) (figures []figure, err error
 	if err := p.worker.Resume(); err != nil {
 		return nil, err
 	}
-	if err := p.covers(ctx, accepted, refused); err != nil {
+	if err := p.covers(ctx, accepted, shed); err != nil {
 		return nil, err
 	}
-	return []figure{
-		figure{Name: "votes accepted per second, twice the capacity offered by " + number(overloadVoters) + " connections", Unit: "/s", Value: median(rates)}.against("capacity", median(capacities)).atLeast(0.9),
-		figure{Name: "p99 of the accepted, from when they were sent", Unit: "ms", Value: median(p99s)}.atMost(2000),
-		{Name: "refused with 503 meanwhile", Unit: "/s", Value: median(sheds)},
-		figure{Name: "sent; for the others all " + number(overloadVoters) + " waited for an answer", Unit: "/s", Value: median(sent)}.against("twice the capacity", 2*median(capacities)),
-	}, nil
+	capacity := median(capacities)
+	rate := figure{Name: "votes accepted per second from " + number(overloadVoters) + " connections that do not rest", Unit: "/s", Value: median(rates)}.against("capacity", capacity)
+	p99 := figure{Name: "p99 of the accepted, from when they were sent", Unit: "ms", Value: median(p99s)}
+	twice := figure{Name: "twice the capacity", Verdict: refused, Note: fmt.Sprintf("only %s/s of %s/s could be sent, since for the others all %s connections waited for an answer",
+		number(median(sent)), number(2*capacity), number(overloadVoters))}
+	if median(sent) >= trulyTwice*capacity {
+		rate, p99 = rate.atLeast(0.9), p99.atMost(2000)
+		twice = figure{Name: "sent per second meanwhile", Unit: "/s", Value: median(sent)}.against("capacity", capacity)
+	}
+	return []figure{rate, p99, {Name: "refused with 503 meanwhile", Unit: "/s", Value: median(sheds)}, twice}, nil
 }
 
 // recovered waits until one more vote is accepted: a breaker that opened under the load stays open for a moment.
