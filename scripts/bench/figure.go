@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"petvote/shared/ballot"
 )
 
 type verdict string
@@ -85,20 +87,13 @@ func (f figure) String() string {
 func number(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 1000:
-		return commas(strconv.FormatFloat(v, 'f', 0, 64))
+		return ballot.Digits(int64(math.Round(v)))
 	case a >= 100 || v == math.Trunc(v):
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case a >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
-func commas(digits string) string {
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }
 
 // median is the middle one, or the mean of the two in the middle.

@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"net/url"
 	"slices"
+
+	"petvote/shared/ballot"
 )
 
 // The page is well-formed XML besides being HTML, and needs nothing but itself: no network, and no script but for the pointer.
@@ -19,9 +21,9 @@ var (
 		"n": func(n any) string {
 			switch n := n.(type) {
 			case int:
-				return thousands(n)
+				return ballot.Digits(n)
 			case int64:
-				return thousands(n)
+				return ballot.Digits(n)
 			}
 			return fmt.Sprint(n)
 		},

@@ -1,6 +1,10 @@
 package main
 
-import "math"
+import (
+	"math"
+
+	"petvote/shared/ballot"
+)
 
 // bin is some steps of the timeline together, each wide enough to be seen.
 type bin struct {
@@ -159,7 +163,7 @@ func waitingPanel(o *outcome, x scale, f frame, top, bottom px) panel {
 		return p
 	}
 	p.Drawings = []drawing{{"line queue", path}}
-	p.Labels = []label{{Y: top + 10, Text: "at most " + thousands(most)}, {Y: top + 10 + labelSpace, Text: "in the end " + thousands(*last.Queue)}}
+	p.Labels = []label{{Y: top + 10, Text: "at most " + ballot.Digits(most)}, {Y: top + 10 + labelSpace, Text: "in the end " + ballot.Digits(*last.Queue)}}
 	return p
 }
 
@@ -209,5 +213,5 @@ func named(name string, n int, f frame) string {
 	if !f.numbers {
 		return name
 	}
-	return name + " " + thousands(n)
+	return name + " " + ballot.Digits(n)
 }

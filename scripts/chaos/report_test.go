@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"petvote/shared/ballot"
 )
 
 // written gives both files of a run's report.
@@ -207,7 +209,7 @@ func TestThePageSaysWhatWasAndWhatWasNot(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		fmt.Sprintf("%s of %s accepted votes were lost", thousands(lost), thousands(accepted)), r.Command, r.Machine, "25 November 2026, 08:12 UTC",
+		fmt.Sprintf("%s of %s accepted votes were lost", ballot.Digits(lost), ballot.Digits(accepted)), r.Command, r.Machine, "25 November 2026, 08:12 UTC",
 		"200 votes a second, sent again if refused", "naive", "local processes", "not seen", "all along", "They do not balance: the difference is 23.", "They balance.",
 	} {
 		if lost == 0 || !strings.Contains(text, want) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"petvote/shared/ballot"
 )
 
 // What the page and the terminal both say, said once.
@@ -89,14 +91,14 @@ func ofAll(n, all int, what string) string {
 	if all != 1 {
 		what += "s"
 	}
-	return thousands(n) + " of " + thousands(all) + " " + what
+	return ballot.Digits(n) + " of " + ballot.Digits(all) + " " + what
 }
 
 func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return thousands(n) + " " + many
+	return ballot.Digits(n) + " " + many
 }
 
 func capital(s string) string {
@@ -164,18 +166,6 @@ func inSeconds(s float64) string {
 	return fmt.Sprintf("%d min %d s", int(whole.Minutes()), int(whole.Seconds())%60)
 }
 
-// thousands writes 1234567 as 1,234,567.
-func thousands[N int | int64](n N) string {
-	digits, sign := strconv.FormatInt(int64(n), 10), ""
-	if n < 0 {
-		digits, sign = digits[1:], "−"
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
-
 // short writes the numbers of an axis: 9,500, 12k, 1.5M.
 func short(v float64) string {
 	switch {
@@ -184,5 +174,5 @@ func short(v float64) string {
 	case v >= 1e4:
 		return strconv.FormatFloat(v/1e3, 'g', 4, 64) + "k"
 	}
-	return thousands(int(math.Round(v)))
+	return ballot.Digits(int(math.Round(v)))
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"petvote/shared/ballot"
 )
 
 const terminalColumns = 110 // columns
@@ -14,8 +16,8 @@ func (r *record) String() string {
 	for i := range r.Scenarios {
 		o := &r.Scenarios[i]
 		h := o.healing()
-		table = append(table, []string{o.Name, shout(o.Passed), thousands(o.Proof.Accepted), thousands(o.Proof.Refused), thousands(o.Proof.Unknown),
-			thousands(o.Proof.Lost), thousands(o.Proof.CountedTwice), h.AcceptedAgain, h.Drained, h.Current})
+		table = append(table, []string{o.Name, shout(o.Passed), ballot.Digits(o.Proof.Accepted), ballot.Digits(o.Proof.Refused), ballot.Digits(o.Proof.Unknown),
+			ballot.Digits(o.Proof.Lost), ballot.Digits(o.Proof.CountedTwice), h.AcceptedAgain, h.Drained, h.Current})
 	}
 	widths := make([]int, len(table[0]))
 	for _, row := range table {
@@ -54,7 +56,7 @@ func (r *record) String() string {
 // line is what the terminal says as a scenario ends.
 func (o *outcome) line() string {
 	p, h := &o.Proof, o.healing()
-	said := fmt.Sprintf("%s accepted, %s lost, %s twice", thousands(p.Accepted), thousands(p.Lost), thousands(p.CountedTwice))
+	said := fmt.Sprintf("%s accepted, %s lost, %s twice", ballot.Digits(p.Accepted), ballot.Digits(p.Lost), ballot.Digits(p.CountedTwice))
 	switch {
 	case !o.Passed && len(o.Failures) > 0:
 		said += ": " + plain(o.Failures[0])

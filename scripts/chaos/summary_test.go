@@ -99,11 +99,6 @@ func TestTimesAndNumbersReadWell(t *testing.T) {
 			t.Errorf("%v: %s", s, got)
 		}
 	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "−1,234"} {
-		if got := thousands(n); got != want {
-			t.Errorf("%d: %s", n, got)
-		}
-	}
 	for part, want := range map[float64]string{0: "none", 0.004: "under 1 %", 0.97: "97 %", 0.999: "over 99 %", 1: "all"} {
 		if got := shareWords(part); got != want {
 			t.Errorf("%v: %s", part, got)

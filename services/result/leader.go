@@ -33,7 +33,7 @@ func leader(c ballot.Counts) (sentence, title string) {
 	}
 	title = web.Label(string(pets[0])) + " lead"
 	return fmt.Sprintf("%s with %s\u00a0%%, %s %s ahead of %s.",
-		title, share(c.Of(pets[0]), total), grouped(ahead), noun, names(with(pets[1:], c, c.Of(pets[1])))), title
+		title, share(c.Of(pets[0]), total), ballot.Digits(ahead), noun, names(with(pets[1:], c, c.Of(pets[1])))), title
 }
 
 // with gives those of pets that have n votes.

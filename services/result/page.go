@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	pages "petvote/services/result/web"
@@ -77,11 +76,11 @@ func (p *page) resultData(r *http.Request, v view, now time.Time) pages.ResultPa
 	total := v.Counts.Total()
 	d := pages.ResultPage{
 		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereResults), Kiosk: r.URL.Query().Has("kiosk"), TraceShare: p.traceShare,
-		Known: v.Known, Stale: v.Stale, Title: "Results", Total: total, GroupedTotal: grouped(total),
+		Known: v.Known, Stale: v.Stale, Title: "Results", Total: total, GroupedTotal: ballot.Digits(total),
 	}
 	for _, pet := range ballot.Choices() {
 		count := v.Counts.Of(pet)
-		d.Rows = append(d.Rows, pages.ResultRow{Pet: string(pet), Count: count, Grouped: grouped(count), Share: share(count, total), Part: part(count, total)})
+		d.Rows = append(d.Rows, pages.ResultRow{Pet: string(pet), Count: count, Grouped: ballot.Digits(count), Share: share(count, total), Part: part(count, total)})
 	}
 	if v.Known {
 		d.Leader, d.Title = leader(v.Counts)
@@ -89,19 +88,6 @@ func (p *page) resultData(r *http.Request, v view, now time.Time) pages.ResultPa
 		d.AgeMS, d.Age = age.Milliseconds(), inWords(age)
 	}
 	return d
-}
-
-// grouped gives a count with a comma between each three digits, as the page's module formats it.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, digit := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(digit)
-	}
-	return b.String()
 }
 
 // share gives a pet's part of all votes in per cent as people read it, with one decimal. All and nothing are said only of

@@ -65,3 +65,13 @@ func TestCountsAddUpAndKeepTheirJSONShape(t *testing.T) {
 		t.Errorf("JSON = %s, %v", b, err)
 	}
 }
+
+func TestDigitsAreGroupedByThree(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 999: "999", 1000: "1,000", 1_234_567: "1,234,567", -999: "-999", -1000: "-1,000",
+	} {
+		if got := Digits(n); got != want {
+			t.Errorf("Digits(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
