@@ -27,6 +27,10 @@ type PostgresConfig struct {
 	MaxConnections int       // 0: 100
 	Settings       []string  // further settings as name=value, which override those set here
 	Output         io.Writer // receives its log; nil: only Log keeps the end of it
+
+	// Template is a folder for fresh data, by version and names: a new server copies them, which takes a tenth of the
+	// time of initdb. The first server that finds none leaves its own there. "": initdb for every new server.
+	Template string
 }
 
 // Postgres is a private PostgreSQL server that keeps the platform's promise: what it has committed is on disk.
@@ -102,23 +106,35 @@ func (p *Postgres) args() []string {
 	return args
 }
 
-// Start starts the server, after making its data folder at the first time, and returns once its database takes queries. After
-// a SIGKILL it waits for a while for the backends of the previous server to end. Otherwise it is like Process.Start.
+// Start starts the server, after making its data folder at the first time, and returns once its database takes queries.
+// After a SIGKILL it waits for the backends of the previous server to end. Otherwise it is like Process.Start.
 func (p *Postgres) Start(ctx context.Context) error {
 	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
-	if err := p.initialize(ctx); err != nil {
-		return fmt.Errorf("start postgres: %w", err)
+	fresh, err := p.initialize(ctx)
+	if err == nil {
+		err = p.launchAgain(ctx)
 	}
+	if err == nil {
+		err = p.createDatabase(ctx)
+	}
+	if err == nil && fresh && p.cfg.Template != "" {
+		err = errors.Join(p.Stop(ctx), p.saveTemplate(), p.launchAgain(ctx))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("start postgres: %w", err), p.Kill())
+	}
+	return nil
+}
+
+// launchAgain starts the server's process, again and again while processes of a killed server have the data open.
+func (p *Postgres) launchAgain(ctx context.Context) error {
 	for {
 		if err := p.removeStaleLock(); err != nil {
-			return fmt.Errorf("start postgres: %w", err)
+			return err
 		}
 		err := p.Process.Start(ctx)
-		if err == nil {
-			break
-		}
-		if !previousStillEnding(err) {
+		if err == nil || !previousStillEnding(err) {
 			return err
 		}
 		select {
@@ -127,10 +143,6 @@ func (p *Postgres) Start(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	if err := p.createDatabase(ctx); err != nil {
-		return errors.Join(fmt.Errorf("start postgres: %w", err), p.Kill())
-	}
-	return nil
 }
 
 // ready asks the server whether it takes queries and is the one we started (another may have the port).

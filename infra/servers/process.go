@@ -162,14 +162,16 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 
 // Stop asks the process to stop and waits until it has. When it takes longer than ctx allows (30 s, if ctx sets no deadline),
 // it is killed, and the error says so. Stopping a process that does not run is no error.
-func (p *Process) Stop(ctx context.Context) error {
+func (p *Process) Stop(ctx context.Context) error { return p.end(ctx, p.spec.StopSignal) }
+
+func (p *Process) end(ctx context.Context, asking syscall.Signal) error {
 	r := p.run()
 	if !r.alive() {
 		return nil
 	}
 	ctx, cancel := withLimit(ctx, stopLimit)
 	defer cancel()
-	if err := signal(r.pid, p.spec.StopSignal); err != nil {
+	if err := signal(r.pid, asking); err != nil {
 		return errors.Join(fmt.Errorf("stop %s: %w", p.spec.Name, err), p.Kill())
 	}
 	if err := thaw(r.pid); err != nil { // a paused process would never see the signal

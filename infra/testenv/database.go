@@ -29,7 +29,7 @@ func NewDatabase(t testing.TB) string {
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
 		shared.server, shared.err = startAnew(context.Background(), func(dir string) (*servers.Postgres, error) {
-			return servers.NewPostgres(servers.PostgresConfig{Dir: dir, MaxConnections: 300})
+			return servers.NewPostgres(servers.PostgresConfig{Dir: dir, MaxConnections: 300, Template: servers.TemplateFolder()})
 		})
 	}
 	if shared.err != nil {

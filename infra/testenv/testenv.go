@@ -38,7 +38,7 @@ func NewRedis(t testing.TB, options ...func(*servers.RedisConfig)) *servers.Redi
 func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *servers.Postgres {
 	t.Helper()
 	server, err := startAnew(t.Context(), func(dir string) (*servers.Postgres, error) {
-		cfg := servers.PostgresConfig{Dir: dir}
+		cfg := servers.PostgresConfig{Dir: dir, Template: servers.TemplateFolder()}
 		for _, option := range options {
 			option(&cfg)
 		}
