@@ -130,9 +130,6 @@ func (p *Postgres) Start(ctx context.Context) error {
 // launchAgain starts the server's process, again and again while processes of a killed server have the data open.
 func (p *Postgres) launchAgain(ctx context.Context) error {
 	for {
-		if err := p.removeStaleLock(); err != nil {
-			return err
-		}
 		err := p.Process.Start(ctx)
 		if err == nil || !previousStillEnding(err) {
 			return err

@@ -134,33 +134,6 @@ func previousStillEnding(err error) bool {
 		(strings.Contains(early.Output, "pre-existing shared memory block") || strings.Contains(early.Output, `lock file "postmaster.pid" already exists`))
 }
 
-// removeStaleLock removes the lock file of a killed server if its process id now belongs to a process that has nothing to do
-// with this data, as can be after the machine was started anew. PostgreSQL itself refuses to start then, since it can't know.
-func (p *Postgres) removeStaleLock() error {
-	path := filepath.Join(p.dataDir(), "postmaster.pid")
-	lines, err := lockLines(path)
-	if err != nil || len(lines) == 0 {
-		return err
-	}
-	table, err := processTable()
-	if err != nil {
-		return err
-	}
-	holder, err := strconv.Atoi(lines[0])
-	if err != nil {
-		return fmt.Errorf("%s begins with %q: %w", path, lines[0], err)
-	}
-	if _, ok := table[holder]; !ok {
-		return nil // PostgreSQL sees that itself
-	}
-	for pid := range table {
-		if worksIn(pid, p.dataDir()) { // every process of a server does
-			return nil
-		}
-	}
-	return os.Remove(path)
-}
-
 // lockLines gives the lines of a server's lock file; none if there is no file.
 func lockLines(path string) ([]string, error) {
 	content, err := os.ReadFile(path)

@@ -143,27 +143,6 @@ func TestPostgresStartsAgainWhileABackendOfTheKilledServerIsStillEnding(t *testi
 	}
 }
 
-func TestPostgresStartsDespiteALockThatNamesAForeignProcess(t *testing.T) {
-	server := testenv.NewPostgres(t)
-	if err := server.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	// As after a new start of the machine: the number in the lock belongs to another process of the same user now.
-	other := testenv.NewPostgres(t)
-	lock := filepath.Join(server.Dir(), "data", "postmaster.pid")
-	content, err := os.ReadFile(lock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(content), "\n")
-	if err := os.WriteFile(lock, fmt.Appendf(nil, "%d\n%s", other.PID(), rest), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestPausedPostgresAnswersWhenResumed(t *testing.T) {
 	server := testenv.NewPostgres(t)
 	conn := postgresConn(t, server)

@@ -49,9 +49,3 @@ func processTable() (map[int]entry, error) {
 	}
 	return table, nil
 }
-
-// worksIn tells whether a process's working directory is dir; no, if we may not know.
-func worksIn(pid int, dir string) bool {
-	cwd, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
-	return err == nil && cwd == dir
-}

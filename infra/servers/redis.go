@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // RedisConfig describes a private Redis server. The zero value of a field means what its comment says.
@@ -99,26 +100,9 @@ func (r *Redis) config() string {
 
 // ready asks the server whether it is the one we started (another may have the port) and has finished loading.
 func (r *Redis) ready(ctx context.Context, pid int) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.Addr())
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
-	}
-	reply := bufio.NewReader(conn)
-	if r.cfg.Password != "" {
-		if _, err := respCommand(conn, reply, "AUTH", r.cfg.Password); err != nil {
-			return err
-		}
-	}
-	if _, err := respCommand(conn, reply, "PING"); err != nil { // answers -LOADING until the data is read
-		return err
-	}
-	info, err := respCommand(conn, reply, "INFO", "server")
+	client := redis.NewClient(&redis.Options{Addr: r.Addr(), Password: r.cfg.Password, MaxRetries: -1})
+	defer client.Close()
+	info, err := client.Info(ctx, "server").Result() // answers -LOADING until the data is read
 	if err != nil {
 		return err
 	}
