@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
-	"sync/atomic"
+	"sync"
+	"syscall"
 )
 
 // Loopback is the address every server listens on.
@@ -15,20 +17,45 @@ const Loopback = "127.0.0.1"
 // outgoing connections. A port of that range would not stay free while its server is down: another connection may take it,
 // and a client that dials it again and again may even connect to itself.
 const (
-	firstPort = 20_000
-	portCount = 10_000
+	firstPort  = 20_000
+	blockCount = 50
+	blockSize  = 200
 )
 
-// nextPort starts at another place in each process, so that test programs that run at the same time seldom meet.
-var nextPort atomic.Uint32
+// block is this process's own range of ports: programs that run at the same time hold different ones, so that none of them
+// takes the port of another's server that is down for a while. The kernel unlocks it when the process ends.
+var block = sync.OnceValues(func() (first int, err error) {
+	for i := range blockCount {
+		path := filepath.Join(os.TempDir(), fmt.Sprintf("petvote-ports-%d.lock", i))
+		lock, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o644)
+		if err != nil {
+			return 0, err
+		}
+		if syscall.Flock(lock, syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			return firstPort + i*blockSize, nil
+		}
+		_ = syscall.Close(lock) // held by another program
+	}
+	return 0, fmt.Errorf("%d other programs hold all ports from %d", blockCount, firstPort)
+})
 
-func init() { nextPort.Store(uint32(os.Getpid()) * 97) }
+var next struct {
+	sync.Mutex
+	offset int
+}
 
-// FreePort gives a TCP port of the loopback interface on which nothing listens. It gives no port twice until all have been
+// FreePort gives a TCP port of the loopback interface on which nothing listens. It gives no port twice until 200 have been
 // given, so a server that is down for a while finds its port free again.
 func FreePort() (int, error) {
-	for range portCount {
-		port := firstPort + int(nextPort.Add(1)%portCount)
+	first, err := block()
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	next.Lock()
+	defer next.Unlock()
+	for range blockSize {
+		port := first + next.offset
+		next.offset = (next.offset + 1) % blockSize
 		listener, err := net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port)))
 		if err != nil {
 			continue
@@ -38,5 +65,5 @@ func FreePort() (int, error) {
 		}
 		return port, nil
 	}
-	return 0, fmt.Errorf("find a free port: none from %d to %d", firstPort, firstPort+portCount-1)
+	return 0, fmt.Errorf("find a free port: none from %d to %d", first, first+blockSize-1)
 }

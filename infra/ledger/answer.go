@@ -1,0 +1,143 @@
+// Package ledger proves, or refutes, that every accepted vote is counted exactly once: it compares what voters were
+// answered with what is stored, vote by vote, and holds the tally, the page and the books against it.
+//
+// It asks Redis and PostgreSQL themselves, by a [Store], and relies on nothing that the services say.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/shared/ballot"
+)
+
+// Status is what a voter knows after an attempt.
+type Status string
+
+const (
+	Accepted Status = "accepted"
+	Refused  Status = "refused" // 503, or nobody listened
+	Unknown  Status = "unknown" // no answer in time, or the connection was cut: it may have been accepted
+	Wrong    Status = "wrong"   // an answer that no voter should ever see
+)
+
+// Answer is one attempt and its outcome. Times are seconds since the ledger began.
+type Answer struct {
+	Vote    uuid.UUID     `json:"vote"`
+	Pet     ballot.Choice `json:"pet"`
+	Attempt int           `json:"attempt"` // from 1
+	Sent    float64       `json:"sent"`
+	At      float64       `json:"at"`
+	Status  Status        `json:"status"`
+	Code    int           `json:"code,omitempty"` // HTTP status; 0: there was no answer
+	TraceID string        `json:"trace_id,omitempty"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// Ledger holds every answer in the order of arrival. Its methods may be called from several goroutines.
+type Ledger struct {
+	Began time.Time
+	log   *Log
+
+	mu      sync.Mutex
+	answers []Answer
+}
+
+// New begins a ledger. The log receives every answer; nil: there is none.
+func New(log *Log) *Ledger { return &Ledger{Began: time.Now(), log: log} }
+
+// Add notes an answer.
+func (l *Ledger) Add(a Answer) {
+	if l.log != nil {
+		l.log.add(a)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answers = append(l.answers, a)
+}
+
+// Answers are those so far. The caller must not change them.
+func (l *Ledger) Answers() []Answer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.answers[:len(l.answers):len(l.answers)]
+}
+
+// Count is the number of answers with a status.
+func (l *Ledger) Count(status Status) int {
+	return len(slices.DeleteFunc(slices.Clone(l.Answers()), func(a Answer) bool { return a.Status != status }))
+}
+
+// Slowest is the longest time an attempt took.
+func (l *Ledger) Slowest() time.Duration {
+	longest := 0.0
+	for _, a := range l.Answers() {
+		longest = max(longest, a.At-a.Sent)
+	}
+	return time.Duration(longest * float64(time.Second))
+}
+
+// Log is a file of answers, a JSON object a line, in the order of arrival. A line is handed to the system before the next
+// vote of the same voter is cast, and is on disk a second later, so the file outlives this program.
+type Log struct {
+	mu     sync.Mutex
+	file   *os.File
+	failed error
+	stop   chan struct{}
+	synced sync.WaitGroup
+}
+
+// OpenLog starts a file anew.
+func OpenLog(path string) (*Log, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("answer log: %w", err)
+	}
+	l := &Log{file: file, stop: make(chan struct{})}
+	l.synced.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-tick.C:
+				l.note(file.Sync())
+			}
+		}
+	})
+	return l, nil
+}
+
+func (l *Log) add(a Answer) {
+	line, err := json.Marshal(a)
+	if err == nil {
+		_, err = l.file.Write(append(line, '\n'))
+	}
+	l.note(err)
+}
+
+func (l *Log) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil {
+		l.failed = err
+	}
+}
+
+// Close returns the first error of any write: a log with a hole proves nothing.
+func (l *Log) Close() error {
+	close(l.stop)
+	l.synced.Wait()
+	if err := errors.Join(l.failed, l.file.Sync(), l.file.Close()); err != nil {
+		return fmt.Errorf("answer log: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"petvote/shared/ballot"
+	"petvote/shared/votestream"
+)
+
+// Store is what Redis and PostgreSQL themselves have on record.
+type Store interface {
+	// Standings are the counts now.
+	Standings(ctx context.Context) (Standings, error)
+	// StoredSince are the stored votes that were cast since then.
+	StoredSince(ctx context.Context, since time.Time) (map[uuid.UUID]ballot.Choice, error)
+	// Queued is the number of entries in the stream.
+	Queued(ctx context.Context) (int64, error)
+	// Stored is the sum of the tally.
+	Stored(ctx context.Context) (int64, error)
+}
+
+// Standings are counts that only grow, but for Waiting.
+type Standings struct {
+	Rows, Tally ballot.Counts // in PostgreSQL: the rows counted one by one, and the sums that it keeps
+	Duplicates  int64
+	Added, Dead int64 // in Redis: entries ever added to the stream, and dead letters ever added
+	Waiting     int64 // entries in the stream, with those in flight
+}
+
+// The queries behind a Store. Standings counts the rows one by one, and so relies on nothing that the services rely on.
+const (
+	StandingsSQL = `select v.*, t.*, d.n
+from (select count(*) filter (where pet = 'dogs'), count(*) filter (where pet = 'cats'),
+    count(*) filter (where pet = 'lizards') from votes) v,
+  (select sum(votes) filter (where pet = 'dogs')::bigint, sum(votes) filter (where pet = 'cats')::bigint,
+    sum(votes) filter (where pet = 'lizards')::bigint from tally) t,
+  duplicate_count d`
+	StoredSQL = `select sum(votes)::bigint from tally`
+)
+
+// Direct is a Store that asks the servers by clients of its own.
+type Direct struct {
+	Queue *votestream.Queue
+	DB    *pgxpool.Pool
+}
+
+// Standings asks PostgreSQL, then Redis.
+func (d Direct) Standings(ctx context.Context) (s Standings, err error) {
+	row := d.DB.QueryRow(ctx, StandingsSQL)
+	if err := row.Scan(&s.Rows.Dogs, &s.Rows.Cats, &s.Rows.Lizards, &s.Tally.Dogs, &s.Tally.Cats, &s.Tally.Lizards,
+		&s.Duplicates); err != nil {
+		return Standings{}, fmt.Errorf("ask PostgreSQL: %w", err)
+	}
+	stream, err := d.Queue.Stats(ctx)
+	if err != nil {
+		return Standings{}, fmt.Errorf("ask Redis: %w", err)
+	}
+	s.Added, s.Waiting, s.Dead = stream.Added, stream.Waiting+stream.InFlight, stream.Dead
+	return s, nil
+}
+
+// StoredSince reads the rows.
+func (d Direct) StoredSince(ctx context.Context, since time.Time) (map[uuid.UUID]ballot.Choice, error) {
+	stored := make(map[uuid.UUID]ballot.Choice)
+	rows, err := d.DB.Query(ctx, `select id, pet from votes where cast_at >= $1`, since)
+	if err == nil {
+		var id uuid.UUID
+		var pet string
+		_, err = pgx.ForEachRow(rows, []any{&id, &pet}, func() error { stored[id] = ballot.Choice(pet); return nil })
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the votes: %w", err)
+	}
+	return stored, nil
+}
+
+// Queued asks Redis.
+func (d Direct) Queued(ctx context.Context) (int64, error) {
+	stream, err := d.Queue.Stats(ctx)
+	return stream.Waiting + stream.InFlight, err
+}
+
+// Stored asks PostgreSQL.
+func (d Direct) Stored(ctx context.Context) (n int64, err error) {
+	err = d.DB.QueryRow(ctx, StoredSQL).Scan(&n)
+	return n, err
+}

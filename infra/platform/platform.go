@@ -1,0 +1,308 @@
+// Package platform runs the whole platform as processes of this machine: Redis, PostgreSQL and the three services, with a
+// proxy on every edge between them if wanted. It is the one starter that `up`, the tools and the tests use.
+//
+// What is started is a private platform on the loopback interface. Its processes end with this one: see package servers.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"petvote/infra/servers"
+	"petvote/infra/wait"
+	"petvote/shared/votestream"
+)
+
+// The parts of the platform.
+const (
+	Vote     = "vote"
+	Worker   = "worker"
+	Result   = "result"
+	Redis    = "redis"
+	Postgres = "postgres"
+)
+
+// Services are the platform's own programs, in the order of their start.
+var Services = []string{Worker, Result, Vote}
+
+// Ports are what the parts listen on; 0 is a free port, kept for the platform's life.
+type Ports struct{ Vote, Result, VoteOps, WorkerOps, ResultOps, Redis, Postgres int }
+
+// Options describe a platform. The zero value of a field means what its comment says.
+type Options struct {
+	Dir   string // holds the data; made if missing; required
+	Bin   string // the folder of the services' programs, as Build makes them; required
+	Ports Ports
+	Env   []string // the environment of every service; the platform's own settings go first, so that these override them
+
+	ServiceEnv map[string][]string // further environment, by service
+	Commands   map[string][]string // the command line that runs in place of a service's program
+
+	Redis    func(*servers.RedisConfig)    // changes the configuration before the start
+	Postgres func(*servers.PostgresConfig) // likewise
+
+	Proxies bool                        // puts a proxy on every edge from a service to a server
+	Output  func(part string) io.Writer // receives what a part writes; nil: only Log keeps the end of it
+	Live    bool                        // a service has started when it is live; false: when it is ready
+}
+
+// Platform is a whole platform. Its clients look past the proxies.
+type Platform struct {
+	Redis                *servers.Redis
+	Postgres             *servers.Postgres
+	Vote, Worker, Result *Service
+	Proxies              *Proxies // nil without Options.Proxies
+
+	RDB   *redis.Client
+	Queue *votestream.Queue
+	DB    *pgxpool.Pool
+
+	options Options
+	servers []server
+}
+
+// Part is what all parts can do. See package servers for what each method promises.
+type Part interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	Kill() error
+	Pause() error
+	Resume() error
+	Running() bool
+	Done() <-chan struct{}
+	Err() error
+	PID() int
+	Log() string
+}
+
+type server interface {
+	Part
+	Discard(ctx context.Context) error
+}
+
+// Start starts a platform and returns when every service is ready. On an error nothing is left running.
+func Start(ctx context.Context, o Options) (*Platform, error) {
+	p, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Start(ctx); err != nil {
+		return nil, errors.Join(err, p.Close(context.WithoutCancel(ctx)))
+	}
+	return p, nil
+}
+
+// New describes a platform without starting a part of it; Close releases it. The error is servers.ErrNotInstalled if this
+// machine lacks a server's program.
+func New(o Options) (p *Platform, err error) {
+	if o.Output == nil {
+		o.Output = func(string) io.Writer { return nil }
+	}
+	p = &Platform{options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close(context.Background()))
+		}
+	}()
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil { // servers run as other users
+		return p, err
+	}
+	if err := p.describeServers(); err != nil {
+		return p, err
+	}
+	if o.Proxies {
+		upstream := map[string]string{Redis: p.Redis.Addr(), Postgres: p.Postgres.Addr()}
+		if p.Proxies, err = newProxies(upstream); err != nil {
+			return p, err
+		}
+	}
+	for name, at := range map[string]struct {
+		service   **Service
+		port, ops int
+	}{
+		Vote:   {&p.Vote, o.Ports.Vote, o.Ports.VoteOps},
+		Worker: {&p.Worker, 0, o.Ports.WorkerOps},
+		Result: {&p.Result, o.Ports.Result, o.Ports.ResultOps},
+	} {
+		if *at.service, err = newService(at.port, at.ops); err != nil {
+			return p, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for _, name := range Services {
+		p.describe(p.service(name), name)
+	}
+	return p, nil
+}
+
+func (p *Platform) describeServers() (err error) {
+	o := p.options
+	redisConfig := servers.RedisConfig{
+		Dir: filepath.Join(o.Dir, Redis), Port: o.Ports.Redis, Output: o.Output(Redis),
+	}
+	if o.Redis != nil {
+		o.Redis(&redisConfig)
+	}
+	if p.Redis, err = servers.NewRedis(redisConfig); err != nil {
+		return err
+	}
+	postgresConfig := servers.PostgresConfig{
+		Dir: filepath.Join(o.Dir, Postgres), Port: o.Ports.Postgres, Output: o.Output(Postgres),
+		Template: servers.TemplateFolder(),
+	}
+	if o.Postgres != nil {
+		o.Postgres(&postgresConfig)
+	}
+	if p.Postgres, err = servers.NewPostgres(postgresConfig); err != nil {
+		return err
+	}
+	p.servers = []server{p.Redis, p.Postgres}
+	p.RDB = redis.NewClient(&redis.Options{
+		Addr: p.Redis.Addr(), Password: redisConfig.Password, MaxRetries: -1, PoolSize: 4,
+	})
+	p.Queue = votestream.NewQueue(p.RDB)
+	pool, err := pgxpool.ParseConfig(p.Postgres.URL())
+	if err != nil {
+		return err
+	}
+	pool.MaxConns = 4
+	p.DB, err = pgxpool.NewWithConfig(context.Background(), pool) // connects when it is first used
+	return err
+}
+
+// Start starts the servers, then the worker, which makes the tables, then the other services.
+func (p *Platform) Start(ctx context.Context) error {
+	if err := errors.Join(each(p.servers, func(s server) error { return s.Start(ctx) })...); err != nil {
+		return err
+	}
+	if err := p.Worker.Start(ctx); err != nil {
+		return err
+	}
+	faces := []*Service{p.Result, p.Vote}
+	if err := errors.Join(each(faces, func(s *Service) error { return s.Start(ctx) })...); err != nil {
+		return err
+	}
+	return p.Ready(ctx)
+}
+
+// readyLimit bounds the start of all services together.
+const readyLimit = 90 * time.Second
+
+// Ready waits until every service is ready, for 90 s at most.
+func (p *Platform) Ready(ctx context.Context) error {
+	return wait.Until(ctx, readyLimit, func(ctx context.Context) error {
+		var waiting []error
+		for _, name := range Services {
+			if err := p.service(name).Ready(ctx); err != nil {
+				waiting = append(waiting, fmt.Errorf("%s is not ready: %w", name, err))
+			}
+		}
+		return errors.Join(waiting...)
+	})
+}
+
+// Part gives a part by its name.
+func (p *Platform) Part(name string) (Part, error) {
+	switch name {
+	case Redis:
+		return p.Redis, nil
+	case Postgres:
+		return p.Postgres, nil
+	case Vote, Worker, Result:
+		return p.service(name), nil
+	}
+	return nil, fmt.Errorf("the platform has no part %q", name)
+}
+
+func (p *Platform) service(name string) *Service {
+	return map[string]*Service{Vote: p.Vote, Worker: p.Worker, Result: p.Result}[name]
+}
+
+// Drained waits until nothing is left in the stream.
+func (p *Platform) Drained(ctx context.Context, limit time.Duration) (st votestream.Stats, err error) {
+	err = wait.Until(ctx, limit, func(ctx context.Context) (err error) {
+		if st, err = p.Queue.Stats(ctx); err == nil && st.Waiting+st.InFlight > 0 {
+			err = fmt.Errorf("%d votes are waiting and %d in flight", st.Waiting, st.InFlight)
+		}
+		return err
+	})
+	return st, err
+}
+
+// stopLimit bounds the stop of all services, and then of all servers.
+const stopLimit = 30 * time.Second
+
+// Close stops the services side by side, then the servers, and removes the servers' data. What does not stop in time is
+// killed, which is an error.
+func (p *Platform) Close(ctx context.Context) error {
+	var errs []error
+	bounded, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	running := slices.DeleteFunc([]*Service{p.Vote, p.Worker, p.Result}, func(s *Service) bool {
+		return s == nil || s.Process == nil
+	})
+	errs = append(errs, each(running, func(s *Service) error { return s.Stop(bounded) })...)
+	if p.Proxies != nil {
+		p.Proxies.close()
+	}
+	if p.DB != nil {
+		p.DB.Close()
+	}
+	if p.RDB != nil {
+		errs = append(errs, p.RDB.Close())
+	}
+	return errors.Join(append(errs, each(p.servers, func(s server) error { return s.Discard(bounded) })...)...)
+}
+
+// each does the same to all at once.
+func each[T any](all []T, do func(T) error) []error {
+	errs := make([]error, len(all))
+	var doing sync.WaitGroup
+	for i, one := range all {
+		doing.Go(func() { errs[i] = do(one) })
+	}
+	doing.Wait()
+	return errs
+}
+
+// Environ is what of a user's environment may reach the services: all but what would lead them to other servers.
+func Environ(user []string) []string {
+	return slices.DeleteFunc(slices.Clone(user), func(variable string) bool {
+		return strings.HasPrefix(variable, "REDIS_") || strings.HasPrefix(variable, "POSTGRES_") ||
+			strings.HasPrefix(variable, "DATABASE_")
+	})
+}
+
+// environment leads a service to the servers, or to its proxies in front of them.
+func (p *Platform) environment(s *Service, name string, further []string) []string {
+	edge := func(server, address string) (host, port string) {
+		if p.Proxies != nil {
+			address = p.Proxies.address(name, server)
+		}
+		host, port, _ = net.SplitHostPort(address)
+		return host, port
+	}
+	redisHost, redisPort := edge(Redis, p.Redis.Addr())
+	postgresHost, postgresPort := edge(Postgres, p.Postgres.Addr())
+	return slices.Concat([]string{
+		"LISTEN_HOST=" + servers.Loopback, "CONSUMER_NAME=" + name + "-1",
+		"VOTE_URL=" + p.Vote.URL(""), "RESULT_URL=" + p.Result.URL(""),
+	}, p.options.Env, []string{
+		"PORT=" + strconv.Itoa(s.Port), "OPS_PORT=" + strconv.Itoa(s.Ops),
+		"REDIS_HOST=" + redisHost, "REDIS_PORT=" + redisPort,
+		"POSTGRES_HOST=" + postgresHost, "POSTGRES_PORT=" + postgresPort,
+		"POSTGRES_USER=petvote", "POSTGRES_PASSWORD=petvote", "POSTGRES_DB=petvote",
+	}, p.options.ServiceEnv[name], further)
+}

@@ -1,0 +1,119 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"petvote/infra/servers"
+)
+
+// Proxies stand between every service and every server, so that each edge can be disturbed by itself.
+type Proxies struct {
+	edges map[string]*toxiproxy.Proxy // by name: vote-redis
+}
+
+func newProxies(upstream map[string]string) (*Proxies, error) {
+	p := &Proxies{edges: make(map[string]*toxiproxy.Proxy)}
+	api := &toxiproxy.ApiServer{Metrics: toxiproxy.NewMetricsContainer(prometheus.NewRegistry())} // never listens
+	allocate(&api.Logger)                                                                         // its zero value is silent
+	for _, service := range Services {
+		for server, address := range upstream {
+			edge := toxiproxy.NewProxy(api, service+"-"+server, net.JoinHostPort(servers.Loopback, "0"), address)
+			if err := edge.Start(); err != nil {
+				p.close()
+				return nil, fmt.Errorf("start the proxy %s: %w", edge.Name, err)
+			}
+			p.edges[edge.Name] = edge
+		}
+	}
+	return p, nil
+}
+
+func allocate[T any](p **T) { *p = new(T) }
+
+// address is where a service finds a server.
+func (p *Proxies) address(service, server string) string { return p.edges[service+"-"+server].Listen }
+
+// Toxic is a disturbance as toxiproxy knows it: https://github.com/Shopify/toxiproxy#toxics. For little bandwidth take its
+// slicer, with a delay: its bandwidth toxic writes to standard error.
+type Toxic struct {
+	Name       string         `json:"name"`
+	Type       string         `json:"type"`
+	Stream     string         `json:"stream"` // upstream: to the server; downstream: to the client
+	Attributes map[string]int `json:"attributes"`
+}
+
+// matching gives the edges from a client to a server; the client "" stands for every one.
+func (p *Proxies) matching(client, server string) []*toxiproxy.Proxy {
+	var edges []*toxiproxy.Proxy
+	for name, edge := range p.edges {
+		if c, s, _ := strings.Cut(name, "-"); s == server && (client == "" || c == client) {
+			edges = append(edges, edge)
+		}
+	}
+	return edges
+}
+
+// Disturb puts toxics on the edges from a client to a server; the client "" stands for every one.
+func (p *Proxies) Disturb(client, server string, toxics ...Toxic) error {
+	for _, edge := range p.matching(client, server) {
+		for _, toxic := range toxics {
+			text, err := json.Marshal(toxic)
+			if err != nil {
+				return err
+			}
+			if _, err := edge.Toxics.AddToxicJson(strings.NewReader(string(text))); err != nil {
+				return fmt.Errorf("%s of %s: %w", toxic.Type, edge.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// calmLimit bounds the removal of toxics from living connections. Some of them may have nobody at the other end any more.
+const calmLimit = 2 * time.Second
+
+// Calm takes toxics away. Connections that were disturbed live on, but for those that were cut; where they can't be freed,
+// all connections of the edge are closed.
+func (p *Proxies) Calm(ctx context.Context, client, server string, toxics ...Toxic) error {
+	return errors.Join(each(p.matching(client, server), func(edge *toxiproxy.Proxy) error {
+		bounded, cancel := context.WithTimeout(ctx, calmLimit)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- removeToxics(bounded, edge, toxics) }()
+		select {
+		case err := <-done:
+			return err
+		case <-bounded.Done():
+			edge.Stop()
+			return errors.Join(<-done, edge.Start())
+		}
+	})...)
+}
+
+func removeToxics(ctx context.Context, edge *toxiproxy.Proxy, toxics []Toxic) error {
+	for _, toxic := range slices.Backward(toxics) {
+		if edge.Toxics.GetToxic(toxic.Name) == nil {
+			continue
+		}
+		if err := edge.Toxics.RemoveToxic(ctx, toxic.Name); err != nil {
+			return fmt.Errorf("%s of %s: %w", toxic.Type, edge.Name, err)
+		}
+	}
+	return nil
+}
+
+func (p *Proxies) close() {
+	for _, edge := range p.edges {
+		edge.Stop()
+	}
+}

@@ -1,0 +1,92 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+
+	"petvote/infra/servers"
+)
+
+// Service is one of the platform's programs as a process. It keeps its ports over all starts.
+type Service struct {
+	*servers.Process
+	Port, Ops int // the public port (none of the worker's is served) and the one for operators
+	Spec      servers.Spec
+}
+
+func newService(port, ops int) (s *Service, err error) {
+	s = &Service{Port: port, Ops: ops}
+	for _, p := range []*int{&s.Port, &s.Ops} {
+		if *p == 0 {
+			if *p, err = servers.FreePort(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s, nil
+}
+
+// Describe gives one more instance of a service, on ports of its own, without starting it. Whoever asked for it stops it.
+func (p *Platform) Describe(name string, env ...string) (*Service, error) {
+	s, err := newService(0, 0)
+	if err != nil {
+		return nil, err
+	}
+	p.describe(s, name, env...)
+	return s, nil
+}
+
+func (p *Platform) describe(s *Service, name string, env ...string) {
+	command := p.options.Commands[name]
+	if len(command) == 0 {
+		command = []string{filepath.Join(p.options.Bin, name)}
+	}
+	started := s.Ready
+	if p.options.Live {
+		started = s.Live
+	}
+	s.Spec = servers.Spec{
+		Name: name, Path: command[0], Args: command[1:], Dir: p.options.Dir, Env: p.environment(s, name, env),
+		Output: p.options.Output(name), Ready: func(ctx context.Context, _ int) error { return started(ctx) },
+	}
+	s.Process = servers.NewProcess(s.Spec)
+}
+
+// Addr is host:port.
+func (s *Service) Addr() string { return net.JoinHostPort(servers.Loopback, strconv.Itoa(s.Port)) }
+
+// URL is the address of a path on the public port.
+func (s *Service) URL(path string) string { return "http://" + s.Addr() + path }
+
+// OpsURL is the address of a path on the operators' port.
+func (s *Service) OpsURL(path string) string {
+	return fmt.Sprintf("http://%s:%d%s", servers.Loopback, s.Ops, path)
+}
+
+// Ready asks the service whether it is ready.
+func (s *Service) Ready(ctx context.Context) error { return probe(ctx, s.OpsURL("/readyz")) }
+
+// Live asks the service whether it is live.
+func (s *Service) Live(ctx context.Context) error { return probe(ctx, s.OpsURL("/healthz")) }
+
+func probe(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
+	}
+	return err
+}

@@ -1,0 +1,158 @@
+package voters
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"petvote/infra/wait"
+	"petvote/shared/ballot"
+)
+
+// reconnectPause is the pause before a viewer whose connection ended takes another.
+const reconnectPause = 200 * time.Millisecond
+
+// Watch follows the pushes of the result service at base, http://host:port, until ctx is done, connecting again as often as
+// it takes. It returns when ctx is done.
+func Watch(ctx context.Context, base string, follow Transport, show func(ballot.Counts)) {
+	for ctx.Err() == nil {
+		_ = follow(ctx, base, show) // the end of a service, or of ctx
+		_ = wait.For(ctx, reconnectPause)
+	}
+}
+
+// Transport follows one connection to its end and shows what is pushed on it.
+type Transport func(ctx context.Context, base string, show func(ballot.Counts)) error
+
+// SSE follows server-sent events.
+func SSE(ctx context.Context, base string, show func(ballot.Counts)) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/events", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	event := ""
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		switch field, value, _ := strings.Cut(lines.Text(), ": "); {
+		case field == "event":
+			event = value
+		case field == "data" && event == "current_votes":
+			var counts ballot.Counts
+			if err := json.Unmarshal([]byte(value), &counts); err != nil {
+				return err
+			}
+			show(counts)
+		}
+	}
+	return lines.Err()
+}
+
+// SocketIO follows Socket.IO by a websocket. See https://socket.io/docs/v4/engine-io-protocol for the packets.
+func SocketIO(ctx context.Context, base string, show func(ballot.Counts)) error {
+	url := "ws" + strings.TrimPrefix(base, "http") + "/socket.io/?EIO=4&transport=websocket"
+	conn, _, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer conn.Close()
+	if err := conn.WriteMessage(websocket.TextMessage, []byte("40")); err != nil { // connect
+		return err
+	}
+	for {
+		_, message, err := conn.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if string(message) == "2" { // ping
+			if err := conn.WriteMessage(websocket.TextMessage, []byte("3")); err != nil {
+				return err
+			}
+		}
+		packet, isEvent := strings.CutPrefix(string(message), "42")
+		if !isEvent {
+			continue
+		}
+		var name string
+		var counts ballot.Counts
+		if err := json.Unmarshal([]byte(packet), &[]any{&name, &counts}); err != nil {
+			return err
+		}
+		if name == "current_votes" {
+			show(counts)
+		}
+	}
+}
+
+// Viewer is an open results page: it remembers the pushes, and whether a number ever fell.
+type Viewer struct {
+	start time.Time
+	done  chan struct{}
+
+	mu        sync.Mutex
+	pushes    []Push
+	last      ballot.Counts
+	most      ballot.Counts
+	backwards int
+}
+
+// Push is a total that was seen at a time, in seconds since the start.
+type Push struct {
+	At    float64
+	Total int64
+}
+
+// NewViewer opens a page and keeps it open until ctx is done.
+func NewViewer(ctx context.Context, base string, transport Transport, start time.Time) *Viewer {
+	v := &Viewer{start: start, done: make(chan struct{})}
+	go func() {
+		defer close(v.done)
+		Watch(ctx, base, transport, v.show)
+	}()
+	return v
+}
+
+// Wait returns when the page is closed.
+func (v *Viewer) Wait() { <-v.done }
+
+func (v *Viewer) show(counts ballot.Counts) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fell := false
+	for _, pet := range ballot.Choices() {
+		before, now := v.most.Of(pet), counts.Of(pet)
+		fell = fell || now < before
+		v.most.Add(pet, max(now-before, 0))
+	}
+	if fell {
+		v.backwards++
+	}
+	v.last = counts
+	v.pushes = append(v.pushes, Push{time.Since(v.start).Seconds(), counts.Total()})
+}
+
+// Shown is the last push, as ledger.Prove wants it.
+func (v *Viewer) Shown(context.Context) (ballot.Counts, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.last, nil
+}
+
+// Pushes are those so far, and the number of them in which a count was lower than in one before. The caller must not
+// change them.
+func (v *Viewer) Pushes() (pushes []Push, backwards int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.pushes[:len(v.pushes):len(v.pushes)], v.backwards
+}
