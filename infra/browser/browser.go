@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +38,10 @@ func find(t testing.TB) string {
 func Open(t testing.TB) context.Context {
 	t.Helper()
 	path, dir := find(t), testenv.NewFolder(t)
-	t.Setenv("TMPDIR", dir) // where chromedp and the browser put what they need
-	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.WindowSize(1280, 900),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-crash-reporter", true), chromedp.NoInheritEnv,
+	profile := filepath.Join(dir, "profile")
+	flags := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.DisableGPU,
+		chromedp.UserDataDir(profile), chromedp.WindowSize(1280, 900), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-crash-reporter", true), chromedp.NoInheritEnv,
 		chromedp.Env("TMPDIR="+dir, "HOME="+dir, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8", "TZ=UTC"))
 	if os.Geteuid() == 0 {
 		flags = append(flags, chromedp.NoSandbox) // Chromium has no sandbox for root
@@ -54,7 +56,7 @@ func Open(t testing.TB) context.Context {
 		cancel()
 		release()
 		left, psErr := exec.Command("ps", "-ewwo", "args").Output()
-		if psErr == nil && strings.Contains(string(left), "--user-data-dir="+dir) {
+		if psErr == nil && strings.Contains(string(left), "--user-data-dir="+profile) {
 			psErr = errors.New("it left processes behind")
 		}
 		if err := errors.Join(err, psErr); err != nil {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -14,9 +13,6 @@ import (
 
 	"petvote/shared/ballot"
 )
-
-// soon is how long a page may take to show what has happened, on a busy machine.
-const soon = 10 * time.Second
 
 // votePage is what the voting page shows.
 type votePage struct {
@@ -106,29 +102,30 @@ func (r *rig) clean(tabs ...*tab) {
 }
 
 func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	results, vote := r.open(b, r.result.url("/")), r.open(b, r.vote.url("/"))
-	until(results, soon, readResultPage, func(v resultPage) bool { return live(v) && v.Total == "0" })
+	results, vote := r.open(b, r.Result.URL("/")), r.open(b, r.Vote.URL("/"))
+	until(results, readResultPage, func(v resultPage) bool { return live(v) && v.Total == "0" })
 
 	vote.click(choice(ballot.Dogs))
-	until(results, soon, readResultPage, func(v resultPage) bool {
+	until(results, readResultPage, func(v resultPage) bool {
 		return v.Counts == ballot.Counts{Dogs: 1} && v.Total == "1" && v.Shares["dogs"] == "100.0" && v.Bars["dogs"] == 1 && v.Bars["cats"] == 0 &&
 			v.Nouns["dogs"] == "vote" && v.Nouns["cats"] == "votes"
 	})
-	until(vote, soon, readVotePage, accepted)
+	until(vote, readVotePage, accepted)
 	vote.click(choice(ballot.Cats))
-	until(results, soon, readResultPage, func(v resultPage) bool {
+	until(results, readResultPage, func(v resultPage) bool {
 		return v.Counts == ballot.Counts{Dogs: 1, Cats: 1} && v.Total == "2" && v.Shares["cats"] == "50.0" && v.Bars["dogs"] == 0.5 && v.Bars["cats"] == 0.5
 	})
-	said := until(vote, soon, readVotePage, func(v votePage) bool {
+	said := until(vote, readVotePage, func(v votePage) bool {
 		return accepted(v) && strings.HasPrefix(v.Text, "Your vote for cats was accepted.")
 	})
-	if !strings.HasPrefix(said.Links["Receipt"], r.result.url("/votes/")) {
-		t.Errorf("the receipt is at %q, the results at %s", said.Links["Receipt"], r.result.url("/"))
+	if !strings.HasPrefix(said.Links["Receipt"], r.Result.URL("/votes/")) {
+		t.Errorf("the receipt is at %q, the results at %s", said.Links["Receipt"], r.Result.URL("/"))
 	}
 	vote.click("#journey-links a")
-	until(vote, soon, func(p *tab) (string, error) {
+	until(vote, func(p *tab) (string, error) {
 		return look[string](p, `document.querySelector('main')?.textContent ?? ''`)
 	}, func(text string) bool {
 		return strings.Contains(text, "This vote is counted, once.") && strings.Contains(text, "cats")
@@ -137,25 +134,26 @@ func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
 }
 
 func TestBrowserResultsStayWhilePostgresIsAway(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	vote, results := r.open(b, r.vote.url("/")), r.open(b, r.result.url("/"))
+	vote, results := r.open(b, r.Vote.URL("/")), r.open(b, r.Result.URL("/"))
 	vote.click(choice(ballot.Lizards))
-	until(results, soon, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1} })
+	until(results, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1} })
 
-	r.must(r.postgres.Kill())
+	r.must(r.Postgres.Kill())
 	stale := func(v resultPage) bool { return strings.HasPrefix(v.Banner, "The votes can't be read at the moment.") }
-	until(results, 15*time.Second, readResultPage, stale)
+	until(results, readResultPage, stale)
 	vote.click(choice(ballot.Dogs))
-	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for dogs") })
-	late := r.open(b, r.result.url("/")) // one that comes during the outage
+	until(vote, readVotePage, func(v votePage) bool { return accepted(v) && strings.HasPrefix(v.Text, "Your vote for dogs") })
+	late := r.open(b, r.Result.URL("/")) // one that comes during the outage
 	for _, p := range []*tab{results, late} {
-		until(p, soon, readResultPage, func(v resultPage) bool { return stale(v) && v.Counts == ballot.Counts{Lizards: 1} && v.Total == "1" })
+		until(p, readResultPage, func(v resultPage) bool { return stale(v) && v.Counts == ballot.Counts{Lizards: 1} && v.Total == "1" })
 	}
 
-	r.must(r.postgres.Start(t.Context()))
+	r.must(r.Postgres.Start(t.Context()))
 	for _, p := range []*tab{results, late} {
-		until(p, 20*time.Second, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1, Dogs: 1} })
+		until(p, readResultPage, func(v resultPage) bool { return live(v) && v.Counts == ballot.Counts{Lizards: 1, Dogs: 1} })
 	}
 	for _, p := range []*tab{results, late, vote} {
 		if problems, _ := p.found(); len(problems) > 0 { // what failed meanwhile had to
@@ -165,28 +163,29 @@ func TestBrowserResultsStayWhilePostgresIsAway(t *testing.T) {
 }
 
 func TestBrowserKeepsAVoteWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	vote := r.open(r.browser(), r.vote.url("/"))
-	r.must(r.redis.Kill())
+	vote := r.open(r.browser(), r.Vote.URL("/"))
+	r.must(r.Redis.Kill())
 	vote.click(choice(ballot.Cats))
 	kept := func(v votePage) bool { return v.State == "waiting" && v.Waiting == 1 }
-	said := until(vote, soon, readVotePage, kept)
+	said := until(vote, readVotePage, kept)
 	if !strings.HasPrefix(said.Text, "Your vote for cats is kept in this browser") {
 		t.Errorf("the page says %q", said.Text)
 	}
 	vote.do(chromedp.Reload())
-	until(vote, soon, readVotePage, kept)
+	until(vote, readVotePage, kept)
 
-	r.must(r.redis.Start(t.Context()))
-	said = until(vote, time.Minute, readVotePage, func(v votePage) bool { return accepted(v) && v.Waiting == -1 })
-	if !strings.HasPrefix(said.Text, "Your vote for cats, kept since") || !strings.HasPrefix(said.Links["Receipt"], r.result.url("/votes/")) {
+	r.must(r.Redis.Start(t.Context()))
+	said = until(vote, readVotePage, func(v votePage) bool { return accepted(v) && v.Waiting == -1 })
+	if !strings.HasPrefix(said.Text, "Your vote for cats, kept since") || !strings.HasPrefix(said.Links["Receipt"], r.Result.URL("/votes/")) {
 		t.Errorf("the page says %+v", said)
 	}
 	if left, err := look[int](vote, `localStorage.length`); err != nil || left != 0 {
 		t.Errorf("%d items are left in the browser, %v", left, err)
 	}
-	r.drained(soon)
-	if stored := r.stored(); len(stored) != 1 || stored[said.Links["Receipt"][len(r.result.url("/votes/")):]] != ballot.Cats {
+	r.drained()
+	if stored := r.stored(); len(stored) != 1 || stored[said.Links["Receipt"][len(r.Result.URL("/votes/")):]] != ballot.Cats {
 		t.Errorf("stored: %v, want the one vote for cats of %s", stored, said.Links["Receipt"])
 	}
 	if problems, refused := vote.found(); len(problems) > 0 || len(refused) == 0 {
@@ -200,35 +199,36 @@ func withoutJavaScript(ctx context.Context, _ *chromedp.Target) (chromedp.Void, 
 }
 
 func TestBrowserWithoutJavaScriptVotesAndShowsTheNumber(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	vote, results := r.open(b, r.vote.url("/"), withoutJavaScript), r.open(b, r.result.url("/"), withoutJavaScript)
+	vote, results := r.open(b, r.Vote.URL("/"), withoutJavaScript), r.open(b, r.Result.URL("/"), withoutJavaScript)
 	if v, err := readResultPage(results); err != nil || v.Total != "0" || v.Connection != "connecting" {
 		t.Fatalf("the results page shows %+v, %v", v, err)
 	}
 	vote.click(choice(ballot.Cats))
-	until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && v.Text == "Your vote for cats was accepted. Receipt" })
-	until(results, 15*time.Second, readResultPage, func(v resultPage) bool {
+	until(vote, readVotePage, func(v votePage) bool { return accepted(v) && v.Text == "Your vote for cats was accepted. Receipt" })
+	until(results, readResultPage, func(v resultPage) bool {
 		return v.Counts == ballot.Counts{Cats: 1} && v.Total == "1" && v.Bars["cats"] == 1
 	})
-	r.must(r.redis.Kill())
+	r.must(r.Redis.Kill())
 	vote.click(choice(ballot.Dogs))
-	until(vote, soon, readVotePage, func(v votePage) bool {
+	until(vote, readVotePage, func(v votePage) bool {
 		return v.State == "refused" && strings.HasPrefix(v.Text, "Your vote could not be taken just now.")
 	})
 	// The same vote again, and again, is one vote.
-	r.must(r.redis.Start(t.Context()))
-	r.eventually(soon, func() error { return ready(t.Context(), r.vote) })
+	r.must(r.Redis.Start(t.Context()))
+	r.eventually(func() error { return r.Vote.Ready(t.Context()) })
 	refused, err := look[string](vote, `location.href`)
 	r.must(err)
 	for range 2 {
 		vote.do(chromedp.Navigate(refused))
 		vote.click("#retry button")
-		until(vote, soon, readVotePage, func(v votePage) bool {
+		until(vote, readVotePage, func(v votePage) bool {
 			return accepted(v) && v.Text == "Your vote for dogs was accepted. Receipt"
 		})
 	}
-	r.drained(soon)
+	r.drained()
 	if stored := r.stored(); len(stored) != 2 {
 		t.Errorf("stored: %v, want the vote for cats and one for dogs", stored)
 	}
@@ -236,8 +236,9 @@ func TestBrowserWithoutJavaScriptVotesAndShowsTheNumber(t *testing.T) {
 }
 
 func TestBrowserVotesByKeyboardAlone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	vote := r.open(r.browser(), r.vote.url("/"))
+	vote := r.open(r.browser(), r.Vote.URL("/"))
 	type focus struct {
 		Value string
 		Ring  bool // whether one sees where it is
@@ -260,13 +261,13 @@ func TestBrowserVotesByKeyboardAlone(t *testing.T) {
 		}
 	}
 	vote.do(chromedp.KeyEvent(kb.Enter))
-	until(vote, soon, readVotePage, func(v votePage) bool {
+	until(vote, readVotePage, func(v votePage) bool {
 		return accepted(v) && strings.HasPrefix(v.Text, "Your vote for lizards was accepted.")
 	})
 	if f := focused(); f.Value != string(ballot.Lizards) {
 		t.Errorf("after the vote the focus is on %+v", f)
 	}
-	r.drained(soon)
+	r.drained()
 	if stored := r.stored(); len(stored) != 1 {
 		t.Errorf("stored: %v, want one vote", stored)
 	}
@@ -274,21 +275,22 @@ func TestBrowserVotesByKeyboardAlone(t *testing.T) {
 }
 
 func TestBrowserPagesAreQuietAndKeepToTheirOwnOrigins(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	vote, results := r.open(b, r.vote.url("/")), r.open(b, r.result.url("/"))
-	until(results, soon, readResultPage, live)
+	vote, results := r.open(b, r.Vote.URL("/")), r.open(b, r.Result.URL("/"))
+	until(results, readResultPage, live)
 	vote.click(choice(ballot.Dogs))
-	until(results, soon, readResultPage, func(v resultPage) bool { return v.Total == "1" })
-	said := until(vote, soon, readVotePage, accepted)
+	until(results, readResultPage, func(v resultPage) bool { return v.Total == "1" })
+	said := until(vote, readVotePage, accepted)
 	receipt := r.open(b, said.Links["Receipt"])
-	for p, own := range map[*tab]string{vote: r.vote.url(""), results: r.result.url(""), receipt: r.result.url("")} {
+	for p, own := range map[*tab]string{vote: r.Vote.URL(""), results: r.Result.URL(""), receipt: r.Result.URL("")} {
 		p.mu.Lock()
 		if len(p.requests) < 4 {
 			t.Errorf("a page of %s made only these requests: %v", own, p.requests)
 		}
 		for _, address := range p.requests {
-			receipts := p == vote && strings.HasPrefix(address, r.result.url("/votes/")) // whose journey it shows
+			receipts := p == vote && strings.HasPrefix(address, r.Result.URL("/votes/")) // whose journey it shows
 			if u, err := url.Parse(address); err != nil || u.Scheme != "data" && u.Scheme+"://"+u.Host != own && !receipts {
 				t.Errorf("a page of %s sent a request to %s", own, address)
 			}
@@ -302,7 +304,7 @@ func TestBrowserPagesAreQuietAndKeepToTheirOwnOrigins(t *testing.T) {
 		`fetch('http://127.0.0.1:1/').catch(() => {})`, `fetch('/nothing')`} {
 		problems, failed := vote.found()
 		vote.do(chromedp.Evaluate[chromedp.Void](offence + "; undefined"))
-		r.eventually(soon, func() error {
+		r.eventually(func() error {
 			if p, f := vote.found(); len(p)+len(f) == len(problems)+len(failed) {
 				return fmt.Errorf("%s is not noticed", offence)
 			}

@@ -44,7 +44,7 @@ func readChart(p *tab) (chartPage, error) {
 func (r *rig) minutes() []minute {
 	r.t.Helper()
 	var answer struct{ Minutes []minute }
-	r.must(r.get(r.result.url("/api/history"), &answer))
+	r.must(r.get(r.Result.URL("/api/history"), &answer))
 	if len(answer.Minutes) != 60 {
 		r.t.Fatalf("the last hour has %d minutes", len(answer.Minutes))
 	}
@@ -77,11 +77,12 @@ func (r *rig) readsOut(c chartPage) bool {
 }
 
 func TestBrowserTheChartIsReadByPointerAndKeyboard(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.pastHour()
-	results := r.open(r.browser(), r.result.url("/"))
+	results := r.open(r.browser(), r.Result.URL("/"))
 	now := func(c chartPage) bool { return c.Shown && c.At == c.Last && strings.Contains(c.Readout, " so far: ") }
-	c := until(results, soon, readChart, now)
+	c := until(results, readChart, now)
 	if len(c.Lines) != 3 || c.Lines["dogs"] != 59 || c.Lines["cats"] != 59 || c.Lines["lizards"] != 59 {
 		t.Errorf("the chart has lines of %v points, want 59 finished minutes for each pet", c.Lines)
 	}
@@ -98,36 +99,37 @@ func TestBrowserTheChartIsReadByPointerAndKeyboard(t *testing.T) {
 	last := -1
 	for _, part := range []float64{0, 0.3, 0.5, 0.8} { // of the chart's width
 		results.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, box.Left+part*box.Width+1, box.Top+box.Height/2))
-		c := until(results, soon, readChart, func(c chartPage) bool { return c.At > last && c.At < c.Last && r.readsOut(c) })
+		c := until(results, readChart, func(c chartPage) bool { return c.At > last && c.At < c.Last && r.readsOut(c) })
 		if want := part * 60; float64(c.At) < want-4 || float64(c.At) > want+4 {
 			t.Errorf("the pointer at %v of the chart is over minute %d", part, c.At)
 		}
 		last = c.At
 	}
 	results.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, box.Left, box.Top-20))
-	until(results, soon, readChart, now)
+	until(results, readChart, now)
 
 	results.do(chromedp.Focus(chromedp.CSS("#minute")))
 	var read []string
 	for range 3 {
 		results.do(chromedp.KeyEvent(kb.ArrowLeft))
-		c := until(results, soon, readChart, func(c chartPage) bool { return r.readsOut(c) && !slices.Contains(read, c.Readout) })
+		c := until(results, readChart, func(c chartPage) bool { return r.readsOut(c) && !slices.Contains(read, c.Readout) })
 		read = append(read, c.Readout)
 	}
 	results.do(chromedp.KeyEvent(kb.ArrowRight))
-	until(results, soon, readChart, func(c chartPage) bool { return r.readsOut(c) && c.Readout == read[1] })
+	until(results, readChart, func(c chartPage) bool { return r.readsOut(c) && c.Readout == read[1] })
 	r.clean(results)
 }
 
 func TestBrowserTheTableOfMinutesIsTheHistory(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.pastHour()
-	results := r.open(r.browser(), r.result.url("/"))
-	until(results, soon, readChart, func(c chartPage) bool { return c.Shown && len(c.Table) == 0 })
+	results := r.open(r.browser(), r.Result.URL("/"))
+	until(results, readChart, func(c chartPage) bool { return c.Shown && len(c.Table) == 0 })
 	results.click("summary")
 	r.votes(ballot.Lizards)
-	r.drained(soon)
-	until(results, 20*time.Second, readChart, func(c chartPage) bool {
+	r.drained()
+	until(results, readChart, func(c chartPage) bool {
 		var want []string
 		for _, m := range slices.Backward(r.minutes()) {
 			want = append(want, fmt.Sprintf("%s %d %d %d", m.clock(), m.Dogs, m.Cats, m.Lizards))

@@ -14,11 +14,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/infra/platform"
 	"petvote/shared/ballot"
 	"petvote/shared/votestream"
 )
 
 func TestTheAnswersToAVote(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	const jsonType = "application/json"
 	key := uuid.NewString()
@@ -48,7 +50,7 @@ func TestTheAnswersToAVote(t *testing.T) {
 	traceResponse := regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-0[01]$`)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			resp := post(t, r.vote.url("/vote"), tt.contentType, tt.body, tt.header)
+			resp := post(t, r.Vote.URL("/vote"), tt.contentType, tt.body, tt.header)
 			var a voteAnswer
 			if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
 				t.Fatal(err)
@@ -71,21 +73,22 @@ func TestTheAnswersToAVote(t *testing.T) {
 			}
 		})
 	}
-	if st := r.drained(5 * time.Second); st.Added != 3 {
+	if st := r.drained(); st.Added != 3 {
 		t.Errorf("%d votes are in the stream, want the 3 accepted ones", st.Added)
 	}
 }
 
 func TestAFormPostLeadsBackToThePageThatSaysWhatHappened(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	const formType = "application/x-www-form-urlencoded"
 	for body, want := range map[string]string{"pet=cats": "Your vote for cats was accepted", "pet=birds": "nothing was counted", "%zz": "nothing was counted"} {
-		resp := post(t, r.vote.url("/vote"), formType, body, nil)
+		resp := post(t, r.Vote.URL("/vote"), formType, body, nil)
 		if resp.StatusCode != http.StatusSeeOther {
 			t.Errorf("%q: status %d", body, resp.StatusCode)
 			continue
 		}
-		page, err := http.Get(r.vote.url(resp.Header.Get("Location")))
+		page, err := http.Get(r.Vote.URL(resp.Header.Get("Location")))
 		r.must(err)
 		text, err := io.ReadAll(page.Body)
 		r.must(err)
@@ -94,16 +97,17 @@ func TestAFormPostLeadsBackToThePageThatSaysWhatHappened(t *testing.T) {
 			t.Errorf("%q: the page at %s does not say %q", body, resp.Header.Get("Location"), want)
 		}
 	}
-	r.must(r.redis.Kill())
-	resp := post(t, r.vote.url("/vote"), formType, "pet=cats", nil)
+	r.must(r.Redis.Kill())
+	resp := post(t, r.Vote.URL("/vote"), formType, "pet=cats", nil)
 	if where := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || !strings.Contains(where, "unavailable") {
 		t.Errorf("without Redis: status %d to %q", resp.StatusCode, where)
 	}
 }
 
 func TestAVoteShowsOnAnOpenPageWithinAMoment(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	stream, err := http.Get(r.result.url("/events"))
+	stream, err := http.Get(r.Result.URL("/events"))
 	r.must(err)
 	defer stream.Body.Close()
 	if got := stream.Header.Get("Content-Type"); got != "text/event-stream" {
@@ -141,7 +145,7 @@ func TestAVoteShowsOnAnOpenPageWithinAMoment(t *testing.T) {
 	var took []time.Duration
 	for i := range 10 {
 		start := time.Now()
-		status, _, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+		status, _, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
 		if err != nil || status != http.StatusOK {
 			t.Fatalf("%d, %v", status, err)
 		}
@@ -155,10 +159,11 @@ func TestAVoteShowsOnAnOpenPageWithinAMoment(t *testing.T) {
 }
 
 func TestTheReadingSide(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "lizards", "")
+	_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "lizards", "")
 	r.must(err)
-	r.drained(5 * time.Second)
+	r.drained()
 	var receipt struct {
 		ID       string    `json:"id"`
 		Pet      string    `json:"pet"`
@@ -167,7 +172,7 @@ func TestTheReadingSide(t *testing.T) {
 		StoredAt time.Time `json:"stored_at"`
 		TraceID  string    `json:"trace_id"`
 	}
-	r.must(r.get(r.result.url("/votes/"+answer.ID), &receipt))
+	r.must(r.get(r.Result.URL("/votes/"+answer.ID), &receipt))
 	if receipt.ID != answer.ID || receipt.Pet != "lizards" || !receipt.Counted || receipt.TraceID != answer.TraceID ||
 		receipt.CastAt.IsZero() || receipt.StoredAt.IsZero() {
 		t.Errorf("receipt %+v", receipt)
@@ -179,7 +184,7 @@ func TestTheReadingSide(t *testing.T) {
 			ballot.Counts
 		}
 	}
-	r.must(r.get(r.result.url("/api/history"), &history))
+	r.must(r.get(r.Result.URL("/api/history"), &history))
 	var sum int64
 	for _, m := range history.Minutes {
 		sum += m.Lizards
@@ -191,11 +196,11 @@ func TestTheReadingSide(t *testing.T) {
 		"/votes/" + uuid.NewString(): 404, "/votes/1": 400, "/api/history?minutes=0": 400, "/api/history?minutes=1441": 400,
 		"/api/history?minutes=1440": 200, "/": 200, "/nothing": 404, "/healthz": 200, "/readyz": 200,
 	} {
-		if err := wantStatus(r.result.url(path), want); err != nil {
+		if err := wantStatus(r.Result.URL(path), want); err != nil {
 			t.Error(err)
 		}
 	}
-	page, err := http.Get(r.result.url("/"))
+	page, err := http.Get(r.Result.URL("/"))
 	r.must(err)
 	defer page.Body.Close()
 	if csp := page.Header.Get("Content-Security-Policy"); csp == "" || strings.Contains(csp, "unsafe") {
@@ -206,6 +211,7 @@ func TestTheReadingSide(t *testing.T) {
 // While no worker runs the receipt says that the vote waits; then, that its number is on the screen. Without Redis it goes on
 // saying that, and says nothing of votes that may be in the queue.
 func TestAReceiptFollowsTheVoteFromTheQueueToTheScreen(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	type receipt struct {
 		State    string    `json:"state"`
@@ -217,18 +223,18 @@ func TestAReceiptFollowsTheVoteFromTheQueueToTheScreen(t *testing.T) {
 		ShownAt  time.Time `json:"shown_at"`
 		TraceID  string    `json:"trace_id"`
 	}
-	r.must(r.worker.Stop(t.Context()))
-	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "cats", "")
+	r.must(r.Worker.Stop(t.Context()))
+	_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "cats", "")
 	r.must(err)
-	url := r.result.url("/votes/" + answer.ID)
+	url := r.Result.URL("/votes/" + answer.ID)
 	var queued receipt
 	r.must(r.get(url, &queued))
 	if queued.State != "queued" || queued.Counted || queued.Pet != "cats" || queued.CastAt.IsZero() || queued.QueuedAt.IsZero() || queued.TraceID != answer.TraceID {
 		t.Errorf("without a worker: %+v", queued)
 	}
-	r.must(r.worker.Start(t.Context()))
+	r.must(r.Worker.Start(t.Context()))
 	var shown receipt
-	r.eventually(10*time.Second, func() error {
+	r.eventually(func() error {
 		shown = receipt{}
 		if err := r.get(url, &shown); err != nil || shown.State != "shown" {
 			return fmt.Errorf("%+v, %v", shown, err)
@@ -239,25 +245,26 @@ func TestAReceiptFollowsTheVoteFromTheQueueToTheScreen(t *testing.T) {
 	if !shown.Counted || !shown.QueuedAt.Equal(queued.QueuedAt) || !slices.IsSortedFunc(times, time.Time.Compare) {
 		t.Errorf("at last %+v", shown)
 	}
-	r.must(r.redis.Kill())
+	r.must(r.Redis.Kill())
 	r.must(wantStatus(url, http.StatusOK))
-	r.must(wantStatus(r.result.url("/votes/"+uuid.NewString()), http.StatusServiceUnavailable))
-	r.must(wantStatus(r.result.opsURL("/readyz"), http.StatusOK))
+	r.must(wantStatus(r.Result.URL("/votes/"+uuid.NewString()), http.StatusServiceUnavailable))
+	r.must(wantStatus(r.Result.OpsURL("/readyz"), http.StatusOK))
 }
 
 // The books: accepted = stored + duplicates + dead-lettered + waiting + in flight, read from the metrics as they are.
 func TestTheBooksBalanceInTheMetrics(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	key := uuid.NewString()
 	for range 3 {
-		_, _, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", key)
+		_, _, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", key)
 		r.must(err)
 	}
-	r.must(r.rdb.Do(t.Context(), "xadd", votestream.Stream, "*", "poison", "1").Err())
-	r.bounce(r.worker, 0)
+	r.must(r.RDB.Do(t.Context(), "xadd", votestream.Stream, "*", "poison", "1").Err())
+	r.bounce(r.Worker, 0)
 	r.during(100, func() { time.Sleep(500 * time.Millisecond) })
-	r.drained(10 * time.Second)
-	vote, result, worker := scrape(t, r.vote), scrape(t, r.result), scrape(t, r.worker)
+	r.drained()
+	vote, result, worker := scrape(t, r.Vote), scrape(t, r.Result), scrape(t, r.Worker)
 	accepted := vote["petvote_books_accepted_total"]
 	sum := result["petvote_books_stored_total"] + result["petvote_books_duplicates_total"] + vote["petvote_books_dead_lettered_total"] +
 		vote["petvote_stream_waiting"] + vote["petvote_stream_in_flight"]
@@ -276,9 +283,9 @@ func TestTheBooksBalanceInTheMetrics(t *testing.T) {
 }
 
 // scrape sums each metric over its labels.
-func scrape(t *testing.T, s *service) map[string]float64 {
+func scrape(t *testing.T, s *platform.Service) map[string]float64 {
 	t.Helper()
-	resp, err := http.Get(s.opsURL("/metrics"))
+	resp, err := http.Get(s.OpsURL("/metrics"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,16 +41,17 @@ func (p *tab) steps(n int, press chromedp.Action[chromedp.Void]) []string {
 			continue
 		}
 		stops = append(stops, f.Name)
-		until(p, soon, readFocus, func(seen focus) bool { return seen == focus{f.Name, true} }) // once the page has scrolled to it
+		until(p, readFocus, func(seen focus) bool { return seen == focus{f.Name, true} }) // once the page has scrolled to it
 	}
 	return stops
 }
 
 func TestBrowserResultsPageByKeyboardAlone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	results := r.open(r.browser(), r.result.url("/"))
+	results := r.open(r.browser(), r.Result.URL("/"))
 	charted := func(p *tab) (bool, error) { return look[bool](p, `!document.getElementById('history').hidden`) }
-	until(results, soon, charted, func(shown bool) bool { return shown })
+	until(results, charted, func(shown bool) bool { return shown })
 
 	want := []string{"Vote", "results-link", "theme-switch", "minute", "Show the minutes as a table", "Show on a big screen", "Vote"}
 	if stops := results.steps(len(want), chromedp.KeyEvent(kb.Tab)); !slices.Equal(stops, want) {
@@ -67,7 +68,7 @@ func TestBrowserResultsPageByKeyboardAlone(t *testing.T) {
 	filled := func(p *tab) (bool, error) {
 		return look[bool](p, `document.querySelector('#as-table[open] tbody tr') !== null`)
 	}
-	until(results, soon, filled, func(filled bool) bool { return filled }) // its rows move what is below
+	until(results, filled, func(filled bool) bool { return filled }) // its rows move what is below
 	if stops, want := results.steps(2, chromedp.KeyEvent(kb.Tab)), []string{"scroll", "Show on a big screen"}; !slices.Equal(stops, want) {
 		t.Errorf("after the open table's summary Tab leads to %q, want %q", stops, want)
 	}

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -29,9 +28,10 @@ func readHeadlines(p *tab) (headlines, error) {
 }
 
 func TestBrowserTheLeaderAndTheTitleFollowTheVotes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	results := r.open(r.browser(), r.result.url("/"))
-	until(results, soon, readResultPage, live)
+	results := r.open(r.browser(), r.Result.URL("/"))
+	until(results, readResultPage, live)
 	for _, step := range []struct {
 		pet           ballot.Choice // who gets the next vote
 		leader, title string
@@ -46,7 +46,7 @@ func TestBrowserTheLeaderAndTheTitleFollowTheVotes(t *testing.T) {
 		if step.pet != "" {
 			r.votes(step.pet)
 		}
-		until(results, soon, readHeadlines, func(h headlines) bool { return h.Leader == step.leader && h.Title == step.title+" · petvote" })
+		until(results, readHeadlines, func(h headlines) bool { return h.Leader == step.leader && h.Title == step.title+" · petvote" })
 	}
 	r.clean(results)
 }
@@ -68,7 +68,7 @@ var (
 // served is what the server has written into the page.
 func (r *rig) served() headlines {
 	r.t.Helper()
-	resp, err := http.Get(r.result.url("/"))
+	resp, err := http.Get(r.Result.URL("/"))
 	r.must(err)
 	defer resp.Body.Close()
 	page, err := io.ReadAll(resp.Body)
@@ -88,9 +88,10 @@ func (r *rig) served() headlines {
 }
 
 func TestBrowserAndServerSayTheSameOfEveryTally(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	results := r.open(r.browser(), r.result.url("/"))
-	until(results, soon, readResultPage, live)
+	results := r.open(r.browser(), r.Result.URL("/"))
+	until(results, readResultPage, live)
 	// Both modules, as they were served to this page.
 	const load = `(async () => {
 		const served = (name) => import(document.querySelector('link[rel=modulepreload][href*="/' + name + '."]').href);
@@ -130,8 +131,9 @@ func TestBrowserAndServerSayTheSameOfEveryTally(t *testing.T) {
 }
 
 func TestBrowserVotesPerSecondRiseUnderLoadAndFallToNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	results := r.open(r.browser(), r.result.url("/"))
+	results := r.open(r.browser(), r.Result.URL("/"))
 	rate := func(p *tab) (string, error) { return look[string](p, `document.getElementById('rate').textContent`) }
 	at := func(least, most float64) func(string) bool {
 		return func(text string) bool {
@@ -140,10 +142,10 @@ func TestBrowserVotesPerSecondRiseUnderLoadAndFallToNothing(t *testing.T) {
 			return err == nil && perSecond >= least && perSecond <= most
 		}
 	}
-	until(results, soon, rate, at(0, 0))
+	until(results, rate, at(0, 0))
 	r.during(20, func() {
-		until(results, 20*time.Second, rate, at(5, 40)) // the machine may be too busy for all of them
+		until(results, rate, at(5, 40)) // the machine may be too busy for all of them
 	})
-	until(results, 15*time.Second, rate, at(0, 0))
+	until(results, rate, at(0, 0))
 	r.clean(results)
 }

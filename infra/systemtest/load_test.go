@@ -7,18 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
+	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
+	"petvote/infra/ledger"
+	"petvote/infra/voters"
 	"petvote/shared/ballot"
 )
 
-// client is what every voter uses. It never follows redirects and gives up after ten seconds, far beyond the budget that
-// the service must keep.
+// client never follows redirects and gives up after thirty seconds, far beyond the budget that the service must keep.
 var client = &http.Client{
-	Timeout:       10 * time.Second,
+	Timeout:       30 * time.Second,
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 200},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
@@ -31,7 +30,7 @@ type voteAnswer struct {
 	Message string `json:"message"`
 }
 
-// cast sends one vote with a key, "" for none.
+// cast sends one vote past the ledger, with a key, "" for none.
 func cast(ctx context.Context, url, pet, key string) (int, voteAnswer, http.Header, error) {
 	body, err := json.Marshal(map[string]string{"pet": pet})
 	if err != nil {
@@ -61,56 +60,32 @@ func cast(ctx context.Context, url, pet, key string) (int, voteAnswer, http.Head
 	return resp.StatusCode, a, resp.Header, nil
 }
 
-// load sends votes at a constant rate, whatever becomes of them, until ctx ends; it returns when every answer is in.
-// Every vote has a key of its own.
-func (r *rig) load(ctx context.Context, perSecond int) *ledger {
-	l := newLedger()
-	var flying sync.WaitGroup
-	start := time.Now()
-	tick := time.NewTicker(max(time.Second/time.Duration(perSecond), time.Millisecond))
-	defer tick.Stop()
-	for sent := 0; ; {
-		select {
-		case <-ctx.Done():
-			flying.Wait()
-			return l
-		case <-tick.C:
-			for due := int(time.Since(start).Seconds() * float64(perSecond)); sent < due; sent++ {
-				pet := ballot.Choices()[sent%3]
-				flying.Go(func() { l.send(r.vote.url("/vote"), pet) })
-			}
+// accepts casts one vote past the ledger; an answer other than success is an error.
+func (r *rig) accepts(pet ballot.Choice) error {
+	status, _, _, err := cast(r.t.Context(), r.Vote.URL("/vote"), string(pet), "")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	return err
+}
+
+// during runs do while votes come in, and returns when the last of them is answered.
+func (r *rig) during(perSecond int, do func()) {
+	r.t.Helper()
+	v := voters.Start(r.t.Context(), voters.Options{
+		URL: r.Vote.URL("/vote"), Rate: perSecond, Timeout: 30 * time.Second, Start: r.ledger.Began, Record: r.ledger.Add,
+	})
+	defer v.Finish()
+	do()
+}
+
+// wantOnly fails the test if a voter got an answer of another kind.
+func (r *rig) wantOnly(allowed ...ledger.Status) {
+	r.t.Helper()
+	for _, a := range r.ledger.Answers() {
+		if !slices.Contains(allowed, a.Status) {
+			r.t.Errorf("a voter got an answer that is not one of %v: %+v", allowed, a)
+			return
 		}
 	}
-}
-
-func (l *ledger) send(url string, pet ballot.Choice) {
-	key := uuid.Must(uuid.NewV7()).String()
-	start := time.Now()
-	status, answer, header, err := cast(context.Background(), url, string(pet), key)
-	took := time.Since(start)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.slowest = max(l.slowest, took)
-	switch {
-	case err != nil:
-		l.unknown[key] = true
-		l.failures = append(l.failures, err.Error())
-	case status == http.StatusOK && answer.ID == key:
-		l.accepted[key] = pet
-	case status == http.StatusServiceUnavailable && header.Get("Retry-After") != "":
-		l.unknown[key] = true
-	default:
-		l.unknown[key] = true
-		l.failures = append(l.failures, fmt.Sprintf("status %d, answer %+v", status, answer))
-	}
-}
-
-// during runs do while votes come in, and returns the votes' ledger.
-func (r *rig) during(perSecond int, do func()) *ledger {
-	ctx, cancel := context.WithCancel(r.t.Context())
-	done := make(chan *ledger, 1)
-	go func() { done <- r.load(ctx, perSecond) }()
-	do()
-	cancel()
-	return <-done
 }

@@ -85,49 +85,51 @@ func keptHere(p *tab) (map[string]ballot.Choice, error) {
 func waits(n int) func(votePage) bool { return func(v votePage) bool { return v.Waiting == n } }
 
 func TestBrowserOutboxSurvivesAReloadAndIsSharedByTabsWhileVotesAreNotTaken(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
 	var sent postings
-	first := sent.watch(r.open(b, r.vote.url("/")))
-	r.must(r.redis.Kill())
+	first := sent.watch(r.open(b, r.Vote.URL("/")))
+	r.must(r.Redis.Kill())
 	for i, pet := range []ballot.Choice{ballot.Dogs, ballot.Lizards} {
 		first.click(choice(pet))
-		until(first, soon, readVotePage, waits(i+1))
+		until(first, readVotePage, waits(i+1))
 	}
 	first.do(chromedp.Reload())
-	second := sent.watch(r.open(b, r.vote.url("/")))
+	second := sent.watch(r.open(b, r.Vote.URL("/")))
 	for _, p := range []*tab{first, second} {
-		until(p, soon, readVotePage, waits(2))
+		until(p, readVotePage, waits(2))
 	}
 	kept, err := keptHere(second)
 	r.must(err)
 
-	r.must(r.redis.Start(t.Context()))
+	r.must(r.Redis.Start(t.Context()))
 	r.sentOnce(&sent, kept, map[ballot.Choice]int{ballot.Dogs: 1, ballot.Lizards: 1}, first, second)
 }
 
 func TestBrowserOutboxKeepsVotesOfTwoTabsWhileTheServiceCannotBeReached(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
 	var sent postings
-	tabs := []*tab{sent.watch(r.open(b, r.vote.url("/"))), sent.watch(r.open(b, r.vote.url("/")))}
-	r.must(r.vote.Kill())
+	tabs := []*tab{sent.watch(r.open(b, r.Vote.URL("/"))), sent.watch(r.open(b, r.Vote.URL("/")))}
+	r.must(r.Vote.Kill())
 	for i, p := range tabs {
 		p.click(choice(ballot.Cats))
-		said := until(p, soon, readVotePage, func(v votePage) bool { return v.State == "waiting" })
+		said := until(p, readVotePage, func(v votePage) bool { return v.State == "waiting" })
 		if !strings.Contains(said.Text, "because the server could not be reached") {
 			t.Errorf("the page says %q", said.Text)
 		}
 		for _, p := range tabs {
-			until(p, soon, readVotePage, waits(i+1))
+			until(p, readVotePage, waits(i+1))
 		}
 	}
 	kept, err := keptHere(tabs[0])
 	r.must(err)
 	tabs[0].do(chromedp.Navigate("about:blank")) // a voter who goes away, and comes back when the service has
 
-	r.must(r.vote.Start(t.Context()))
-	tabs[0].do(chromedp.Navigate(r.vote.url("/")))
+	r.must(r.Vote.Start(t.Context()))
+	tabs[0].do(chromedp.Navigate(r.Vote.URL("/")))
 	r.sentOnce(&sent, kept, map[ballot.Choice]int{ballot.Cats: 2}, tabs...)
 }
 
@@ -143,12 +145,12 @@ func (r *rig) sentOnce(sent *postings, kept map[string]ballot.Choice, want map[b
 		r.t.Fatalf("kept: %v, want %v", kept, want)
 	}
 	for _, p := range tabs {
-		until(p, time.Minute, readVotePage, waits(-1))
+		until(p, readVotePage, waits(-1))
 		if left, err := look[int](p, `localStorage.length`); err != nil || left != 0 {
 			r.t.Errorf("%d items are left in the browser, %v", left, err)
 		}
 	}
-	r.drained(soon)
+	r.drained()
 	if stored := r.stored(); !maps.Equal(stored, kept) {
 		r.t.Errorf("stored: %v, want what was kept: %v", stored, kept)
 	}
@@ -176,15 +178,16 @@ func (r *rig) sentOnce(sent *postings, kept map[string]ballot.Choice, want map[b
 }
 
 func TestBrowserOutboxWaitsAsLongAsTheServerAsksUnlessThePersonWillNot(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
 	var sent postings
-	first, second := sent.watch(r.open(b, r.vote.url("/"))), sent.watch(r.open(b, r.vote.url("/")))
-	r.must(r.redis.Kill())
+	first, second := sent.watch(r.open(b, r.Vote.URL("/"))), sent.watch(r.open(b, r.Vote.URL("/")))
+	r.must(r.Redis.Kill())
 	for _, pet := range []ballot.Choice{ballot.Dogs, ballot.Lizards} {
 		first.click(choice(pet))
 	}
-	until(second, soon, readVotePage, waits(2))
+	until(second, readVotePage, waits(2))
 
 	// early counts the postings that came before the time that the answer before them had asked for.
 	early := func() (early, repeated int) {
@@ -203,7 +206,7 @@ func TestBrowserOutboxWaitsAsLongAsTheServerAsksUnlessThePersonWillNot(t *testin
 		}
 		return early, repeated
 	}
-	r.eventually(20*time.Second, func() error {
+	r.eventually(func() error {
 		if _, repeated := early(); repeated < 6 {
 			return fmt.Errorf("sent again %d times", repeated)
 		}
@@ -212,7 +215,7 @@ func TestBrowserOutboxWaitsAsLongAsTheServerAsksUnlessThePersonWillNot(t *testin
 	if n, _ := early(); n > 0 {
 		t.Errorf("%d were sent earlier than the server has asked for: %+v", n, sent.all())
 	}
-	r.eventually(soon, func() error {
+	r.eventually(func() error {
 		second.click("#waiting-send")
 		if n, _ := early(); n == 0 {
 			return fmt.Errorf("nothing is sent at once")
@@ -222,16 +225,17 @@ func TestBrowserOutboxWaitsAsLongAsTheServerAsksUnlessThePersonWillNot(t *testin
 }
 
 func TestBrowserOutboxGivesUpAVoteThatTheServerRefuses(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
 	var sent postings
-	vote := sent.watch(r.open(b, r.vote.url("/")))
+	vote := sent.watch(r.open(b, r.Vote.URL("/")))
 	vote.do(chromedp.SetAttributeValue(chromedp.CSS(choice(ballot.Cats)), "value", "birds"))
-	r.must(r.vote.Pause())
+	r.must(r.Vote.Pause())
 	vote.click(choice("birds"))
-	until(vote, soon, readVotePage, func(v votePage) bool { return v.State == "sending" && v.Mine["birds"] == "+1" })
-	r.must(r.vote.Resume())
-	refused := until(vote, soon, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Mine["birds"] == "" })
+	until(vote, readVotePage, func(v votePage) bool { return v.State == "sending" && v.Mine["birds"] == "+1" })
+	r.must(r.Vote.Resume())
+	refused := until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Mine["birds"] == "" })
 	if refused.Text != "Your vote for birds was refused: Invalid pet choice." {
 		t.Errorf("the page says %q", refused.Text)
 	}
@@ -242,7 +246,7 @@ func TestBrowserOutboxGivesUpAVoteThatTheServerRefuses(t *testing.T) {
 	// One that was kept, and then edited by hand.
 	vote.do(chromedp.Evaluate[chromedp.Void](`localStorage.setItem('petvote.kept.mine', JSON.stringify({ key: 'mine', pet: 'dogs', at: 0, due: 0, failures: 1 })); undefined`))
 	vote.do(chromedp.Reload())
-	refused = until(vote, soon, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Waiting == -1 })
+	refused = until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Waiting == -1 })
 	if !strings.HasPrefix(refused.Text, "Your vote for dogs was refused: Idempotency-Key is not a UUID") {
 		t.Errorf("the page says %q", refused.Text)
 	}
@@ -252,7 +256,7 @@ func TestBrowserOutboxGivesUpAVoteThatTheServerRefuses(t *testing.T) {
 	if all := sent.all(); len(all) != 2 {
 		t.Errorf("two refusals, and sent: %+v", all)
 	}
-	r.drained(soon)
+	r.drained()
 	if stored := r.stored(); len(stored) > 0 {
 		t.Errorf("stored: %v", stored)
 	}

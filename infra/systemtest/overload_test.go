@@ -16,9 +16,10 @@ import (
 // A Redis that stands still is what fills the service most surely. With one vote in flight its failures are too few for the breaker,
 // and its two attempts outlast the second in which the others wait for their turn.
 func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.T) {
+	t.Parallel()
 	const votes = 10
-	r := newRig(t, func(s *setup) { s.env = []string{"MAX_IN_FLIGHT=1"} })
-	r.must(r.redis.Pause())
+	r := newRig(t, withEnv("MAX_IN_FLIGHT=1"))
+	r.must(r.Redis.Pause())
 	type outcome struct {
 		status int
 		retry  string
@@ -27,7 +28,7 @@ func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.
 	answers := make(chan outcome, votes)
 	for range votes {
 		go func() {
-			status, _, header, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+			status, _, header, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
 			answers <- outcome{status, header.Get("Retry-After"), err}
 		}()
 	}
@@ -42,11 +43,11 @@ func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.
 			t.Fatal("the votes that are too many go on waiting")
 		}
 	}
-	r.must(r.redis.Resume())
+	r.must(r.Redis.Resume())
 	if a := <-answers; a.err != nil || a.status != http.StatusOK {
 		t.Errorf("the vote in flight: %+v", a)
 	}
-	if refused := scrape(t, r.vote)["petvote_admission_refused_total"]; refused != votes-1 {
+	if refused := scrape(t, r.Vote)["petvote_admission_refused_total"]; refused != votes-1 {
 		t.Errorf("%v refused because too many were in flight, want %d", refused, votes-1)
 	}
 	r.shown(ballot.Counts{Dogs: 1})
@@ -54,9 +55,10 @@ func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.
 
 // More connections than the service takes wait until others are gone, and are served then.
 func TestMoreConnectionsThanAreTakenWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
 	const most = 4
-	r := newRig(t, func(s *setup) { s.env = []string{fmt.Sprintf("MAX_CONNECTIONS=%d", most)} })
-	addr := strings.TrimPrefix(r.vote.url(""), "http://")
+	r := newRig(t, withEnv(fmt.Sprintf("MAX_CONNECTIONS=%d", most)))
+	addr := strings.TrimPrefix(r.Vote.URL(""), "http://")
 	ask := func() (net.Conn, *bufio.Reader) {
 		conn, err := net.Dial("tcp", addr)
 		r.must(err)
@@ -73,7 +75,7 @@ func TestMoreConnectionsThanAreTakenWaitForTheirTurn(t *testing.T) {
 	var first net.Conn
 	for range most {
 		conn, answer := ask()
-		r.must(answered(conn, answer, soon))
+		r.must(answered(conn, answer, patience))
 		first = cmp.Or(first, conn)
 	}
 	waiting, answer := ask()
@@ -81,5 +83,5 @@ func TestMoreConnectionsThanAreTakenWaitForTheirTurn(t *testing.T) {
 		t.Error("one more than there may be is served")
 	}
 	r.must(first.Close())
-	r.must(answered(waiting, answer, soon))
+	r.must(answered(waiting, answer, patience))
 }

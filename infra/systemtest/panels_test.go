@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"petvote/infra/wait"
 	"petvote/observability/grafana"
 	"petvote/shared/votestream"
 )
@@ -31,6 +32,7 @@ var worst = map[string]float64{
 // A panel that asks for something that is not there looks like one that has nothing to report. So every query of every
 // dashboard is asked, after load and after each fault that some panel is about, and has to answer with a number.
 func TestEveryPanelHasSomethingToShow(t *testing.T) {
+	t.Parallel()
 	dashboards, err := grafana.Dashboards("../../observability/grafana")
 	if err != nil {
 		t.Fatal(err)
@@ -128,17 +130,17 @@ func (r *rig) visited() {
 	go func() {
 		defer close(ended)
 		for ctx.Err() == nil {
-			if viewer, err := get(r.result.url("/events")); err == nil {
+			if viewer, err := get(r.Result.URL("/events")); err == nil {
 				go func() { _, _ = io.Copy(io.Discard, viewer.Body); _ = viewer.Body.Close() }()
 			}
 			for range 10 {
-				for _, url := range []string{r.vote.url("/"), r.result.url("/"), r.result.url("/api/tally"), r.result.url("/api/history?minutes=60")} {
+				for _, url := range []string{r.Vote.URL("/"), r.Result.URL("/"), r.Result.URL("/api/tally"), r.Result.URL("/api/history?minutes=60")} {
 					if resp, err := get(url); err == nil { // in an outage there is none, or a 503
 						_, _ = io.Copy(io.Discard, resp.Body)
 						_ = resp.Body.Close()
 					}
 				}
-				wait(ctx, 500*time.Millisecond)
+				_ = wait.For(ctx, 500*time.Millisecond)
 			}
 		}
 	}()
@@ -153,23 +155,23 @@ func (r *rig) troubled() {
 	// A voter repeats a vote; an entry is none.
 	key := uuid.NewString()
 	for range 2 {
-		_, _, _, err := cast(ctx, r.vote.url("/vote"), "cats", key)
+		_, _, _, err := cast(ctx, r.Vote.URL("/vote"), "cats", key)
 		r.must(err)
 	}
-	r.must(r.rdb.XAdd(ctx, &redis.XAddArgs{Stream: votestream.Stream, Values: []any{"nonsense", "1"}}).Err())
+	r.must(r.RDB.XAdd(ctx, &redis.XAddArgs{Stream: votestream.Stream, Values: []any{"nonsense", "1"}}).Err())
 	time.Sleep(outage) // what a worker counts between its last scrape and its death nobody knows
 	// A worker dies with votes in its hands, and comes back under its name.
-	r.must(r.worker.Kill())
+	r.must(r.Worker.Kill())
 	r.crash(r.describe("worker", "CRASH_AT=after-read", "CRASH_AFTER=2"))
 	time.Sleep(outage)
-	r.must(r.worker.Start(ctx))
+	r.must(r.Worker.Start(ctx))
 	// PostgreSQL and then Redis are away for long enough to open every breaker.
-	r.bounce(r.postgres, outage)
-	r.drained(20 * time.Second)
-	r.bounce(r.redis, outage)
-	r.eventually(10*time.Second, func() error { return ready(ctx, r.vote) })
-	r.drained(20 * time.Second)
-	r.bounce(r.result, outage)
+	r.bounce(r.Postgres, outage)
+	r.drained()
+	r.bounce(r.Redis, outage)
+	r.eventually(func() error { return r.Vote.Ready(ctx) })
+	r.drained()
+	r.bounce(r.Result, outage)
 	// The rates' windows, 20 s, hold load without faults again.
 	time.Sleep(4 * shown.Scrape)
 }

@@ -33,9 +33,9 @@ func (r *rig) watched(every time.Duration, more ...any) *prometheusServer {
 	dir := r.t.TempDir()
 	port, err := servers.FreePort()
 	r.must(err)
-	targets := map[string]int{"vote": r.vote.ops, "worker": r.worker.ops, "result": r.result.ops, "prometheus": port}
+	targets := map[string]int{"vote": r.Vote.Ops, "worker": r.Worker.Ops, "result": r.Result.Ops, "prometheus": port}
 	targets["redis"] = r.exporter("redis-exporter", []string{"prometheus-redis-exporter", "redis_exporter"},
-		"--redis.addr="+r.redis.URL())
+		"--redis.addr="+r.Redis.URL())
 	targets["postgres"] = r.exporter("postgres-exporter", []string{"prometheus-postgres-exporter", "postgres_exporter"})
 	config := filepath.Join(dir, "prometheus.yml")
 	r.must(os.WriteFile(config, r.prometheusConfig(dir, targets, every, more), 0o644))
@@ -51,7 +51,7 @@ func (r *rig) exporter(name string, programs []string, args ...string) (port int
 	port, err := servers.FreePort()
 	r.must(err)
 	addr := "127.0.0.1:" + strconv.Itoa(port)
-	r.beside(name, programs, "http://"+addr+"/metrics", []string{"DATA_SOURCE_NAME=" + r.postgres.URL()},
+	r.beside(name, programs, "http://"+addr+"/metrics", []string{"DATA_SOURCE_NAME=" + r.Postgres.URL()},
 		append(args, "--web.listen-address="+addr)...)
 	return port
 }

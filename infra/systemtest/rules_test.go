@@ -8,20 +8,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"petvote/infra/platform"
 	"petvote/observability/prometheus"
 )
 
 // A rule about a metric or a label that nothing exports is silent for ever, and so is its test.
 func TestEveryRuleIsAboutWhatTheServicesExport(t *testing.T) {
+	t.Parallel()
 	rules, err := prometheus.Rules("../../observability/prometheus")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := newRig(t)
 	accepted := func() error {
-		status, _, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+		status, _, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("status %d", status)
 		}
@@ -29,23 +30,23 @@ func TestEveryRuleIsAboutWhatTheServicesExport(t *testing.T) {
 	}
 	r.must(accepted())
 	// Some series are there only once something has failed.
-	r.must(r.redis.Kill())
-	r.eventually(10*time.Second, func() error {
+	r.must(r.Redis.Kill())
+	r.eventually(func() error {
 		if err := accepted(); err == nil {
 			return fmt.Errorf("accepted without Redis")
 		}
-		if !slices.ContainsFunc(r.exported("vote", r.vote), func(s series) bool { return s.metric == "petvote_breaker_changes_total" }) {
+		if !slices.ContainsFunc(r.exported("vote", r.Vote), func(s series) bool { return s.metric == "petvote_breaker_changes_total" }) {
 			return fmt.Errorf("the breaker is closed")
 		}
 		return nil
 	})
-	r.must(r.redis.Start(t.Context()))
-	r.eventually(10*time.Second, accepted)
-	r.drained(10 * time.Second)
+	r.must(r.Redis.Start(t.Context()))
+	r.eventually(accepted)
+	r.drained()
 
 	var missing []string
-	r.eventually(10*time.Second, func() error { // until what is known of Redis is current again
-		all := slices.Concat(r.exported("vote", r.vote), r.exported("worker", r.worker), r.exported("result", r.result))
+	r.eventually(func() error { // until what is known of Redis is current again
+		all := slices.Concat(r.exported("vote", r.Vote), r.exported("worker", r.Worker), r.exported("result", r.Result))
 		missing = nil
 		for _, rule := range rules {
 			for _, s := range rule.Selectors() {
@@ -75,9 +76,9 @@ var (
 )
 
 // exported is what a service tells Prometheus.
-func (r *rig) exported(job string, s *service) []series {
+func (r *rig) exported(job string, s *platform.Service) []series {
 	r.t.Helper()
-	resp, err := http.Get(s.opsURL("/metrics"))
+	resp, err := http.Get(s.OpsURL("/metrics"))
 	r.must(err)
 	defer resp.Body.Close()
 	var found []series

@@ -1,9 +1,10 @@
 package systemtest
 
 import (
-	"context"
 	"testing"
 	"time"
+
+	"petvote/infra/ledger"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
@@ -16,8 +17,8 @@ import (
 func BenchmarkResultsPageUnderLoad(b *testing.B) {
 	const warmUp = 15 * time.Second
 	r := newRig(b)
-	p := r.open(r.browser(), r.result.url("/"))
-	until(p, soon, readResultPage, live)
+	p := r.open(r.browser(), r.Result.URL("/"))
+	until(p, readResultPage, live)
 	_, err := look[bool](p, `(() => {
 		window.seen = { longest: 0, frames: 0 };
 		new PerformanceObserver((list) => {
@@ -32,19 +33,19 @@ func BenchmarkResultsPageUnderLoad(b *testing.B) {
 	var before, after pageMemory
 	var watched struct{ Longest, Frames float64 }
 	start := time.Now()
-	l := r.during(3000, func() {
-		wait(b.Context(), warmUp)
+	r.during(3000, func() {
+		r.elapse(warmUp)
 		before = p.memory()
 		_, err = look[bool](p, `(() => { Object.assign(seen, { longest: 0, frames: 0 }); return true; })()`)
 		r.must(err)
 		b.ResetTimer()
-		wait(b.Context(), time.Duration(b.N)*time.Second)
+		r.elapse(time.Duration(b.N) * time.Second)
 		b.StopTimer()
 		watched, err = look[struct{ Longest, Frames float64 }](p, `seen`)
 		r.must(err)
 		after = p.memory()
 	})
-	b.ReportMetric(float64(len(l.accepted))/time.Since(start).Seconds(), "votes/s")
+	b.ReportMetric(float64(r.ledger.Count(ledger.Accepted))/time.Since(start).Seconds(), "votes/s")
 	b.ReportMetric(watched.Longest, "ms-longest-task")
 	b.ReportMetric(watched.Frames/float64(b.N), "frames/s")
 	b.ReportMetric(before.HeapMB, "MB-heap-before")
@@ -52,14 +53,6 @@ func BenchmarkResultsPageUnderLoad(b *testing.B) {
 	b.ReportMetric(after.Nodes-before.Nodes, "nodes-grown")
 	if after.HeapMB > 1.5*before.HeapMB+1 {
 		b.Errorf("the page's heap grew from %.1f to %.1f MB", before.HeapMB, after.HeapMB)
-	}
-}
-
-// wait is the time under observation.
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 

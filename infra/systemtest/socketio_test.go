@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/ledger"
 	"petvote/shared/ballot"
 )
 
@@ -37,7 +38,7 @@ type socketViewer struct {
 // viewSocket starts a viewer, which leaves with the test if it has not before.
 func (r *rig) viewSocket(transports string) *socketViewer {
 	r.t.Helper()
-	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", npmPackages(r.t, "socket.io"), r.result.url(""), transports)
+	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", npmPackages(r.t, "socket.io"), r.Result.URL(""), transports)
 	input, err := cmd.StdinPipe() // it ends with its input, and so with the test program
 	r.must(err)
 	output, err := cmd.StdoutPipe()
@@ -124,7 +125,7 @@ func (v *socketViewer) shows(want ballot.Counts) socketEvent {
 // votes casts one.
 func (r *rig) votes(pet ballot.Choice) {
 	r.t.Helper()
-	status, _, _, err := cast(r.t.Context(), r.vote.url("/vote"), string(pet), "")
+	status, _, _, err := cast(r.t.Context(), r.Vote.URL("/vote"), string(pet), "")
 	if err != nil || status != http.StatusOK {
 		r.t.Fatalf("vote: status %d, %v", status, err)
 	}
@@ -133,7 +134,7 @@ func (r *rig) votes(pet ballot.Choice) {
 // shown waits until the result service has these votes.
 func (r *rig) shown(want ballot.Counts) {
 	r.t.Helper()
-	r.eventually(10*time.Second, func() error {
+	r.eventually(func() error {
 		a, err := r.tally()
 		if err == nil && a.Votes != want {
 			err = fmt.Errorf("shown %+v", a)
@@ -145,8 +146,8 @@ func (r *rig) shown(want ballot.Counts) {
 // viewers waits until the gauge of a transport has a value.
 func (r *rig) viewers(transport string, want int) {
 	r.t.Helper()
-	r.eventually(15*time.Second, func() error {
-		resp, err := http.Get(r.result.opsURL("/metrics"))
+	r.eventually(func() error {
+		resp, err := http.Get(r.Result.OpsURL("/metrics"))
 		if err != nil {
 			return err
 		}
@@ -165,6 +166,7 @@ func (r *rig) viewers(transport string, want int) {
 }
 
 func TestSocketIOTheOfficialClientSeesVotes(t *testing.T) {
+	t.Parallel()
 	npmPackages(t, "socket.io")
 	r := newRig(t)
 	want := ballot.Counts{Dogs: 1}
@@ -199,22 +201,21 @@ func TestSocketIOTheOfficialClientSeesVotes(t *testing.T) {
 
 // Frames that are pushed while a client changes from polling to websocket are neither lost nor the end of it.
 func TestSocketIOVotesDuringTheUpgradeArrive(t *testing.T) {
+	t.Parallel()
 	npmPackages(t, "socket.io")
 	r := newRig(t)
 	var viewers []*socketViewer
-	l := r.during(100, func() {
+	r.during(100, func() {
 		for range 6 {
 			v := r.viewSocket("default")
 			v.awaits("upgrade", "connect", "current_votes")
 			viewers = append(viewers, v)
 		}
 	})
-	if len(l.unknown) > 0 {
-		t.Fatalf("%d votes were not accepted", len(l.unknown))
-	}
+	r.wantOnly(ledger.Accepted)
 	var want ballot.Counts
-	for _, pet := range l.accepted {
-		want.Add(pet, 1)
+	for _, a := range r.ledger.Answers() {
+		want.Add(a.Pet, 1)
 	}
 	for _, v := range viewers {
 		v.shows(want)
@@ -227,6 +228,7 @@ func TestSocketIOVotesDuringTheUpgradeArrive(t *testing.T) {
 }
 
 func TestSocketIOClientsComeBackAfterTheServiceWasKilled(t *testing.T) {
+	t.Parallel()
 	npmPackages(t, "socket.io")
 	r := newRig(t)
 	r.shown(ballot.Counts{})
@@ -236,13 +238,13 @@ func TestSocketIOClientsComeBackAfterTheServiceWasKilled(t *testing.T) {
 		v.shows(ballot.Counts{})
 		viewers = append(viewers, v)
 	}
-	r.must(r.result.Kill())
+	r.must(r.Result.Kill())
 	r.votes(ballot.Dogs)
 	for _, v := range viewers {
 		v.awaits("disconnect", "upgrade")
 	}
-	r.drained(10 * time.Second)
-	r.must(r.result.Start(t.Context()))
+	r.drained()
+	r.must(r.Result.Start(t.Context()))
 	for _, v := range viewers {
 		v.awaits("connect")
 		if e := v.awaits("current_votes", "upgrade"); e.Votes != (ballot.Counts{Dogs: 1}) {
@@ -256,6 +258,7 @@ func TestSocketIOClientsComeBackAfterTheServiceWasKilled(t *testing.T) {
 }
 
 func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
+	t.Parallel()
 	npmPackages(t, "socket.io")
 	r := newRig(t)
 	r.shown(ballot.Counts{})
@@ -266,9 +269,9 @@ func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
 		viewers = append(viewers, v)
 	}
 	start := time.Now()
-	r.must(r.result.Stop(t.Context()))
-	if took := time.Since(start); took > 3*time.Second || r.result.Err() != nil {
-		t.Errorf("stopped after %v with %v", took, r.result.Err())
+	r.must(r.Result.Stop(t.Context()))
+	if took := time.Since(start); took > 3*time.Second || r.Result.Err() != nil {
+		t.Errorf("stopped after %v with %v", took, r.Result.Err())
 	}
 	for _, v := range viewers {
 		// Its own reason for "the server has closed"; after "io server disconnect" it would not come back.
@@ -276,7 +279,7 @@ func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
 			t.Errorf("%s: disconnected with reason %q", v.name, e.Reason)
 		}
 	}
-	r.must(r.result.Start(t.Context()))
+	r.must(r.Result.Start(t.Context()))
 	for _, v := range viewers {
 		v.awaits("connect")
 		v.shows(ballot.Counts{})
@@ -285,6 +288,7 @@ func TestSocketIOClientsAreDisconnectedCleanlyByAStop(t *testing.T) {
 
 // A poll waits for news longer than the server waits for any other answer to be written.
 func TestSocketIOAPollThatWaitsLongIsAnswered(t *testing.T) {
+	t.Parallel()
 	npmPackages(t, "socket.io")
 	r := newRig(t)
 	v := r.viewSocket("polling")
@@ -303,7 +307,7 @@ type pollSession struct {
 
 func (r *rig) pollSocket() *pollSession {
 	r.t.Helper()
-	s := &pollSession{r, r.result.url("/socket.io/?EIO=4&transport=polling")}
+	s := &pollSession{r, r.Result.URL("/socket.io/?EIO=4&transport=polling")}
 	var open struct{ SID string }
 	r.must(json.Unmarshal([]byte(strings.TrimPrefix(s.exchange(http.MethodGet, ""), "0")), &open))
 	s.url += "&sid=" + open.SID
@@ -325,6 +329,7 @@ func (s *pollSession) exchange(method, body string) string {
 }
 
 func TestSocketIONothingAViewerSendsEndsTheService(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	const binary = "b"
 	for _, packet := range []string{
@@ -338,21 +343,21 @@ func TestSocketIONothingAViewerSendsEndsTheService(t *testing.T) {
 		if resp, err := client.Do(req); err == nil { // it may as well be cut off
 			_ = resp.Body.Close()
 		}
-		if err := wantStatus(r.result.url("/healthz"), http.StatusOK); err != nil {
+		if err := wantStatus(r.Result.URL("/healthz"), http.StatusOK); err != nil {
 			t.Fatalf("after %.40q: %v", packet, err)
 		}
 	}
-	before := r.result.PID()
+	before := r.Result.PID()
 	v := r.pollSocket()
 	r.votes(ballot.Dogs)
 	r.shown(ballot.Counts{Dogs: 1})
-	r.eventually(5*time.Second, func() error {
+	r.eventually(func() error {
 		if got := v.exchange(http.MethodGet, ""); !strings.Contains(got, `42["current_votes",{"dogs":1,"cats":0,"lizards":0}]`) {
 			return fmt.Errorf("polled %q", got)
 		}
 		return nil
 	})
-	if !r.result.Running() || r.result.PID() != before {
+	if !r.Result.Running() || r.Result.PID() != before {
 		t.Error("the service did not live through it")
 	}
 }

@@ -32,7 +32,7 @@ func (w *watcher) show(data string) {
 func (r *rig) watchSSE() *watcher {
 	r.t.Helper()
 	w := &watcher{rig: r}
-	resp, err := http.Get(r.result.url("/events"))
+	resp, err := http.Get(r.Result.URL("/events"))
 	r.must(err)
 	ended := make(chan struct{})
 	go func() {
@@ -50,7 +50,7 @@ func (r *rig) watchSSE() *watcher {
 // dialSocket connects by websocket, as far as the service's answer.
 func (r *rig) dialSocket() *websocket.Conn {
 	r.t.Helper()
-	conn, resp, err := websocket.DefaultDialer.DialContext(r.t.Context(), "ws"+strings.TrimPrefix(r.result.url("/socket.io/?EIO=4&transport=websocket"), "http"), nil)
+	conn, resp, err := websocket.DefaultDialer.DialContext(r.t.Context(), "ws"+strings.TrimPrefix(r.Result.URL("/socket.io/?EIO=4&transport=websocket"), "http"), nil)
 	r.must(err)
 	_ = resp.Body.Close()
 	r.t.Cleanup(func() { _ = conn.Close() })
@@ -89,7 +89,7 @@ func (r *rig) watchSocket() *watcher {
 // stallSSE asks for the stream and reads none of it.
 func (r *rig) stallSSE() {
 	r.t.Helper()
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.result.port))
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.Result.Port))
 	r.must(err)
 	r.t.Cleanup(func() { _ = conn.Close() })
 	_, err = conn.Write([]byte("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"))
@@ -97,6 +97,7 @@ func (r *rig) stallSSE() {
 }
 
 func TestViewersThatStopReadingHoldUpNobody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.shown(ballot.Counts{})
 	var watchers []*watcher
@@ -114,13 +115,14 @@ func TestViewersThatStopReadingHoldUpNobody(t *testing.T) {
 	r.viewers("socket.io", 55)
 
 	var want ballot.Counts
+	const votes = 15
 	round := func() map[string]float64 {
-		for range 50 {
+		for range votes {
 			r.votes(ballot.Dogs)
 			want.Dogs++
-			time.Sleep(110 * time.Millisecond) // so that each vote has a push of its own
+			r.elapse(110 * time.Millisecond) // so that each vote has a push of its own
 		}
-		r.eventually(2*time.Second, func() error {
+		r.eventually(func() error {
 			for _, w := range watchers {
 				if c := w.shown.Load(); c == nil || *c != want {
 					return fmt.Errorf("a viewer is shown %+v, want %+v", c, want)
@@ -128,27 +130,22 @@ func TestViewersThatStopReadingHoldUpNobody(t *testing.T) {
 			}
 			return nil
 		})
-		return scrape(t, r.result)
+		return scrape(t, r.Result)
 	}
-	start := scrape(t, r.result)
-	before := round()
+	before := round() // fills what each connection buffers
 	var after map[string]float64
-	for range 5 {
+	for range 3 {
 		after = round()
 	}
-	if pushes := after["petvote_pushes_total"] - start["petvote_pushes_total"]; pushes < 270 {
-		t.Errorf("%v pushes", pushes)
+	grown := func(metric string) float64 { return after[metric] - before[metric] }
+	pushes, stalled := grown("petvote_pushes_total"), 10.0 // of the stalled only those that poll fill up with so few pushes
+	if pushes < votes || grown("petvote_pushes_conflated_total") < pushes*stalled/2 {
+		t.Errorf("of %v pushes %v were conflated, want those to the ten that no longer poll", pushes,
+			grown("petvote_pushes_conflated_total"))
 	}
-	if conflated := after["petvote_pushes_conflated_total"] - before["petvote_pushes_conflated_total"]; conflated < 10*200 {
-		t.Errorf("%v pushes were conflated, want those to the ten that no longer poll", conflated)
+	// Were a goroutine or a frame left behind for each push to a viewer that stalls, this would be some hundreds. The test
+	// beside the service's code looks at the memory.
+	if grown("go_goroutine_count") > pushes {
+		t.Errorf("%v goroutines more", grown("go_goroutine_count"))
 	}
-	// The heap may double before it is collected; the test beside the service's code looks closer.
-	if grown := after["go_memory_used_bytes"] - before["go_memory_used_bytes"]; grown > 10<<20 {
-		t.Errorf("memory grew by %v bytes", grown)
-	}
-	if grown := after["go_goroutine_count"] - before["go_goroutine_count"]; grown > 20 {
-		t.Errorf("%v goroutines more", grown)
-	}
-	t.Logf("memory %v → %v bytes, goroutines %v → %v, pushes conflated %v", before["go_memory_used_bytes"], after["go_memory_used_bytes"],
-		before["go_goroutine_count"], after["go_goroutine_count"], after["petvote_pushes_conflated_total"])
 }

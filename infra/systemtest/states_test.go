@@ -26,79 +26,80 @@ import (
 // widths, and leaves a picture of each: go test ./infra/systemtest -run EveryState -artifacts -outputdir DIR keeps them.
 // Nothing may be wider than the window, at 320 px neither, which is what is left of 1280 at a zoom of 400 %.
 func TestBrowserEveryStateIsAccessible(t *testing.T) {
-	r := newRig(t, func(s *setup) { s.env = []string{"JAEGER_UI_URL=http://127.0.0.1:16686"} })
+	t.Parallel()
+	r := newRig(t, withEnv("JAEGER_UI_URL=http://127.0.0.1:16686"))
 	b := r.browser()
 	g := &gallery{rig: r, axe: axeSource(t)}
 
-	results := r.open(b, r.result.url("/"))
-	until(results, soon, readResultPage, live)
+	results := r.open(b, r.Result.URL("/"))
+	until(results, readResultPage, live)
 	results.shown("#history")
 	g.look("results-empty", results)
 
 	r.anHourOfVotes(ballot.Counts{Dogs: 61200, Cats: 52700, Lizards: 17800})
-	until(results, soon, readResultPage, func(v resultPage) bool { return v.Counts.Dogs == 61200 })
+	until(results, readResultPage, func(v resultPage) bool { return v.Counts.Dogs == 61200 })
 	results.do(chromedp.Reload()) // for the history at once
 	results.shown("#history")
-	until(results, soon, readResultPage, live)
+	until(results, readResultPage, live)
 	g.look("results-live", results)
 	results.click("#as-table summary")
 	results.shown("#as-table tbody tr")
 	g.look("results-table", results)
 
-	vote := r.open(b, r.vote.url("/"))
+	vote := r.open(b, r.Vote.URL("/"))
 	g.look("vote-idle", vote)
 	vote.click(choice(ballot.Dogs))
-	said := until(vote, soon, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done done done" })
+	said := until(vote, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done done done" })
 	g.look("vote-accepted", vote)
 	g.look("receipt-shown", r.open(b, said.Links["Receipt"]))
-	g.look("receipt-unknown", r.open(b, r.result.url("/votes/01a20acb-5695-7d8b-96f5-4a7de91d251e")))
+	g.look("receipt-unknown", r.open(b, r.Result.URL("/votes/01a20acb-5695-7d8b-96f5-4a7de91d251e")))
 
 	_, err := look[bool](vote, `(() => { document.querySelector('.choice[value=cats]').value = 'birds'; return true; })()`)
 	r.must(err)
 	vote.click(".choice[value=birds]")
-	until(vote, soon, readVotePage, func(v votePage) bool { return v.State == "refused" && states(v.Journey) == "failed open open open" })
+	until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && states(v.Journey) == "failed open open open" })
 	g.look("vote-refused", vote)
 	_, err = look[bool](vote, `(() => { document.querySelector('.choice[value=birds]').value = 'cats'; return true; })()`)
 	r.must(err)
-	g.look("vote-notice", r.open(b, r.vote.url("/?problem=unavailable&pet=cats&vote=01a20acb-5695-7d8b-96f5-4a7de91d251e")))
-	g.look("receipt-given-up", r.open(b, r.result.url("/votes/"+r.givenUp())))
+	g.look("vote-notice", r.open(b, r.Vote.URL("/?problem=unavailable&pet=cats&vote=01a20acb-5695-7d8b-96f5-4a7de91d251e")))
+	g.look("receipt-given-up", r.open(b, r.Result.URL("/votes/"+r.givenUp())))
 
-	r.must(r.worker.Kill())
+	r.must(r.Worker.Kill())
 	vote.click(choice(ballot.Lizards))
-	said = until(vote, soon, readVotePage, func(v votePage) bool {
+	said = until(vote, readVotePage, func(v votePage) bool {
 		return accepted(v) && states(v.Journey) == "done done now open" && v.Links["Receipt"] != said.Links["Receipt"]
 	})
 	g.look("vote-queued", vote)
 	g.look("receipt-queued", r.open(b, said.Links["Receipt"]))
 
-	kiosk := r.open(b, r.result.url("/?kiosk"))
-	until(kiosk, soon, readResultPage, live)
+	kiosk := r.open(b, r.Result.URL("/?kiosk"))
+	until(kiosk, readResultPage, live)
 	kiosk.shown("#history")
 	g.look("results-kiosk", kiosk)
 
 	r.anHourOfVotes(ballot.Counts{Dogs: 312, Cats: 1207411, Lizards: 4})
-	landslide := r.open(b, r.result.url("/"))
-	until(landslide, soon, readResultPage, func(v resultPage) bool { return live(v) && v.Counts.Cats == 1207411 })
+	landslide := r.open(b, r.Result.URL("/"))
+	until(landslide, readResultPage, func(v resultPage) bool { return live(v) && v.Counts.Cats == 1207411 })
 	landslide.shown("#history")
 	g.look("results-landslide", landslide)
 
-	r.must(r.postgres.Kill())
-	until(results, 15*time.Second, readResultPage, func(v resultPage) bool { return strings.HasPrefix(v.Banner, "The votes can't be read") })
+	r.must(r.Postgres.Kill())
+	until(results, readResultPage, func(v resultPage) bool { return strings.HasPrefix(v.Banner, "The votes can't be read") })
 	g.look("results-stale", results)
-	until(kiosk, 15*time.Second, readResultPage, func(v resultPage) bool { return v.Banner != "" })
+	until(kiosk, readResultPage, func(v resultPage) bool { return v.Banner != "" })
 	g.look("results-kiosk-stale", kiosk)
 
-	r.must(r.redis.Kill())
+	r.must(r.Redis.Kill())
 	vote.click(choice(ballot.Cats))
-	until(vote, soon, readVotePage, func(v votePage) bool { return v.State == "waiting" && v.Waiting == 1 })
+	until(vote, readVotePage, func(v votePage) bool { return v.State == "waiting" && v.Waiting == 1 })
 	g.look("vote-waiting", vote)
-	r.must(r.vote.Kill())
+	r.must(r.Vote.Kill())
 	vote.click(choice(ballot.Cats))
-	until(vote, soon, readVotePage, func(v votePage) bool { return v.State == "waiting" && v.Waiting == 2 })
+	until(vote, readVotePage, func(v votePage) bool { return v.State == "waiting" && v.Waiting == 2 })
 	g.look("vote-offline", vote)
 
-	r.must(r.result.Kill())
-	until(results, 20*time.Second, readResultPage, func(v resultPage) bool { return strings.HasPrefix(v.Banner, "The results service can't be reached") })
+	r.must(r.Result.Kill())
+	until(results, readResultPage, func(v resultPage) bool { return strings.HasPrefix(v.Banner, "The results service can't be reached") })
 	g.look("results-cut-off", results)
 }
 
@@ -106,11 +107,11 @@ func TestBrowserEveryStateIsAccessible(t *testing.T) {
 func (r *rig) givenUp() string {
 	r.t.Helper()
 	id := uuid.Must(uuid.NewV7()).String()
-	r.must(r.rdb.XAdd(r.t.Context(), &redis.XAddArgs{Stream: votestream.Stream, Values: map[string]any{
+	r.must(r.RDB.XAdd(r.t.Context(), &redis.XAddArgs{Stream: votestream.Stream, Values: map[string]any{
 		"id": id, "vote": "birds", "cast_at": time.Now().UTC().Format(time.RFC3339Nano),
 	}}).Err())
-	r.eventually(soon, func() error {
-		st, err := r.queue.Stats(r.t.Context())
+	r.eventually(func() error {
+		st, err := r.Queue.Stats(r.t.Context())
 		if err == nil && st.DeadNow == 0 {
 			err = errors.New("no dead letter yet")
 		}
@@ -136,7 +137,7 @@ func axeSource(t *testing.T) string {
 // shown waits until an element is there and visible.
 func (p *tab) shown(selector string) {
 	p.t.Helper()
-	until(p, soon, func(p *tab) (bool, error) {
+	until(p, func(p *tab) (bool, error) {
 		return look[bool](p, fmt.Sprintf(`!!document.querySelector(%q)?.checkVisibility()`, selector))
 	}, func(visible bool) bool { return visible })
 }
@@ -224,7 +225,7 @@ func (p *tab) violations(axe string) ([]violation, error) {
 func (r *rig) anHourOfVotes(total ballot.Counts) {
 	r.t.Helper()
 	ctx := r.t.Context()
-	conn, err := pgx.Connect(ctx, r.postgres.URL())
+	conn, err := pgx.Connect(ctx, r.Postgres.URL())
 	r.must(err)
 	defer conn.Close(ctx)
 	for i, pet := range ballot.Choices() {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -99,10 +98,10 @@ func look[T any](p *tab, expression string) (T, error) {
 }
 
 // until waits until the page shows what is asked for.
-func until[T any](p *tab, within time.Duration, seen func(*tab) (T, error), want func(T) bool) T {
+func until[T any](p *tab, seen func(*tab) (T, error), want func(T) bool) T {
 	p.t.Helper()
 	var last T
-	p.eventually(within, func() error {
+	p.eventually(func() error {
 		var err error
 		if last, err = seen(p); err == nil && !want(last) {
 			err = fmt.Errorf("the page shows %+v", last)

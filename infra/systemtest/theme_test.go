@@ -51,10 +51,11 @@ func (c colours) set(theme string) colours {
 
 func (p *tab) wears(want colours) {
 	p.t.Helper()
-	until(p, soon, readColours, func(c colours) bool { return c == want })
+	until(p, readColours, func(c colours) bool { return c == want })
 }
 
 func TestBrowserTheThemeSwitchHoldsOnBothServicesUntilItIsSetBack(t *testing.T) {
+	t.Parallel()
 	for system, c := range map[string]struct{ is, other colours }{
 		"light": {light, dark.set("dark")},
 		"dark":  {dark, light.set("light")},
@@ -62,13 +63,13 @@ func TestBrowserTheThemeSwitchHoldsOnBothServicesUntilItIsSetBack(t *testing.T) 
 		t.Run(system, func(t *testing.T) {
 			r := newRig(t)
 			b := r.browser()
-			vote := r.open(b, r.vote.url("/"), prefers("color-scheme", system))
+			vote := r.open(b, r.Vote.URL("/"), prefers("color-scheme", system))
 			vote.wears(c.is)
 			vote.click("#theme-switch")
 			vote.wears(c.other)
 			vote.do(chromedp.Reload())
 			vote.wears(c.other)
-			results := r.open(b, r.result.url("/"), prefers("color-scheme", system))
+			results := r.open(b, r.Result.URL("/"), prefers("color-scheme", system))
 			results.wears(c.other)
 
 			results.click("#theme-switch")
@@ -83,8 +84,9 @@ func TestBrowserTheThemeSwitchHoldsOnBothServicesUntilItIsSetBack(t *testing.T) 
 }
 
 func TestBrowserThePageFollowsTheSystemWhileTheSwitchIsOff(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	results := r.open(r.browser(), r.result.url("/"), prefers("color-scheme", "light"))
+	results := r.open(r.browser(), r.Result.URL("/"), prefers("color-scheme", "light"))
 	results.wears(light)
 	results.do(prefers("color-scheme", "dark"))
 	results.wears(dark)
@@ -106,26 +108,27 @@ const recordMoves = `(() => {
 })()`
 
 func TestBrowserNothingMovesForThoseWhoAskForLessMotion(t *testing.T) {
+	t.Parallel()
 	for motion, still := range map[string]bool{"no-preference": false, "reduce": true} {
 		t.Run(motion, func(t *testing.T) {
 			r := newRig(t)
 			b := r.browser()
-			vote := r.open(b, r.vote.url("/"), prefers("reduced-motion", motion))
-			results := r.open(b, r.result.url("/"), prefers("reduced-motion", motion))
-			until(results, soon, readResultPage, live)
+			vote := r.open(b, r.Vote.URL("/"), prefers("reduced-motion", motion))
+			results := r.open(b, r.Result.URL("/"), prefers("reduced-motion", motion))
+			until(results, readResultPage, live)
 			for _, p := range []*tab{vote, results} {
 				p.do(chromedp.Evaluate[chromedp.Void](recordMoves + "; undefined"))
 			}
-			r.must(r.worker.Pause()) // so that the journey stands at a station for a while
+			r.must(r.Worker.Pause()) // so that the journey stands at a station for a while
 			vote.click(choice(ballot.Dogs))
-			until(vote, soon, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done now open" })
+			until(vote, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done now open" })
 			moves := func(p *tab) ([]string, error) { return look[[]string](p, `[...moves]`) }
 			if !still {
-				until(vote, soon, moves, func(moved []string) bool { return len(moved) > 1 })
+				until(vote, moves, func(moved []string) bool { return len(moved) > 1 })
 			}
-			r.must(r.worker.Resume())
-			until(vote, soon, readVotePage, func(v votePage) bool { return arrived(v.Journey) })
-			until(results, soon, readResultPage, func(v resultPage) bool { return v.Total == "1" && v.Bars["dogs"] == 1 })
+			r.must(r.Worker.Resume())
+			until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) })
+			until(results, readResultPage, func(v resultPage) bool { return v.Total == "1" && v.Bars["dogs"] == 1 })
 
 			for name, p := range map[string]*tab{"vote": vote, "results": results} {
 				moved, err := moves(p)

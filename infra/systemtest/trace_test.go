@@ -103,9 +103,7 @@ func (c *receiver) trace(id string) []span {
 func traced(t *testing.T, env ...string) (*rig, *receiver) {
 	t.Helper()
 	c := newReceiver(t)
-	return newRig(t, func(s *setup) {
-		s.env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.url, "OTEL_BSP_SCHEDULE_DELAY=50")
-	}), c
+	return newRig(t, withEnv(append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.url, "OTEL_BSP_SCHEDULE_DELAY=50")...)), c
 }
 
 // edges tells each span with its parent, as "service: name < parent's name", and where a parent is missing.
@@ -140,7 +138,7 @@ func find(spans []span, name string) span {
 func (r *rig) spansOf(c *receiver, trace string, names ...string) []span {
 	r.t.Helper()
 	var spans []span
-	r.eventually(10*time.Second, func() error {
+	r.eventually(func() error {
 		spans = c.trace(trace)
 		for _, name := range names {
 			if find(spans, name).Name == "" {
@@ -155,8 +153,9 @@ func (r *rig) spansOf(c *receiver, trace string, names ...string) []span {
 var journey = []string{"POST /vote", "publish votes", "process votes", "store votes", "push results"}
 
 func TestOneVoteIsOneTraceAcrossAllServices(t *testing.T) {
+	t.Parallel()
 	r, c := traced(t)
-	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+	_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
 	r.must(err)
 	spans := r.spansOf(c, answer.TraceID, journey...)
 	got := edges(spans)
@@ -196,18 +195,19 @@ func TestOneVoteIsOneTraceAcrossAllServices(t *testing.T) {
 }
 
 func TestBrowserTheTraceReachesFromThePressToTheScreen(t *testing.T) {
+	t.Parallel()
 	r, c := traced(t)
 	b := r.browser()
-	results := r.open(b, r.result.url("/"))
-	until(results, soon, readResultPage, live)
-	vote := r.open(b, r.vote.url("/"))
+	results := r.open(b, r.Result.URL("/"))
+	until(results, readResultPage, live)
+	vote := r.open(b, r.Vote.URL("/"))
 	_, err := look[bool](vote, `(() => { document.querySelector('button[value=dogs]').click(); return true; })()`)
 	r.must(err)
-	said := until(vote, soon, readVotePage, func(v votePage) bool { return accepted(v) && v.Links["Receipt"] != "" })
+	said := until(vote, readVotePage, func(v votePage) bool { return accepted(v) && v.Links["Receipt"] != "" })
 	var receipt struct {
 		TraceID string `json:"trace_id"`
 	}
-	r.eventually(soon, func() error { return r.get(said.Links["Receipt"], &receipt) })
+	r.eventually(func() error { return r.get(said.Links["Receipt"], &receipt) })
 	spans := r.spansOf(c, receipt.TraceID, append([]string{"cast vote", "render results"}, journey...)...)
 	got := edges(spans)
 	for _, edge := range []string{
@@ -235,10 +235,11 @@ func TestBrowserTheTraceReachesFromThePressToTheScreen(t *testing.T) {
 }
 
 func TestMetricsLeadToTraces(t *testing.T) {
+	t.Parallel()
 	r, _ := traced(t)
-	_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+	_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
 	r.must(err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.vote.opsURL("/metrics"), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.Vote.OpsURL("/metrics"), nil)
 	r.must(err)
 	req.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
 	resp, err := client.Do(req)
@@ -258,9 +259,10 @@ func TestMetricsLeadToTraces(t *testing.T) {
 }
 
 func TestTheCallersTraceIsContinued(t *testing.T) {
+	t.Parallel()
 	r, c := traced(t)
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
-	post(t, r.vote.url("/vote"), "application/json", `{"pet":"cats"}`, map[string]string{"traceparent": "00-" + id + "-00f067aa0ba902b7-01"})
+	post(t, r.Vote.URL("/vote"), "application/json", `{"pet":"cats"}`, map[string]string{"traceparent": "00-" + id + "-00f067aa0ba902b7-01"})
 	spans := r.spansOf(c, id, journey...)
 	if s := find(spans, "POST /vote"); hex.EncodeToString(s.ParentSpanId) != "00f067aa0ba902b7" {
 		t.Errorf("parent of POST /vote is %x", s.ParentSpanId)
@@ -268,15 +270,16 @@ func TestTheCallersTraceIsContinued(t *testing.T) {
 }
 
 func TestVotesOfOneBatchKeepTheirOwnTraces(t *testing.T) {
+	t.Parallel()
 	r, c := traced(t)
-	r.must(r.worker.Pause())
+	r.must(r.Worker.Pause())
 	var traces []string
 	for range 20 {
-		_, answer, _, err := cast(t.Context(), r.vote.url("/vote"), "lizards", "")
+		_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "lizards", "")
 		r.must(err)
 		traces = append(traces, answer.TraceID)
 	}
-	r.must(r.worker.Resume())
+	r.must(r.Worker.Resume())
 	for _, id := range traces {
 		spans := r.spansOf(c, id, journey...)
 		if got := edges(spans); got["worker: process votes < publish votes"] != 1 || got["worker: store votes < process votes"] != 1 {
@@ -297,30 +300,31 @@ func TestVotesOfOneBatchKeepTheirOwnTraces(t *testing.T) {
 }
 
 func TestTroubleIsToldInTheTrace(t *testing.T) {
+	t.Parallel()
 	r, c := traced(t)
 	// The worker waits in a read with its look at PostgreSQL behind it, so the vote reaches the server that hangs.
-	r.must(r.postgres.Pause())
-	_, stored, _, err := cast(t.Context(), r.vote.url("/vote"), "dogs", "")
+	r.must(r.Postgres.Pause())
+	_, stored, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
 	r.must(err)
 	time.Sleep(5500 * time.Millisecond) // longer than an attempt to store may take
-	r.must(r.postgres.Resume())
+	r.must(r.Postgres.Resume())
 	if s := find(r.spansOf(c, stored.TraceID, journey...), "store votes"); !s.event("retry") {
 		t.Errorf("a write that was tried again does not say so: events %v", s.Events)
 	}
 
 	doomed := r.describe("worker", "CRASH_AT=after-commit", "CONSUMER_NAME=worker-1", "OTEL_EXPORTER_OTLP_ENDPOINT="+c.url)
-	r.must(r.worker.Stop(t.Context()))
-	_, again, _, err := cast(t.Context(), r.vote.url("/vote"), "cats", "")
+	r.must(r.Worker.Stop(t.Context()))
+	_, again, _, err := cast(t.Context(), r.Vote.URL("/vote"), "cats", "")
 	r.must(err)
 	r.crash(doomed)
-	r.must(r.worker.Start(t.Context()))
+	r.must(r.Worker.Start(t.Context()))
 	if s := find(r.spansOf(c, again.TraceID, "process votes"), "process votes"); !s.event("redelivered") {
 		t.Errorf("a redelivered vote does not say so: events %v", s.Events)
 	}
 
-	r.must(r.redis.Kill())
+	r.must(r.Redis.Kill())
 	const id = "5bf92f3577b34da6a3ce929d0e0e4736"
-	resp := post(t, r.vote.url("/vote"), "application/json", `{"pet":"cats"}`,
+	resp := post(t, r.Vote.URL("/vote"), "application/json", `{"pet":"cats"}`,
 		map[string]string{"traceparent": "00-" + id + "-00f067aa0ba902b7-01", "Idempotency-Key": uuid.NewString()})
 	if resp.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("status %d", resp.StatusCode)

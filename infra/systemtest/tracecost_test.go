@@ -22,12 +22,12 @@ func BenchmarkAcceptingVotes(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			collector := newReceiver(b)
-			r := newRig(b, func(s *setup) { s.env = c.env(collector.url) })
+			r := newRig(b, withEnv(c.env(collector.url)...))
 			b.SetParallelism(32) // for each of two cores
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if status, _, _, err := cast(b.Context(), r.vote.url("/vote"), "dogs", ""); err != nil || status != http.StatusOK {
+					if status, _, _, err := cast(b.Context(), r.Vote.URL("/vote"), "dogs", ""); err != nil || status != http.StatusOK {
 						b.Errorf("status %d, %v", status, err)
 					}
 				}

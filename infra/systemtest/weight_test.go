@@ -41,11 +41,12 @@ func (r *rig) weigh(browser context.Context, url string) int {
 }
 
 func TestBrowserPagesWeighLittleAndAreKept(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
 	r.anHourOfVotes(ballot.Counts{Dogs: 61200, Cats: 52700, Lizards: 17800})
 	const limit = 60_000
-	for _, url := range []string{r.vote.url("/"), r.result.url("/"), r.result.url("/votes/01a20acb-5695-7d8b-96f5-4a7de91d251e")} {
+	for _, url := range []string{r.Vote.URL("/"), r.Result.URL("/"), r.Result.URL("/votes/01a20acb-5695-7d8b-96f5-4a7de91d251e")} {
 		weight := r.weigh(b, url)
 		t.Logf("%s: %d bytes with an empty cache", url, weight)
 		if weight < 5_000 || weight > limit {
@@ -54,10 +55,10 @@ func TestBrowserPagesWeighLittleAndAreKept(t *testing.T) {
 	}
 
 	// The second time only what changes is asked for.
-	p := r.open(b, r.result.url("/"))
-	until(p, soon, readResultPage, live)
-	p.do(chromedp.Navigate(r.result.url("/")))
-	until(p, soon, readResultPage, live)
+	p := r.open(b, r.Result.URL("/"))
+	until(p, readResultPage, live)
+	p.do(chromedp.Navigate(r.Result.URL("/")))
+	until(p, readResultPage, live)
 	fetched, err := look[[]string](p, `performance.getEntriesByType('resource').filter((e) => e.transferSize > 0 && e.name.includes('/static/')).map((e) => e.name)`)
 	r.must(err)
 	if len(fetched) > 0 {
@@ -67,18 +68,19 @@ func TestBrowserPagesWeighLittleAndAreKept(t *testing.T) {
 
 // The tally is in the page: what is painted first needs no script and no further answer.
 func TestBrowserTheFirstPaintHasTheNumbers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
 	r.anHourOfVotes(ballot.Counts{Dogs: 61200, Cats: 52700, Lizards: 17800})
 	want := ballot.Counts{Dogs: 61200, Cats: 52700, Lizards: 17800}
-	r.eventually(soon, func() error {
+	r.eventually(func() error {
 		a, err := r.tally()
 		if err == nil && a.Votes != want {
 			err = fmt.Errorf("shown: %+v", a)
 		}
 		return err
 	})
-	p := r.open(b, r.result.url("/"), withoutJavaScript)
+	p := r.open(b, r.Result.URL("/"), withoutJavaScript)
 	v, err := readResultPage(p)
 	r.must(err)
 	leader, err := look[string](p, `document.getElementById('leader').textContent`)
