@@ -254,6 +254,12 @@ func (p *Platform) Close(ctx context.Context) error {
 		return s == nil || s.Process == nil
 	})
 	errs = append(errs, each(running, func(s *Service) error { return s.Stop(bounded) })...)
+	errs = append(errs, p.Release())
+	return errors.Join(append(errs, each(p.servers, func(s server) error { return s.Discard(bounded) })...)...)
+}
+
+// Release ends the proxies and the clients, for whoever stops the parts one by one.
+func (p *Platform) Release() (err error) {
 	if p.Proxies != nil {
 		p.Proxies.close()
 	}
@@ -261,9 +267,9 @@ func (p *Platform) Close(ctx context.Context) error {
 		p.DB.Close()
 	}
 	if p.RDB != nil {
-		errs = append(errs, p.RDB.Close())
+		err = p.RDB.Close()
 	}
-	return errors.Join(append(errs, each(p.servers, func(s server) error { return s.Discard(bounded) })...)...)
+	return err
 }
 
 // each does the same to all at once.

@@ -69,12 +69,13 @@ func (s *Service) OpsURL(path string) string {
 }
 
 // Ready asks the service whether it is ready.
-func (s *Service) Ready(ctx context.Context) error { return probe(ctx, s.OpsURL("/readyz")) }
+func (s *Service) Ready(ctx context.Context) error { return Probe(ctx, s.OpsURL("/readyz")) }
 
 // Live asks the service whether it is live.
-func (s *Service) Live(ctx context.Context) error { return probe(ctx, s.OpsURL("/healthz")) }
+func (s *Service) Live(ctx context.Context) error { return Probe(ctx, s.OpsURL("/healthz")) }
 
-func probe(ctx context.Context, url string) error {
+// Probe asks an address, which must answer with status 200.
+func Probe(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"petvote/infra/platform"
+	"petvote/infra/voters"
 	"petvote/shared/ballot"
 	"petvote/shared/votestream"
 )
@@ -114,27 +116,14 @@ func TestAVoteShowsOnAnOpenPageWithinAMoment(t *testing.T) {
 		t.Errorf("content type %q", got)
 	}
 	pushes := make(chan ballot.Counts, 100)
-	go func() {
-		defer close(pushes)
-		lines := bufio.NewScanner(stream.Body)
-		event := ""
-		for lines.Scan() {
-			if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
-				event = name
-			}
-			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && event == "current_votes" {
-				var c ballot.Counts
-				if json.Unmarshal([]byte(data), &c) == nil {
-					pushes <- c
-				}
-			}
-		}
-	}()
+	watching, leave := context.WithCancel(t.Context())
+	t.Cleanup(leave)
+	go func() { _ = voters.SSE(watching, r.Result.URL(""), func(c ballot.Counts) { pushes <- c }) }()
 	next := func() ballot.Counts {
 		select {
 		case c := <-pushes:
 			return c
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("no push")
 			return ballot.Counts{}
 		}

@@ -1,50 +1,25 @@
 package systemtest
 
 import (
-	"bufio"
-	"encoding/json"
+	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"petvote/infra/voters"
 	"petvote/shared/ballot"
 )
 
-// watcher is a viewer in this process, which knows what it was last shown.
-type watcher struct {
-	*rig
-	shown atomic.Pointer[ballot.Counts]
-}
-
-func (w *watcher) show(data string) {
-	var c ballot.Counts
-	if json.Unmarshal([]byte(data), &c) == nil {
-		w.shown.Store(&c)
-	}
-}
-
-func (r *rig) watchSSE() *watcher {
-	r.t.Helper()
-	w := &watcher{rig: r}
-	resp, err := http.Get(r.Result.URL("/events"))
-	r.must(err)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				w.show(data)
-			}
-		}
-	}()
-	r.t.Cleanup(func() { _ = resp.Body.Close(); <-ended })
-	return w
+// watch opens a page in this process.
+func (r *rig) watch(transport voters.Transport) *voters.Viewer {
+	ctx, leave := context.WithCancel(context.Background())
+	v := voters.NewViewer(ctx, r.Result.URL(""), transport, r.ledger.Began)
+	r.t.Cleanup(func() { leave(); v.Wait() })
+	return v
 }
 
 // dialSocket connects by websocket, as far as the service's answer.
@@ -62,30 +37,6 @@ func (r *rig) dialSocket() *websocket.Conn {
 	return conn
 }
 
-func (r *rig) watchSocket() *watcher {
-	r.t.Helper()
-	w := &watcher{rig: r}
-	conn := r.dialSocket()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			_, message, err := conn.ReadMessage()
-			if err != nil {
-				return
-			}
-			if string(message) == "2" {
-				_ = conn.WriteMessage(websocket.TextMessage, []byte("3"))
-			}
-			if data, ok := strings.CutPrefix(string(message), `42["current_votes",`); ok {
-				w.show(strings.TrimSuffix(data, "]"))
-			}
-		}
-	}()
-	r.t.Cleanup(func() { _ = conn.Close(); <-ended })
-	return w
-}
-
 // stallSSE asks for the stream and reads none of it.
 func (r *rig) stallSSE() {
 	r.t.Helper()
@@ -100,9 +51,9 @@ func TestViewersThatStopReadingHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.shown(ballot.Counts{})
-	var watchers []*watcher
+	var watchers []*voters.Viewer
 	for range 25 {
-		watchers = append(watchers, r.watchSSE(), r.watchSocket())
+		watchers = append(watchers, r.watch(voters.SSE), r.watch(voters.SocketIO))
 	}
 	for range 20 {
 		r.stallSSE()
@@ -124,7 +75,7 @@ func TestViewersThatStopReadingHoldUpNobody(t *testing.T) {
 		}
 		r.eventually(func() error {
 			for _, w := range watchers {
-				if c := w.shown.Load(); c == nil || *c != want {
+				if c, _ := w.Shown(t.Context()); c != want {
 					return fmt.Errorf("a viewer is shown %+v, want %+v", c, want)
 				}
 			}

@@ -15,8 +15,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	goredis "github.com/redis/go-redis/v9"
 
-	"petvote/infra/local"
+	"petvote/infra/platform"
 	"petvote/infra/servers"
+	waiting "petvote/infra/wait"
 	"petvote/shared/config"
 	"petvote/shared/votestream"
 )
@@ -92,11 +93,13 @@ func (t *localTarget) start(ctx context.Context, cfg localConfig) error {
 	if err := t.startServices(ctx, cfg); err != nil {
 		return err
 	}
-	ready := make(map[string]string, len(services))
-	for name, p := range t.programs {
-		ready[name] = p.url(p.ops) + "/readyz"
-	}
-	return local.AwaitReady(ctx, ready)
+	return waiting.Until(ctx, 90*time.Second, func(ctx context.Context) error {
+		var left error
+		for _, p := range t.programs {
+			left = errors.Join(left, platform.Probe(ctx, p.url(p.ops)+"/readyz"))
+		}
+		return left
+	})
 }
 
 func (t *localTarget) startServers(ctx context.Context) (err error) {

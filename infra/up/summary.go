@@ -1,4 +1,4 @@
-package local
+package main
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 )
 
 // summary is what a person needs once the platform is ready.
-func summary(cfg Config, home *folder, parts []Part) string {
+func summary(ports *Ports, data string, parts []Part) string {
 	var processes []string
 	for _, part := range parts {
 		processes = append(processes, fmt.Sprintf("%s %d", part.Name, part.Program.PID()))
@@ -25,7 +25,11 @@ petvote is ready
   stop        Ctrl-C
 
 `,
-		endpoint(cfg.Ports.Vote, ""), endpoint(cfg.Ports.Result, ""),
-		endpoint(cfg.Ports.VoteOps, "/metrics"), endpoint(cfg.Ports.WorkerOps, "/metrics"), endpoint(cfg.Ports.ResultOps, "/metrics"),
-		endpoint(cfg.Ports.Vote, "/vote"), strings.Join(processes, "  "), home.path)
+		endpoint(ports.Vote, ""), endpoint(ports.Result, ""),
+		endpoint(ports.VoteOps, "/metrics"), endpoint(ports.WorkerOps, "/metrics"), endpoint(ports.ResultOps, "/metrics"),
+		endpoint(ports.Vote, "/vote"), strings.Join(processes, "  "), data)
+}
+
+func endpoint(p Port, path string) string {
+	return fmt.Sprintf("http://localhost:%d%s", p.Number, path)
 }

@@ -1,4 +1,4 @@
-// Command platform runs the whole platform on this machine until it is told to stop. ./scripts/up builds and starts it.
+// Command up runs the whole platform on this machine until it is told to stop. ./scripts/up builds and starts it.
 package main
 
 import (
@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 
-	"petvote/infra/local"
 	"petvote/infra/servers"
 )
 
@@ -52,9 +51,9 @@ func up(stop, kill context.Context, o options) error {
 	if err := install(stop, source, os.Stdout); err != nil {
 		return err
 	}
-	return local.Run(stop, kill, local.Config{
-		Source: source, Folder: o.folder, Ports: o.ports, Environ: os.Environ(),
-		Output: os.Stdout, Colour: local.WantsColour(os.Stdout, os.Getenv),
+	return runLocal(stop, kill, localConfig{
+		source: source, folder: o.folder, ports: o.ports, environ: os.Environ(),
+		out: os.Stdout, colour: WantsColour(os.Stdout, os.Getenv),
 	})
 }
 

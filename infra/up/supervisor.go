@@ -1,4 +1,4 @@
-package local
+package main
 
 import (
 	"context"
@@ -6,22 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"time"
-)
 
-// Program is what a Supervisor keeps running. The types of package servers are programs; see their methods for what each one
-// promises.
-type Program interface {
-	Start(ctx context.Context) error
-	Stop(ctx context.Context) error
-	Done() <-chan struct{}
-	Err() error
-	PID() int
-}
+	"petvote/infra/platform"
+)
 
 // Part is a program with its name, as the log shows it.
 type Part struct {
 	Name    string
-	Program Program
+	Program platform.Part
 }
 
 // Backoff says how long a dead part waits for its next start: First after its first death, twice as long after each further

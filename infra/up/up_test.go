@@ -19,34 +19,33 @@ import (
 
 	"github.com/google/uuid"
 
-	"petvote/infra/local"
 	"petvote/infra/servers"
 )
 
-// platform is ./scripts/up --local, run by a test on free ports with a new data folder.
-type platform struct {
+// upRun is ./scripts/up --local, run by a test on free ports with a new data folder.
+type upRun struct {
 	*servers.Process
 	t     *testing.T
-	ports *local.Ports
+	ports *Ports
 	data  string
 
 	mu  sync.Mutex
 	log bytes.Buffer
 }
 
-func (p *platform) Write(b []byte) (int, error) {
+func (p *upRun) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log.Write(b)
 }
 
-func (p *platform) text() string {
+func (p *upRun) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log.String()
 }
 
-func startPlatform(t *testing.T) *platform {
+func startUp(t *testing.T) *upRun {
 	t.Helper()
 	data, err := os.MkdirTemp("", "petvote-test-*")
 	if err != nil {
@@ -60,7 +59,7 @@ func startPlatform(t *testing.T) *platform {
 	if err := os.Chmod(data, 0o755); err != nil { // the servers run as users of their own
 		t.Fatal(err)
 	}
-	p := &platform{t: t, ports: local.DefaultPorts(), data: data}
+	p := &upRun{t: t, ports: DefaultPorts(), data: data}
 	args := []string{"--local", "--data", data}
 	for _, port := range p.ports.All() {
 		if port.Number, err = servers.FreePort(); err != nil {
@@ -69,7 +68,7 @@ func startPlatform(t *testing.T) *platform {
 		args = append(args, "--"+port.Flag(), strconv.Itoa(port.Number))
 	}
 	p.Process = servers.NewProcess(servers.Spec{
-		Name: "up", Path: "../up", Args: args, Output: p, StopSignal: syscall.SIGINT, OrphanSignal: syscall.SIGTERM,
+		Name: "up", Path: "../../scripts/up", Args: args, Output: p, StopSignal: syscall.SIGINT, OrphanSignal: syscall.SIGTERM,
 	})
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -92,7 +91,7 @@ func startPlatform(t *testing.T) *platform {
 }
 
 // eventually asks until there is no error, or for two minutes.
-func (p *platform) eventually(what string, ask func() error) {
+func (p *upRun) eventually(what string, ask func() error) {
 	p.t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
@@ -111,12 +110,12 @@ func (p *platform) eventually(what string, ask func() error) {
 	}
 }
 
-func (p *platform) url(port local.Port, path string) string {
+func (p *upRun) url(port Port, path string) string {
 	return fmt.Sprintf("http://localhost:%d%s", port.Number, path)
 }
 
 // vote casts a vote as the page does: with one key, until it is accepted.
-func (p *platform) vote() {
+func (p *upRun) vote() {
 	p.t.Helper()
 	key := uuid.NewString()
 	p.eventually("vote", func() error {
@@ -138,7 +137,7 @@ func (p *platform) vote() {
 	})
 }
 
-func (p *platform) total() (int, error) {
+func (p *upRun) total() (int, error) {
 	response, err := http.Get(p.url(p.ports.Result, "/api/tally"))
 	if err != nil {
 		return 0, err
@@ -156,7 +155,7 @@ func (p *platform) total() (int, error) {
 }
 
 // killPart ends a part with SIGKILL by the newest process id that the log tells, as a person would.
-func (p *platform) killPart(part string) {
+func (p *upRun) killPart(part string) {
 	p.t.Helper()
 	told := regexp.MustCompile(`(?m)(?:processes .*|\| )\b`+part+` (?:runs again \(pid )?(\d+)`).FindAllStringSubmatch(p.text(), -1)
 	if len(told) == 0 {
@@ -179,7 +178,7 @@ func (p *platform) killPart(part string) {
 }
 
 func TestEveryPartComesBackWhenKilledAndNoVoteIsLost(t *testing.T) {
-	p := startPlatform(t)
+	p := startUp(t)
 	defer http.DefaultClient.CloseIdleConnections()
 	votes := 0
 	for _, part := range []string{"redis", "postgres", "worker", "result", "vote", "redis"} {
@@ -195,7 +194,7 @@ func TestEveryPartComesBackWhenKilledAndNoVoteIsLost(t *testing.T) {
 		return nil
 	})
 
-	second, err := exec.Command("../up", "--local", "--data", p.data).CombinedOutput()
+	second, err := exec.Command("../../scripts/up", "--local", "--data", p.data).CombinedOutput()
 	if err == nil || !strings.Contains(string(second), fmt.Sprintf("process %d", p.PID())) {
 		t.Errorf("a second one in the same folder: %v\n%s", err, second)
 	}

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"petvote/infra/local"
+	"petvote/infra/platform"
+	"petvote/infra/wait"
 )
 
 // page is something the stack publishes for a browser.
@@ -31,13 +32,11 @@ func (c compose) announce(ctx context.Context) {
 				ready[p.service] = address + "/readyz"
 			}
 		}
-		if len(ready) == len(pages) && local.AwaitReady(ctx, ready) == nil {
+		if len(ready) == len(pages) && answers(ctx, ready) {
 			break
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, time.Second) != nil {
 			return
-		case <-time.After(time.Second):
 		}
 	}
 	lines := []string{"", "petvote is ready (Ctrl-C stops it; the votes are kept)", ""}
@@ -51,6 +50,16 @@ func (c compose) announce(ctx context.Context) {
 			"  vote at "+address+". Spans arrive after a second or two.")
 	}
 	fmt.Println(strings.Join(append(lines, ""), "\n"))
+}
+
+// answers says whether every address answers with status 200.
+func answers(ctx context.Context, addresses map[string]string) bool {
+	for _, address := range addresses {
+		if platform.Probe(ctx, address) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // published gives the address at which this machine reaches a page; it has none until its container runs.

@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-
-	"petvote/infra/local"
 )
 
 type mode int
@@ -20,7 +18,7 @@ const (
 type options struct {
 	mode   mode
 	folder string
-	ports  *local.Ports
+	ports  *Ports
 	// set are the ports that a flag or the environment has set, as environment variables. Compose files read the same names.
 	set []string
 }
@@ -34,7 +32,7 @@ engine answers; else as processes of this machine, with Redis and PostgreSQL, in
 
 // parse reads flags and environment; a flag wins. With --help it writes the help to out and gives flag.ErrHelp.
 func parse(args []string, getenv func(string) string, out io.Writer) (options, error) {
-	o := options{ports: local.DefaultPorts()}
+	o := options{ports: DefaultPorts()}
 	defaults := *o.ports
 	if err := o.ports.FromEnvironment(getenv); err != nil {
 		return options{}, err
@@ -75,7 +73,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (options, e
 		}
 	}
 	if o.folder == "" {
-		folder, err := local.DefaultFolder(getenv)
+		folder, err := DefaultFolder(getenv)
 		if err != nil {
 			return options{}, err
 		}

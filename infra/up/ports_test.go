@@ -1,7 +1,8 @@
-package local
+package main
 
 import (
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestCheckNamesThePortThePurposeAndWhatChangesIt(t *testing.T) {
 		if err := ports.Check(); err != nil {
 			t.Fatal(err)
 		}
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, number(ports.Result)))
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(ports.Result.Number)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +37,7 @@ func TestCheckNamesThePortThePurposeAndWhatChangesIt(t *testing.T) {
 		if err == nil {
 			t.Fatalf("a port taken on %q is not seen", host)
 		}
-		for _, want := range []string{number(ports.Result), "the results page", "address already in use", "RESULT_PORT", "--result-port"} {
+		for _, want := range []string{strconv.Itoa(ports.Result.Number), "the results page", "address already in use", "RESULT_PORT", "--result-port"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q is not in %q", want, err)
 			}

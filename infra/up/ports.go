@@ -1,4 +1,4 @@
-package local
+package main
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"petvote/infra/platform"
 )
 
 // Port is a TCP port that the platform takes.
@@ -41,6 +43,13 @@ func DefaultPorts() *Ports {
 // All gives every port, to be read and changed.
 func (p *Ports) All() []*Port {
 	return []*Port{&p.Vote, &p.Result, &p.VoteOps, &p.WorkerOps, &p.ResultOps, &p.Redis, &p.Postgres}
+}
+
+func (p *Ports) numbers() platform.Ports {
+	return platform.Ports{
+		Vote: p.Vote.Number, Result: p.Result.Number, Redis: p.Redis.Number, Postgres: p.Postgres.Number,
+		VoteOps: p.VoteOps.Number, WorkerOps: p.WorkerOps.Number, ResultOps: p.ResultOps.Number,
+	}
 }
 
 // FromEnvironment takes the ports that the environment sets. Its error names every bad variable.

@@ -1,0 +1,83 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"petvote/infra/testenv"
+	"petvote/infra/wait"
+)
+
+func TestServicesGetTheUsersEnvironmentButNoOtherServers(t *testing.T) {
+	user := []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "LOG_LEVEL=debug", "LISTEN_HOST=0.0.0.0",
+		"DATABASE_URL=postgres://production", "REDIS_URL=redis://production", "REDIS_HOST=production",
+		"POSTGRES_PASSWORD_FILE=/secret",
+	}
+	p, err := New(Options{Dir: testenv.NewFolder(t), Env: Environ(user), Ports: Ports{Redis: 16379, Postgres: 15432}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close(context.Background()) }()
+	env := p.Vote.Spec.Env
+	got := strings.Join(env, "\n")
+	for _, want := range []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "LOG_LEVEL=debug", "REDIS_HOST=127.0.0.1", "REDIS_PORT=16379",
+		"POSTGRES_PORT=15432", "VOTE_URL=" + p.Vote.URL(""), "CONSUMER_NAME=vote-1",
+	} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "production") || strings.Contains(got, "/secret") {
+		t.Errorf("another server's address gets through:\n%s", got)
+	}
+	if strings.Index(got, "LISTEN_HOST=0.0.0.0") < strings.Index(got, "LISTEN_HOST=127.0.0.1") {
+		t.Errorf("the user can't choose where services listen:\n%s", got)
+	}
+}
+
+// With proxies every edge can be cut by itself, while this program looks past them.
+func TestACutEdgeIsCutForItsServiceAlone(t *testing.T) {
+	ctx := t.Context()
+	dir := testenv.NewFolder(t)
+	bin, err := Programs(ctx, "../..", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Start(ctx, Options{Dir: testenv.NewFolder(t), Bin: bin, Proxies: true, Env: []string{"SHUTDOWN_DELAY=0s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		for _, part := range []Part{p.Vote, p.Worker, p.Result, p.Redis, p.Postgres} {
+			if part.Running() {
+				t.Error("a part runs on")
+			}
+		}
+	}()
+	cut := []Toxic{{Name: "cut", Type: "timeout", Stream: "upstream"}, {Name: "cut-back", Type: "timeout", Stream: "downstream"}}
+	if err := p.Proxies.Disturb(Vote, Redis, cut...); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait.Until(ctx, readyLimit, func(ctx context.Context) error {
+		if p.Vote.Ready(ctx) == nil {
+			return errors.New("vote says it is ready, cut off from Redis")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(p.Worker.Ready(ctx), p.RDB.Ping(ctx).Err()); err != nil {
+		t.Errorf("the cut is felt elsewhere: %v", err)
+	}
+	if err := errors.Join(p.Proxies.Calm(ctx, Vote, Redis, cut...), p.Ready(ctx)); err != nil {
+		t.Errorf("after the cut: %v", err)
+	}
+}
