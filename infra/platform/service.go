@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -75,7 +76,10 @@ func (s *Service) Ready(ctx context.Context) error { return Probe(ctx, s.OpsURL(
 func (s *Service) Live(ctx context.Context) error { return Probe(ctx, s.OpsURL("/healthz")) }
 
 // Probe asks an address, which must answer with status 200.
-func Probe(ctx context.Context, url string) error {
+func Probe(ctx context.Context, url string) error { return Get(ctx, url, nil) }
+
+// Get reads the JSON that an address answers with, and status 200; into may be nil.
+func Get(ctx context.Context, url string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -85,9 +89,17 @@ func Probe(ctx context.Context, url string) error {
 		return err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
+	body, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", url, err)
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("%s: %s: %s", url, response.Status, body[:min(len(body), 4<<10)])
+	case into == nil:
+		return nil
 	}
-	return err
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("%s: %w", url, err)
+	}
+	return nil
 }

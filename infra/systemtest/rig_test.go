@@ -2,10 +2,8 @@ package systemtest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
@@ -114,17 +112,7 @@ func (r *rig) tally() (tallyAnswer, error) {
 	return a, r.get(r.Result.URL("/api/tally"), &a)
 }
 
-func (r *rig) get(url string, into any) error {
-	resp, err := http.Get(url)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: status %d", url, resp.StatusCode)
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
-}
+func (r *rig) get(url string, into any) error { return platform.Get(r.t.Context(), url, into) }
 
 // stored returns every stored vote, by its id.
 func (r *rig) stored() map[string]ballot.Choice {
