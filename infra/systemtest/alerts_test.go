@@ -25,9 +25,6 @@ const quiet = time.Minute + 5*time.Second
 // the times between two scrapes and between two evaluations are shorter, 2 s for 5 s, so that an alert comes up to 6 s earlier;
 // and a worker that is gone stays a target, where its container would be none. The log tells how soon each alert came.
 func TestEachFaultMakesItsAlertsFireAndItsEndEndsThem(t *testing.T) {
-	if testing.Short() {
-		t.Skip("alerts wait for minutes")
-	}
 	t.Parallel()
 	for name, faults := range map[string]func(*rig) [][]*fault{
 		"PostgreSQL killed": func(r *rig) [][]*fault {
@@ -83,9 +80,6 @@ func starts(r *rig, p platform.Part) func() error {
 
 // Nothing but poison, which is no page.
 func TestNobodyIsPagedForNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("alerts wait for minutes")
-	}
 	t.Parallel()
 	r := newRig(t)
 	p := r.watched(2 * time.Second)

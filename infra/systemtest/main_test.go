@@ -2,16 +2,23 @@ package systemtest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"testing"
 
 	"petvote/infra/platform"
 	"petvote/infra/testenv"
 )
 
-// bin is the folder of the services' programs, built with the race detector.
+// bin is the folder of the services' programs: with the race detector for tests, without it for benchmarks.
 var bin string
+
+// essential are the tests that -short keeps: one for each promise and each part.
+var essential = regexp.MustCompile(`^Test(TheAnswersToAVote|TheReadingSide|TheBooksBalance|OneVoteIsOneTrace` +
+	`|WithoutRedis|AWorkerThatDies|AStopUnderLoad|OneKeyAThousandTimes|PoisonBetweenGoodVotes` +
+	`|BrowserAVoteMovesTheBar|SocketIOTheOfficialClient|EveryRuleIsAbout)`)
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -19,7 +26,9 @@ func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "petvote-bin-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		bin, err = platform.Programs(context.Background(), "../..", dir, "-race")
+		flag.Parse()
+		race := flag.Lookup("test.bench").Value.String() == ""
+		bin, err = platform.Programs(context.Background(), "../..", dir, fmt.Sprintf("-race=%t", race))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -34,6 +34,9 @@ func withEnv(env ...string) func(*platform.Options) {
 // newRig starts a platform with short waits: a stop without a delay, and a takeover after two seconds.
 func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 	t.Helper()
+	if testing.Short() && !essential.MatchString(t.Name()) {
+		t.Skip("not among the essential tests, which -short keeps")
+	}
 	options := platform.Options{
 		Dir: testenv.NewFolder(t), Bin: bin, Env: []string{"CLAIM_IDLE=2s", "LOG_FORMAT=text", "SHUTDOWN_DELAY=0s"},
 	}
