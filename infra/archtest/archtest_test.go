@@ -1,5 +1,4 @@
-// Package archtest checks the rules about how the repository's packages may depend on each other, and that generated code is up
-// to date.
+// Package archtest checks how packages may depend on each other, and that generated code is up to date.
 package archtest
 
 import (
@@ -165,9 +164,9 @@ func TestABreakOfEachRuleIsFound(t *testing.T) {
 			"shared/web/web.go:1:38 exits, which only main may"},
 		"log.Fatal outside of main": {"infra/far/far.go", `package far; import "log"; func f() { log.Fatalf("") }`,
 			"infra/far/far.go:1:39 exits, which only main may"},
-		"a test may exit": {"shared/web/main_test.go", `package web; import "os"; func TestMain() { os.Exit(1) }`, ""},
-		"so may main":     {"services/vote/main.go", `package main; import "os"; func main() { os.Exit(1) }`, ""},
-		"and a service may have packages of its own": {"services/vote/main.go", `package main; import "petvote/services/vote/web"`, ""},
+		"a test may exit":             {"shared/web/main_test.go", `package web; import "os"; func TestMain() { os.Exit(1) }`, ""},
+		"so may main":                 {"services/vote/main.go", `package main; import "os"; func main() { os.Exit(1) }`, ""},
+		"a service may have packages": {"services/vote/main.go", `package main; import "petvote/services/vote/web"`, ""},
 	} {
 		tree := fstest.MapFS{
 			"infra/far/far.go":              {Data: []byte(`package far; import "petvote/observability/telemetry"`)},
