@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Missing ends a test for want of a program, by the name that ./infra/packages/install has for it. The test fails, since one
-// that skips proves nothing, except where PETVOTE_MISSING says that the program can't be had on this machine.
+// Missing ends a test that lacks a program, named as for ./infra/packages/install. The test fails, since one that skips
+// proves nothing, except where PETVOTE_MISSING says that the program can't be had on this machine.
 func Missing(t testing.TB, program string) {
 	t.Helper()
 	if slices.Contains(strings.Fields(os.Getenv("PETVOTE_MISSING")), program) {

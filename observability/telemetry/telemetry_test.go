@@ -158,7 +158,8 @@ func TestTheProcessAndTheCollectorsPausesAreMeasured(t *testing.T) {
 
 func TestMetricsAndResourceSayWhichBuildRuns(t *testing.T) {
 	tel, build := started(t), lifecycle.ThisBuild()
-	wantMetric(t, tel, fmt.Sprintf(`petvote_build_info{goversion=%q,revision=%q,version=%q} 1`, build.Go, build.Revision, build.Version))
+	wantMetric(t, tel, fmt.Sprintf(`petvote_build_info{goversion=%q,revision=%q,version=%q} 1`,
+		build.Go, build.Revision, build.Version))
 	want := fmt.Sprintf("service_version=%q", build.Version)
 	if found := scrape(t, tel, "target_info{"); len(found) != 1 || !strings.Contains(found[0], want) {
 		t.Errorf("the resource is %q, want %s in it", found, want)
