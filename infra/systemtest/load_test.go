@@ -12,7 +12,6 @@ import (
 
 	"petvote/infra/ledger"
 	"petvote/infra/voters"
-	"petvote/shared/ballot"
 )
 
 // client never follows redirects and gives up after thirty seconds, far beyond the budget that the service must keep.
@@ -58,15 +57,6 @@ func cast(ctx context.Context, url, pet, key string) (int, voteAnswer, http.Head
 		return resp.StatusCode, a, resp.Header, fmt.Errorf("answer %q: %w", raw, err)
 	}
 	return resp.StatusCode, a, resp.Header, nil
-}
-
-// accepts casts one vote past the ledger; an answer other than success is an error.
-func (r *rig) accepts(pet ballot.Choice) error {
-	status, _, _, err := cast(r.t.Context(), r.Vote.URL("/vote"), string(pet), "")
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("status %d", status)
-	}
-	return err
 }
 
 // during runs do while votes come in, and returns when the last of them is answered.

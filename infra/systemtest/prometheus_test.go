@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 )
 
 // prometheusServer is a Prometheus with the repository's own configuration and rules, which scrapes a rig.
@@ -66,7 +67,7 @@ func (r *rig) beside(name string, programs []string, address string, env []strin
 		}
 	}
 	if err != nil {
-		r.t.Fatalf("%s is not installed: ./infra/packages/install %s does it, or says how", name, name)
+		testenv.Missing(r.t, name)
 	}
 	p := servers.NewProcess(servers.Spec{Name: name, Path: path, Args: args, Env: append(env, "HOME="+r.t.TempDir()),
 		Ready: func(context.Context, int) error { return wantStatus(address, http.StatusOK) }})

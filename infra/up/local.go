@@ -47,7 +47,7 @@ func runLocal(stop, kill context.Context, cfg localConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	defer p.Release()
+	defer func() { err = errors.Join(err, p.Release()) }()
 	log.Say("building the services")
 	if err := platform.Build(stop, cfg.source, home.join("bin")); err != nil {
 		return unlessAsked(stop, err)

@@ -10,11 +10,15 @@ import (
 	"os"
 
 	"petvote/infra/servers"
+	"petvote/shared/lifecycle"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	if lifecycle.PrintVersion(os.Stdout, "up", args) {
+		return 0
+	}
 	o, err := parse(args, os.Getenv, os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

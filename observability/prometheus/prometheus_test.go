@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"petvote/infra/testenv"
 )
 
 // promtool runs Prometheus's own checker, of which nothing here takes the place.
@@ -19,7 +21,7 @@ func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
-		t.Fatal("promtool, a part of Prometheus, is not installed: ./infra/packages/install promtool does it, or says how")
+		testenv.Missing(t, "promtool")
 	}
 	if err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)

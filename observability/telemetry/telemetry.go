@@ -32,6 +32,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
+
+	"petvote/shared/lifecycle"
 )
 
 // scope names the instrumentation in what it emits.
@@ -63,7 +65,8 @@ func Start(ctx context.Context, service string) (*Telemetry, error) {
 		sometimes.Do(func() { slog.Warn("telemetry is not delivered", "error", err) })
 	}))
 	res, err := resource.New(ctx,
-		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("petvote")),
+		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("petvote"),
+			semconv.ServiceVersion(lifecycle.ThisBuild().Version)),
 		resource.WithHost(), resource.WithTelemetrySDK(), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("start telemetry: %w", err)
@@ -149,8 +152,16 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	// What OpenTelemetry's runtime metrics leave out: when the process began, its CPU, memory and files as the kernel counts
 	// them, and the pauses of the garbage collector.
 	t.registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()))
+		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()), buildInfo())
 	return nil
+}
+
+func buildInfo() prometheus.Collector {
+	build := lifecycle.ThisBuild()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "petvote_build_info", Help: "1, with what the program was built from in the labels.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
+	}, func() float64 { return 1 })
 }
 
 // views keep of the HTTP metrics what the service chooses: not the Host header, which a client could make up anew for

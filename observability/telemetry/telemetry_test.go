@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"petvote/shared/lifecycle"
 	"petvote/shared/web"
 )
 
@@ -151,5 +153,15 @@ func TestTheProcessAndTheCollectorsPausesAreMeasured(t *testing.T) {
 		if found := scrape(t, tel, metric); len(found) != 1 {
 			t.Errorf("%s: %v", metric, found)
 		}
+	}
+}
+
+func TestMetricsAndResourceSayWhichBuildRuns(t *testing.T) {
+	tel, build := started(t), lifecycle.ThisBuild()
+	wantMetric(t, tel, fmt.Sprintf(`petvote_build_info{goversion=%q,revision=%q,version=%q} 1`,
+		build.Go, build.Revision, build.Version))
+	want := fmt.Sprintf("service_version=%q", build.Version)
+	if found := scrape(t, tel, "target_info{"); len(found) != 1 || !strings.Contains(found[0], want) {
+		t.Errorf("the resource is %q, want %s in it", found, want)
 	}
 }

@@ -21,9 +21,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"petvote/shared/lifecycle"
 )
 
 func main() {
+	if lifecycle.PrintVersion(os.Stdout, "chaos", os.Args[1:]) {
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a second signal ends the program at once, and the next run mends what it leaves

@@ -19,9 +19,10 @@ import (
 
 const (
 	name  = "worker"
-	usage = `usage: worker           run the service, configured by its environment
-       worker health    ask the running service whether it is ready
-       worker dead      look after what was given up: list, replay, drop`
+	usage = `usage: worker            run the service, configured by its environment
+       worker health     ask the running service whether it is ready
+       worker version    print the version
+       worker dead       look after what was given up: list, replay, drop`
 )
 
 func main() { os.Exit(lifecycle.Main(name, run)) }

@@ -32,7 +32,7 @@ func Main(name string, run func(ctx context.Context, args, environ []string) err
 // stopped says that an error is nothing but the end of the context; what else is joined to it must be told.
 func stopped(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
-		if err == context.Canceled {
+		if err == context.Canceled { //nolint:errorlint // errors.Is would look into joined errors as well
 			return true
 		}
 	}

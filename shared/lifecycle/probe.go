@@ -52,7 +52,11 @@ func Subcommand(ctx context.Context, service string, args, environ []string) (do
 		return false, nil
 	case len(args) == 1 && args[0] == "health":
 		return true, Probe(ctx, environ, os.Stdout)
+	case PrintVersion(os.Stdout, service, args):
+		return true, nil
 	}
-	return true, fmt.Errorf("unknown command %q\nusage: %s           run the service, configured by its environment\n       %s health    ask the running service whether it is ready",
-		strings.Join(args, " "), service, service)
+	return true, fmt.Errorf(`unknown command %q
+usage: %[2]s            run the service, configured by its environment
+       %[2]s health     ask the running service whether it is ready
+       %[2]s version    print the version`, strings.Join(args, " "), service)
 }

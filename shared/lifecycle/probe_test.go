@@ -104,7 +104,7 @@ func TestSubcommandHealthProbesAndAnythingElseIsAnsweredWithTheUsage(t *testing.
 	if done, err := Subcommand(t.Context(), "vote", []string{"health"}, environ); !done || err != nil {
 		t.Errorf("health: done %v, %v", done, err)
 	}
-	for _, args := range [][]string{{"help"}, {"health", "now"}, {"--version"}} {
+	for _, args := range [][]string{{"help"}, {"health", "now"}, {"version", "now"}} {
 		done, err := Subcommand(t.Context(), "vote", args, environ)
 		if !done || err == nil {
 			t.Errorf("%q: done %v, %v", args, done, err)

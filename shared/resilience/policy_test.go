@@ -129,7 +129,9 @@ func TestHalfOpenBreakerLetsOneThroughAndOpensAgainOnFailure(t *testing.T) {
 			t.Errorf("second call during the probe: %v", err)
 		}
 		close(release)
-		<-probe
+		if err := <-probe; !errors.Is(err, errDown) {
+			t.Errorf("the probe: %v", err)
+		}
 		if p.Breaker() != Open {
 			t.Errorf("breaker is %v after a failed probe, want open", p.Breaker())
 		}
