@@ -83,12 +83,12 @@ func TestAFloodOfSpansIsNotRecorded(t *testing.T) {
 	tel, spans := pages(t)
 	h := tel.Pages(SpanRenderResults)
 	refused := 0
-	for range 10 * spansAtOnce {
+	for range 10 * spansBurst {
 		if report(h, `{"name":"render results","trace_id":"`+traceA+`"}`) == http.StatusTooManyRequests {
 			refused++
 		}
 	}
-	if refused == 0 || refused+len(spans.Ended()) != 10*spansAtOnce {
+	if refused == 0 || refused+len(spans.Ended()) != 10*spansBurst {
 		t.Errorf("%d refused, %d recorded", refused, len(spans.Ended()))
 	}
 }

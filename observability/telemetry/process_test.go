@@ -19,14 +19,8 @@ import (
 	"petvote/shared/votestream"
 )
 
-type processFunc func(context.Context, []votestream.Delivery) error
-
-func (f processFunc) Process(ctx context.Context, batch []votestream.Delivery) error {
-	return f(ctx, batch)
-}
-
 // process passes a batch through the decorator, from within a trace that is not recorded and not the votes' own.
-func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step processFunc) error {
+func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step ProcessFunc) error {
 	t.Helper()
 	p, err := tel.Processor(step, ContinueTraces)
 	if err != nil {
@@ -245,7 +239,7 @@ func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
 
 func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	tel, spans := recording(t)
-	p, err := tel.Processor(processFunc(nothing), LinkTraces)
+	p, err := tel.Processor(nothing, LinkTraces)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,17 +15,13 @@ import (
 
 var errAway = errors.New("connection refused")
 
-type publishFunc func(context.Context, votestream.Message) error
-
-func (f publishFunc) Publish(ctx context.Context, m votestream.Message) error { return f(ctx, m) }
-
 // publish sends one message through the decorator and returns what arrived behind it.
 func publish(t *testing.T, tel *Telemetry, ctx context.Context, err error) (arrived votestream.Message, inside trace.SpanContext) {
 	t.Helper()
-	p, failed := tel.Publisher(publishFunc(func(ctx context.Context, m votestream.Message) error {
+	p, failed := tel.Publisher(func(ctx context.Context, m votestream.Message) error {
 		arrived, inside = m, trace.SpanContextFromContext(ctx)
 		return err
-	}))
+	})
 	if failed != nil {
 		t.Fatal(failed)
 	}
@@ -76,15 +72,4 @@ func TestAMessageOfATraceThatIsNotRecordedSaysSo(t *testing.T) {
 	if m.Trace.TraceID() != unrecorded.TraceID() || m.Trace.Sampled() || len(spans.Ended()) > 0 {
 		t.Errorf("the message carries %+v, and there are %d spans", m.Trace, len(spans.Ended()))
 	}
-}
-
-func TestWhatWaitsForItsTurnAndWhatIsRefusedIsScraped(t *testing.T) {
-	tel := started(t)
-	var now Admission
-	if err := tel.ObserveAdmission(func() Admission { return now }); err != nil {
-		t.Fatal(err)
-	}
-	wantMetric(t, tel, `petvote_admission_in_flight 0`, `petvote_admission_waiting 0`, `petvote_admission_refused_total 0`)
-	now = Admission{InFlight: 3, Waiting: 2, Refused: 1}
-	wantMetric(t, tel, `petvote_admission_in_flight 3`, `petvote_admission_waiting 2`, `petvote_admission_refused_total 1`)
 }

@@ -14,11 +14,7 @@ import (
 	"petvote/shared/votestore"
 )
 
-type refreshFunc func(context.Context, votestore.Notice) error
-
-func (f refreshFunc) Refresh(ctx context.Context, n votestore.Notice) error { return f(ctx, n) }
-
-func refresh(t *testing.T, tel *Telemetry, next refreshFunc, traces ...tracecontext.TraceContext) error {
+func refresh(t *testing.T, tel *Telemetry, next RefreshFunc, traces ...tracecontext.TraceContext) error {
 	t.Helper()
 	r, err := tel.Refresher(next)
 	if err != nil {
@@ -81,7 +77,7 @@ func TestAPushThatFailedIsAFailureInTheTrace(t *testing.T) {
 func TestTheTimeToTheScreenIsThatOfAPushsOldestVote(t *testing.T) {
 	tel := started(t)
 	err := errAway
-	r, errNew := tel.Refresher(refreshFunc(func(context.Context, votestore.Notice) error { return err }))
+	r, errNew := tel.Refresher(func(context.Context, votestore.Notice) error { return err })
 	if errNew != nil {
 		t.Fatal(errNew)
 	}
@@ -103,17 +99,4 @@ func TestAPushForNobodysTraceIsMeasuredOnly(t *testing.T) {
 		t.Errorf("%d spans, %v", len(spans.Ended()), err)
 	}
 	wantMetric(t, tel, `petvote_push_duration_seconds_count 2`)
-}
-
-func TestTheAgeOfTheTallyIsScrapedOnceThereIsOne(t *testing.T) {
-	tel := started(t)
-	var read bool
-	if err := tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }); err != nil {
-		t.Fatal(err)
-	}
-	if found := scrape(t, tel, "petvote_tally_age"); len(found) > 0 {
-		t.Errorf("before the first tally: %v", found)
-	}
-	read = true
-	wantMetric(t, tel, `petvote_tally_age_seconds 1.5`)
 }

@@ -16,14 +16,8 @@ import (
 	"petvote/shared/votestore"
 )
 
-type recordFunc func(context.Context, []votestore.Entry) (votestore.Outcome, error)
-
-func (f recordFunc) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	return f(ctx, entries)
-}
-
 // record passes a vote for each trace through the decorator, cast two seconds ago.
-func record(t *testing.T, tel *Telemetry, next recordFunc, traces ...tracecontext.TraceContext) error {
+func record(t *testing.T, tel *Telemetry, next RecordFunc, traces ...tracecontext.TraceContext) error {
 	t.Helper()
 	r, err := tel.Recorder(next)
 	if err != nil {

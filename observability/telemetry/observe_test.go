@@ -71,3 +71,27 @@ func TestWhatRarelyHappensIsCountedFromZero(t *testing.T) {
 		`petvote_dead_letters_total{reason="invalid"} 0`, `petvote_dead_letters_total{reason="rejected"} 0`,
 		`petvote_dead_letters_total{reason="too_many_deliveries"} 0`)
 }
+
+func TestWhatWaitsForItsTurnAndWhatIsRefusedIsScraped(t *testing.T) {
+	tel := started(t)
+	var now Admission
+	if err := tel.ObserveAdmission(func() Admission { return now }); err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_admission_in_flight 0`, `petvote_admission_waiting 0`, `petvote_admission_refused_total 0`)
+	now = Admission{InFlight: 3, Waiting: 2, Refused: 1}
+	wantMetric(t, tel, `petvote_admission_in_flight 3`, `petvote_admission_waiting 2`, `petvote_admission_refused_total 1`)
+}
+
+func TestTheAgeOfTheTallyIsScrapedOnceThereIsOne(t *testing.T) {
+	tel := started(t)
+	var read bool
+	if err := tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }); err != nil {
+		t.Fatal(err)
+	}
+	if found := scrape(t, tel, "petvote_tally_age"); len(found) > 0 {
+		t.Errorf("before the first tally: %v", found)
+	}
+	read = true
+	wantMetric(t, tel, `petvote_tally_age_seconds 1.5`)
+}
