@@ -54,8 +54,8 @@ type query struct {
 // empty, so a 0 would prove nothing.
 var worst = map[string]float64{
 	"Circuit breakers": 2, "Failed attempts": 0.1, "Retries": 0.1, "Breakers that opened": 1,
-	"Share of votes refused": 0.01, "Age of the shown tally": 0.5, "Redeliveries": 1, "Dead letters by reason": 1,
-	"Dead letters that wait for a person": 1, "In the queue": 1, "Age of the oldest vote in the queue": 1,
+	"Share of votes refused": 0.01, "Tally age": 0.5, "Redeliveries": 1, "Dead letters by reason": 1,
+	"Dead letters waiting": 1, "In the queue": 1, "Age of the oldest vote in the queue": 1,
 }
 
 // A panel that queries a missing metric looks like one that has nothing to report. So every query of every dashboard is
