@@ -1,7 +1,7 @@
 #!/bin/sh
-# Starts Redis ("start"), asks whether it takes commands ("health"), or gives it one ("cli"), with the password from REDIS_PASSWORD or from the file
-# that REDIS_PASSWORD_FILE names: a configuration file can read neither. Redis overwrites its own command line, so the password
-# shows in no process list.
+# Starts Redis ("start"), checks that it accepts commands ("health"), or sends it one ("cli"), with the password from
+# REDIS_PASSWORD or the file REDIS_PASSWORD_FILE, which redis.conf can't read. Redis overwrites its own command line, so the
+# password is in no process list.
 set -eu
 password=${REDIS_PASSWORD:-}
 if [ -n "${REDIS_PASSWORD_FILE:-}" ]; then
@@ -9,7 +9,7 @@ if [ -n "${REDIS_PASSWORD_FILE:-}" ]; then
 fi
 case ${1:-} in
 start) exec redis-server /usr/local/etc/redis/redis.conf --requirepass "$password" ;;
-health) REDISCLI_AUTH=$password exec redis-cli -e ping ;; # an error while it reads its data
+health) REDISCLI_AUTH=$password exec redis-cli -e ping ;; # fails while Redis loads its data
 cli)
 	shift
 	REDISCLI_AUTH=$password exec redis-cli -e "$@"

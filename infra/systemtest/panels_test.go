@@ -2,11 +2,16 @@ package systemtest
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,32 +19,62 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/wait"
-	"petvote/observability/grafana"
 	"petvote/shared/votestream"
 )
 
-// shown is how the dashboards open: fifteen minutes, on a screen of some width, with the data source's timeInterval.
-var shown = grafana.View{Range: 15 * time.Minute, Points: 1000, Scrape: 5 * time.Second}
+// step is the time between two points of a panel: the data source's timeInterval, since 15 minutes on a screen of 1,000
+// points would be shorter. Grafana's variables follow from it:
+// https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
+const step = 5 * time.Second
 
-// worst is what these panels of the dashboard about resilience have to say at their worst; they are never empty, and a 0
-// would prove nothing.
-var worst = map[string]float64{
-	"Circuit breakers": 2, "Failed attempts": 0.1, "Retries": 0.1, "Breakers that opened": 1, "Share of votes refused": 0.01,
-	"Age of the shown tally": 0.5, "Redeliveries": 1, "Dead letters by reason": 1, "Dead letters that wait for a person": 1,
-	"In the queue": 1, "Age of the oldest vote in the queue": 1,
+var variables = strings.NewReplacer("$__rate_interval", "20s", "$__interval_ms", "5000", "$__interval", "5s")
+
+// dashboard holds what the test needs of a dashboard.
+type dashboard struct {
+	UID, Title  string
+	Annotations struct {
+		List []struct {
+			Name    string
+			BuiltIn int // 1 for the one without a query that Grafana adds to every dashboard
+			Target  query
+		}
+	}
+	Panels []struct {
+		Title   string
+		Targets []query
+	}
 }
 
-// A panel that asks for something that is not there looks like one that has nothing to report. So every query of every
-// dashboard is asked, after load and after each fault that some panel is about, and has to answer with a number.
+type query struct {
+	RefID, Expr       string
+	Instant, Exemplar bool
+}
+
+// worst is the least that each of these panels of the resilience dashboard must show at its worst: they are never
+// empty, so a 0 would prove nothing.
+var worst = map[string]float64{
+	"Circuit breakers": 2, "Failed attempts": 0.1, "Retries": 0.1, "Breakers that opened": 1,
+	"Share of votes refused": 0.01, "Tally age": 0.5, "Redeliveries": 1, "Dead letters by reason": 1,
+	"Dead letters waiting": 1, "In the queue": 1, "Age of the oldest vote in the queue": 1,
+}
+
+// A panel that queries a missing metric looks like one that has nothing to report. So every query of every dashboard is
+// run, after load and after each fault that some panel is about, and must return a number.
 func TestEveryPanelHasSomethingToShow(t *testing.T) {
 	t.Parallel()
-	dashboards, err := grafana.Dashboards("../../observability/grafana")
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("../../observability/grafana/dashboards/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no dashboards: %v", err)
 	}
 	r, _ := traced(t)
+	dashboards := make([]dashboard, len(files))
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		r.must(errors.Join(err, json.Unmarshal(text, &dashboards[i])))
+	}
 	// The repository's alerts wait longer than this test does; this one has their labels and fires at once.
-	p := r.watched(time.Second, map[string]any{"alert": "AsInTheTest", "expr": `max by (job, petvote_policy) (petvote_breaker_state)`, "labels": map[string]string{"severity": "page"}})
+	p := r.watched(time.Second, map[string]any{"alert": "AsInTheTest",
+		"expr": `max by (job, petvote_policy) (petvote_breaker_state)`, "labels": map[string]string{"severity": "page"}})
 	r.during(50, func() {
 		r.visited()
 		r.troubled()
@@ -73,15 +108,11 @@ func TestEveryPanelHasSomethingToShow(t *testing.T) {
 	})
 }
 
-// wantShown checks that a query has an answer, and returns the highest number in it.
-func (p *prometheusServer) wantShown(where string, q grafana.Query) float64 {
+// wantShown checks that a query returns numbers, and returns the highest.
+func (p *prometheusServer) wantShown(where string, q query) float64 {
 	p.t.Helper()
-	expr, err := shown.Fill(q.Expr)
-	if err != nil {
-		p.t.Errorf("%s: %v", where, err)
-		return 0
-	}
-	series, numbers, err := p.ask(expr, q.Instant, shown.Step())
+	expr := variables.Replace(q.Expr)
+	series, numbers, err := p.ask(expr, q.Instant, step)
 	if err != nil || len(numbers) == 0 {
 		p.t.Errorf("%s: %d series without a number, error %v:\n%s", where, series, err, expr)
 		return 0
@@ -92,8 +123,9 @@ func (p *prometheusServer) wantShown(where string, q grafana.Query) float64 {
 			p.t.Errorf("%s: no trace to open, error %v:\n%s", where, err, expr)
 		}
 	}
-	p.t.Logf("%-84s %3d series %4d numbers up to %-12.5g %4d traces", where, series, len(numbers), slices.Max(numbers), traces)
-	return slices.Max(numbers)
+	highest := slices.Max(numbers)
+	p.t.Logf("%-84s %3d series %4d numbers up to %-12.5g %4d traces", where, series, len(numbers), highest, traces)
+	return highest
 }
 
 // settled waits until the newest scrape of every target has succeeded.
@@ -110,11 +142,11 @@ func (p *prometheusServer) settled() error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("targets are up or not: %v", up)
 		}
-		time.Sleep(100 * time.Millisecond) // between two questions
+		time.Sleep(100 * time.Millisecond) // between two queries
 	}
 }
 
-// visited keeps a page open and asks for the others twice a second, until the test's end.
+// visited keeps a page open and requests the others twice a second, until the test's end.
 func (r *rig) visited() {
 	r.t.Helper()
 	ctx, leave := context.WithCancel(r.t.Context())
@@ -134,7 +166,8 @@ func (r *rig) visited() {
 				go func() { _, _ = io.Copy(io.Discard, viewer.Body); _ = viewer.Body.Close() }()
 			}
 			for range 10 {
-				for _, url := range []string{r.Vote.URL("/"), r.Result.URL("/"), r.Result.URL("/api/tally"), r.Result.URL("/api/history?minutes=60")} {
+				for _, url := range []string{r.Vote.URL("/"), r.Result.URL("/"), r.Result.URL("/api/tally"),
+					r.Result.URL("/api/history?minutes=60")} {
 					if resp, err := get(url); err == nil { // in an outage there is none, or a 503
 						_, _ = io.Copy(io.Discard, resp.Body)
 						_ = resp.Body.Close()
@@ -146,32 +179,32 @@ func (r *rig) visited() {
 	}()
 }
 
-// troubled lets happen, one after the other, whatever some panel is about, and takes about a minute for it.
+// troubled causes, one after the other, every fault that some panel is about. It takes about a minute.
 func (r *rig) troubled() {
 	r.t.Helper()
 	ctx := r.t.Context()
-	outage := shown.Step() + time.Second // so that it shows, whenever it begins
+	outage := step + time.Second // so that it shows, whenever it begins
 	time.Sleep(outage)
-	// A voter repeats a vote; an entry is none.
+	// A voter repeats a vote; an entry is not a vote.
 	key := uuid.NewString()
 	for range 2 {
 		_, _, _, err := cast(ctx, r.Vote.URL("/vote"), "cats", key)
 		r.must(err)
 	}
 	r.must(r.RDB.XAdd(ctx, &redis.XAddArgs{Stream: votestream.Stream, Values: []any{"nonsense", "1"}}).Err())
-	time.Sleep(outage) // what a worker counts between its last scrape and its death nobody knows
-	// A worker dies with votes in its hands, and comes back under its name.
+	time.Sleep(outage) // what a worker counts after its last scrape is lost with it
+	// A worker dies with votes in flight, and comes back under its name.
 	r.must(r.Worker.Kill())
 	r.crash(r.describe("worker", "CRASH_AT=after-read", "CRASH_AFTER=2"))
 	time.Sleep(outage)
 	r.must(r.Worker.Start(ctx))
-	// PostgreSQL and then Redis are away for long enough to open every breaker.
+	// PostgreSQL and then Redis are down for long enough to open every breaker.
 	r.bounce(r.Postgres, outage)
 	r.drained()
 	r.bounce(r.Redis, outage)
 	r.eventually(func() error { return r.Vote.Ready(ctx) })
 	r.drained()
 	r.bounce(r.Result, outage)
-	// The rates' windows, 20 s, hold load without faults again.
-	time.Sleep(4 * shown.Scrape)
+	// Until the rates' windows of 20 s hold load without faults again.
+	time.Sleep(4 * step)
 }

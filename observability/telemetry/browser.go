@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"strconv"
@@ -15,43 +13,45 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
+
+	"petvote/shared/tracecontext"
 )
 
-// The spans that a page may report, and no others.
+// The spans that pages may report.
 const (
-	SpanCastVote      = "cast vote"      // from the press to the answer; the root of a vote's trace
+	SpanCastVote      = "cast vote"      // from the click to the answer; the root of a vote's trace
 	SpanRenderResults = "render results" // from a push's arrival to the frame that shows it; a child of the push
 )
 
-var browserKinds = map[string]trace.SpanKind{SpanCastVote: trace.SpanKindClient, SpanRenderResults: trace.SpanKindInternal}
+var pageKinds = map[string]trace.SpanKind{SpanCastVote: trace.SpanKindClient, SpanRenderResults: trace.SpanKindInternal}
 
-// What a page says is believed within these bounds.
+// The bounds on pages' reports.
 const (
 	maxSpanBody = 1 << 10
 	maxSpanAge  = 5 * time.Minute
-	spansPerSec = 50 // by one service, whoever reports them
-	spansAtOnce = 100
+	spansPerSec = 50 // for one service, from all clients together
+	spansBurst  = 100
 )
 
-// browserSpan is what a page reports. Its times are relative, since its clock may be wrong.
+// browserSpan is a page's report. Its times are relative, since the client's clock may be wrong.
 type browserSpan struct {
 	Name       string  `json:"name"`
 	TraceID    string  `json:"trace_id"`
 	SpanID     string  `json:"span_id"`   // empty: any
-	ParentID   string  `json:"parent_id"` // empty: it is the root of its trace
+	ParentID   string  `json:"parent_id"` // empty: the root of its trace
 	EndedAgo   float64 `json:"ended_ms_ago"`
 	DurationMS float64 `json:"duration_ms"`
 	Error      string  `json:"error"` // empty: none
 }
 
-// Pages takes the spans of pages, so that a trace reaches from the press of a button to the screen. It answers POST
-// requests with 204, and with 404 where nothing is exported. Whoever reports is believed, within bounds: what is too
-// much, too old or not one of the names is refused.
+// Pages accepts spans from pages, so that a trace reaches from the click to the screen. It answers POST requests with
+// 204, or 404 if nothing is exported. Reports are not authenticated, only bounded: too many, too old ones and unknown
+// names are rejected.
 func (t *Telemetry) Pages(name string) http.Handler {
 	if t.pages == nil {
 		return http.NotFoundHandler()
 	}
-	limit := rate.NewLimiter(spansPerSec, spansAtOnce)
+	limit := rate.NewLimiter(spansPerSec, spansBurst)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !limit.Allow() {
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -59,13 +59,7 @@ func (t *Telemetry) Pages(name string) http.Handler {
 		}
 		var reported browserSpan
 		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSpanBody)).Decode(&reported)
-		if err == nil && reported.Name != name {
-			err = errors.New("not a span of this page")
-		}
-		if err == nil {
-			err = recordReported(t.pages, reported, time.Now())
-		}
-		if err != nil {
+		if err != nil || reported.Name != name || !reported.record(t.pages, time.Now()) {
 			http.Error(w, "not a span", http.StatusBadRequest)
 			return
 		}
@@ -73,71 +67,56 @@ func (t *Telemetry) Pages(name string) http.Handler {
 	})
 }
 
-func recordReported(tracer trace.Tracer, s browserSpan, now time.Time) error {
-	traceID, err := trace.TraceIDFromHex(s.TraceID)
-	if err != nil {
-		return fmt.Errorf("trace_id: %w", err)
+// record creates the span unless its ids or times are invalid.
+func (s browserSpan) record(tracer trace.Tracer, now time.Time) bool {
+	if s.SpanID == "" {
+		var id trace.SpanID
+		_, _ = rand.Read(id[:]) // never fails
+		s.SpanID = id.String()
 	}
-	given := givenIDs{trace: traceID}
-	if s.SpanID != "" {
-		if given.span, err = trace.SpanIDFromHex(s.SpanID); err != nil {
-			return fmt.Errorf("span_id: %w", err)
-		}
+	own, parent := s.context(s.SpanID), s.context(s.ParentID)
+	age := s.EndedAgo + s.DurationMS // not yet a time.Duration, which might overflow
+	if !own.IsValid() || s.ParentID != "" && !parent.IsValid() ||
+		s.EndedAgo < 0 || s.DurationMS < 0 || age > float64(maxSpanAge.Milliseconds()) {
+		return false
 	}
-	ctx := context.WithValue(context.Background(), givenKey{}, given)
-	if s.ParentID != "" {
-		parent, err := trace.SpanIDFromHex(s.ParentID)
-		if err != nil {
-			return fmt.Errorf("parent_id: %w", err)
-		}
-		ctx = trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
-			TraceID: traceID, SpanID: parent, TraceFlags: trace.FlagsSampled, Remote: true,
-		}))
-	}
-	// As they came: a duration that doesn't fit would be any other.
-	if most := float64(maxSpanAge.Milliseconds()); !(s.EndedAgo >= 0 && s.DurationMS >= 0 && s.EndedAgo+s.DurationMS <= most) {
-		return errors.New("implausible times")
-	}
-	ago, took := milliseconds(s.EndedAgo), milliseconds(s.DurationMS)
-	end := now.Add(-ago)
-	_, span := tracer.Start(ctx, s.Name, trace.WithSpanKind(browserKinds[s.Name]), trace.WithTimestamp(end.Add(-took)))
+	ms := float64(time.Millisecond)
+	ended := now.Add(-time.Duration(s.EndedAgo * ms))
+	ctx := trace.ContextWithRemoteSpanContext(context.WithValue(context.Background(), ownKey{}, own), parent)
+	_, span := tracer.Start(ctx, s.Name, trace.WithSpanKind(pageKinds[s.Name]),
+		trace.WithTimestamp(ended.Add(-time.Duration(s.DurationMS*ms))))
 	if s.Error != "" {
 		span.SetStatus(codes.Error, s.Error)
 	}
-	span.End(trace.WithTimestamp(end))
-	return nil
+	span.End(trace.WithTimestamp(ended))
+	return true
 }
 
-func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
-
-// givenIDs are the ids that a page has already told others.
-type givenIDs struct {
-	trace trace.TraceID
-	span  trace.SpanID // zero: any
+// context is the context of a span in the reported trace, invalid if an id is.
+func (s browserSpan) context(spanID string) trace.SpanContext {
+	return trace.SpanContextFromContext(extract(context.Background(),
+		tracecontext.TraceContext{Parent: "00-" + s.TraceID + "-" + spanID + "-01"}))
 }
 
-type givenKey struct{}
+// ownKey is the context key of the ids that a page chose for its span.
+type ownKey struct{}
 
-// pageIDs is the [sdktrace.IDGenerator] of the pages' spans.
+// pageIDs takes a span's ids from the context.
 type pageIDs struct{}
-
-func (pageIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	given, _ := ctx.Value(givenKey{}).(givenIDs)
-	return given.trace, pageIDs{}.NewSpanID(ctx, given.trace)
-}
-
-func (pageIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
-	given, _ := ctx.Value(givenKey{}).(givenIDs)
-	for !given.span.IsValid() {
-		_, _ = rand.Read(given.span[:]) // never fails
-	}
-	return given.span
-}
 
 var _ sdktrace.IDGenerator = pageIDs{}
 
-// TraceShare is the part of all votes, from 0 to 1, whose traces pages begin, by the standard variables of sampling;
-// empty where nothing is exported, and pages begin none.
+func (pageIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	own := ctx.Value(ownKey{}).(trace.SpanContext)
+	return own.TraceID(), own.SpanID()
+}
+
+func (pageIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
+	return ctx.Value(ownKey{}).(trace.SpanContext).SpanID()
+}
+
+// TraceShare is the share of votes, from 0 to 1, for which pages start a trace, as set by the standard sampling
+// variables. It is empty if nothing is exported.
 func TraceShare() string {
 	if !exporting() {
 		return ""

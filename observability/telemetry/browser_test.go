@@ -14,11 +14,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// pages is telemetry that takes the spans of pages, which the test can look at.
+// pages starts telemetry that accepts the spans of pages and keeps them for the test.
 func pages(t *testing.T) (*Telemetry, *spans) {
 	t.Helper()
 	tel, s := started(t), &spans{SpanRecorder: tracetest.NewSpanRecorder()}
-	tel.pages = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s), sdktrace.WithIDGenerator(pageIDs{})).Tracer(scope)
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s), sdktrace.WithIDGenerator(pageIDs{}))
+	tel.pages = provider.Tracer(scope)
 	return tel, s
 }
 
@@ -28,35 +29,40 @@ func report(h http.Handler, body string) int {
 	return w.Code
 }
 
-func TestThePressIsTheRootUnderTheIdsThatThePageHasTold(t *testing.T) {
+func TestTheClickIsTheRootUnderTheIDsThatThePageReports(t *testing.T) {
 	tel, spans := pages(t)
 	before := time.Now()
-	status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`","span_id":"`+parentA+`","ended_ms_ago":1000,"duration_ms":12.5}`)
+	status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`","span_id":"`+parentA+
+		`","ended_ms_ago":1000,"duration_ms":12.5}`)
 	span := spans.only(t, SpanCastVote)
 	if status != http.StatusNoContent || contextOf(span.SpanContext()) != recordedA.Parent || span.Parent().IsValid() {
-		t.Errorf("status %d, span %s beneath %v", status, contextOf(span.SpanContext()), span.Parent())
+		t.Errorf("status %d, span %s, parent %v", status, contextOf(span.SpanContext()), span.Parent())
 	}
 	if ago := before.Sub(span.EndTime()); ago < 900*time.Millisecond || ago > time.Second {
 		t.Errorf("ended %v ago", ago)
 	}
-	if took := span.EndTime().Sub(span.StartTime()); took != 12500*time.Microsecond || span.SpanKind() != trace.SpanKindClient {
+	took := span.EndTime().Sub(span.StartTime())
+	if took != 12500*time.Microsecond || span.SpanKind() != trace.SpanKindClient {
 		t.Errorf("took %v, kind %v", took, span.SpanKind())
 	}
 }
 
-func TestWhatIsDrawnIsBeneathItsPush(t *testing.T) {
+func TestARenderIsAChildOfItsPush(t *testing.T) {
 	tel, spans := pages(t)
-	status := report(tel.Pages(SpanRenderResults), `{"name":"render results","trace_id":"`+traceA+`","parent_id":"`+parentA+`","error":"it was late"}`)
+	status := report(tel.Pages(SpanRenderResults), `{"name":"render results","trace_id":"`+traceA+
+		`","parent_id":"`+parentA+`","error":"it was late"}`)
 	span := spans.only(t, SpanRenderResults)
-	if status != http.StatusNoContent || contextOf(span.Parent()) != recordedA.Parent || span.SpanContext().SpanID().String() == parentA || !span.SpanContext().SpanID().IsValid() {
-		t.Errorf("status %d, span %s beneath %s", status, contextOf(span.SpanContext()), contextOf(span.Parent()))
+	id := span.SpanContext().SpanID()
+	if status != http.StatusNoContent || contextOf(span.Parent()) != recordedA.Parent ||
+		id.String() == parentA || !id.IsValid() {
+		t.Errorf("status %d, span %s, parent %s", status, contextOf(span.SpanContext()), contextOf(span.Parent()))
 	}
 	if span.Status().Code != codes.Error || span.Status().Description != "it was late" {
 		t.Errorf("status %v", span.Status())
 	}
 }
 
-func TestNoMoreThanAPlausibleSpanIsBelieved(t *testing.T) {
+func TestImplausibleSpansAreRejected(t *testing.T) {
 	tel, spans := pages(t)
 	h := tel.Pages(SpanRenderResults)
 	for _, body := range []string{
@@ -83,29 +89,28 @@ func TestAFloodOfSpansIsNotRecorded(t *testing.T) {
 	tel, spans := pages(t)
 	h := tel.Pages(SpanRenderResults)
 	refused := 0
-	for range 10 * spansAtOnce {
+	for range 10 * spansBurst {
 		if report(h, `{"name":"render results","trace_id":"`+traceA+`"}`) == http.StatusTooManyRequests {
 			refused++
 		}
 	}
-	if refused == 0 || refused+len(spans.Ended()) != 10*spansAtOnce {
+	if refused == 0 || refused+len(spans.Ended()) != 10*spansBurst {
 		t.Errorf("%d refused, %d recorded", refused, len(spans.Ended()))
 	}
 }
 
-func TestWithoutExportPagesBeginNoTracesAndHaveNowhereToReport(t *testing.T) {
+func TestWithoutExportPagesStartNoTracesAndReportNone(t *testing.T) {
 	tel := started(t)
-	if status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`"}`); status != http.StatusNotFound {
-		t.Errorf("status %d", status)
-	}
-	if share := TraceShare(); share != "" {
-		t.Errorf("share %q", share)
+	status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`"}`)
+	if share := TraceShare(); status != http.StatusNotFound || share != "" {
+		t.Errorf("status %d, share %q", status, share)
 	}
 }
 
 func TestPagesSampleAsTheServicesDo(t *testing.T) {
 	for _, c := range []struct{ sampler, arg, want string }{
-		{"", "", "1"}, {"always_on", "", "1"}, {"parentbased_always_off", "", "0"}, {"parentbased_traceidratio", "0.25", "0.25"},
+		{"", "", "1"}, {"always_on", "", "1"}, {"parentbased_always_off", "", "0"},
+		{"parentbased_traceidratio", "0.25", "0.25"},
 		{"traceidratio", "", "1"}, {"traceidratio", "many", "1"}, {"traceidratio", "2", "1"},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {

@@ -1,36 +1,80 @@
 package telemetry
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 )
 
-// seconds are the bounds for times of a single step, from 0.5 ms to 10 s.
-var seconds = metric.WithExplicitBucketBoundaries(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+// Bucket boundaries of histograms.
+var (
+	// seconds are for a single step, 0.5 ms to 10 s.
+	seconds = metric.WithExplicitBucketBoundaries(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+		1, 2.5, 5, 10)
+	// waits are for the time in the queue, which an outage can make long.
+	waits = metric.WithExplicitBucketBoundaries(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+		1, 2.5, 5, 10, 30, 60, 300, 1800)
+	// sizes are for the number of votes in a batch.
+	sizes = metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000)
+)
 
-// waits are the bounds for times in the queue, which an outage can make long.
-var waits = metric.WithExplicitBucketBoundaries(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+// instruments creates instruments and collects the errors, so that each instrument takes one line.
+type instruments struct {
+	meter      metric.Meter
+	observable []metric.Observable
+	errs       []error
+}
 
-// sizes are the bounds for numbers of votes in a batch.
-var sizes = metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000)
+func (t *Telemetry) instruments() *instruments { return &instruments{meter: t.meter} }
 
-// errorList collects the errors of making several instruments, so that each takes one line.
-type errorList []error
+func (i *instruments) err() error { return errors.Join(i.errs...) }
 
-func (l *errorList) counter(c metric.Int64Counter, err error) metric.Int64Counter {
-	*l = append(*l, err)
+func (i *instruments) counter(name, unit, text string) metric.Int64Counter {
+	c, err := i.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(text))
+	i.errs = append(i.errs, err)
 	return c
 }
 
-func (l *errorList) histogram(h metric.Float64Histogram, err error) metric.Float64Histogram {
-	*l = append(*l, err)
+func (i *instruments) histogram(name, unit, text string, buckets metric.HistogramOption) metric.Float64Histogram {
+	h, err := i.meter.Float64Histogram(name, metric.WithUnit(unit), metric.WithDescription(text), buckets)
+	i.errs = append(i.errs, err)
 	return h
 }
 
-func (l *errorList) sizes(h metric.Int64Histogram, err error) metric.Int64Histogram {
-	*l = append(*l, err)
-	return h
+// total is a counter that is read at each scrape.
+func (i *instruments) total(name, unit, text string) metric.Int64Observable {
+	c, err := i.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(text))
+	i.observable, i.errs = append(i.observable, c), append(i.errs, err)
+	return c
 }
 
-func (l errorList) join() error { return errors.Join(l...) }
+func (i *instruments) gauge(name, unit, text string) metric.Float64Observable {
+	g, err := i.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(text))
+	i.observable, i.errs = append(i.observable, g), append(i.errs, err)
+	return g
+}
+
+// observe calls set at each scrape, for the gauges and totals.
+func (i *instruments) observe(set func(metric.Observer)) error {
+	return observeStats(i, func(context.Context) (struct{}, error) { return struct{}{}, nil },
+		func(o metric.Observer, _ struct{}) { set(o) })
+}
+
+// readTimeout bounds how long a scrape waits for a dependency.
+const readTimeout = time.Second
+
+// observeStats is observe with what read returns about a dependency. If read fails, the scrape lacks these metrics and
+// no others; the breaker and the probes report the failure.
+func observeStats[S any](i *instruments, read func(context.Context) (S, error), set func(metric.Observer, S)) error {
+	_, err := i.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		if stats, err := read(ctx); err == nil {
+			set(o, stats)
+		}
+		return nil
+	}, i.observable...)
+	return errors.Join(i.err(), err)
+}

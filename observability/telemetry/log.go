@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Log makes the process's logger: format is "json" or "text", and every line that is written within a span carries its
+// Log sets the process's logger. Format is "json" or "text". Every line that is logged within a span carries its
 // trace_id and span_id.
 func Log(w io.Writer, service, format string, level slog.Level) {
 	options := &slog.HandlerOptions{Level: level}
@@ -19,7 +19,7 @@ func Log(w io.Writer, service, format string, level slog.Level) {
 	slog.SetDefault(slog.New(spanHandler{h}).With("service", service))
 }
 
-// spanHandler adds the ids of the context's span.
+// spanHandler adds the context's trace and span ids.
 type spanHandler struct{ slog.Handler }
 
 func (h spanHandler) Handle(ctx context.Context, r slog.Record) error {
@@ -37,7 +37,7 @@ func (h spanHandler) WithGroup(name string) slog.Handler {
 	return spanHandler{h.Handler.WithGroup(name)}
 }
 
-// TraceID returns the 32 hex digits of the context's trace, "" without one.
+// TraceID returns the 32 hex digits of the context's trace id, or "" without a trace.
 func TraceID(ctx context.Context) string {
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		return span.TraceID().String()

@@ -20,17 +20,23 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// started is a service's telemetry under an environment that says nothing of it.
+// must returns what a function returned that must not fail.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// started starts telemetry without any variables set for it.
 func started(t *testing.T) *Telemetry {
 	t.Helper()
-	for _, name := range []string{"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"} {
+	for _, name := range []string{"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER",
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_SERVICE_NAME",
+		"OTEL_RESOURCE_ATTRIBUTES"} {
 		t.Setenv(name, "")
 	}
-	tel, err := Start(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tel := must(Start(t.Context(), "test"))
 	t.Cleanup(func() {
 		if err := tel.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -39,7 +45,7 @@ func started(t *testing.T) *Telemetry {
 	return tel
 }
 
-// recording is telemetry whose spans a test can look at, sampled as with an endpoint.
+// recording starts telemetry that samples as with an endpoint and keeps the spans for the test.
 func recording(t *testing.T) (*Telemetry, *spans) {
 	t.Helper()
 	tel, s := started(t), &spans{SpanRecorder: tracetest.NewSpanRecorder()}
@@ -48,7 +54,7 @@ func recording(t *testing.T) (*Telemetry, *spans) {
 	return tel, s
 }
 
-// spans are those that have ended.
+// spans holds the ended spans.
 type spans struct{ *tracetest.SpanRecorder }
 
 func (s *spans) named(name string) []sdktrace.ReadOnlySpan {
@@ -69,6 +75,24 @@ func (s *spans) only(t *testing.T, name string) sdktrace.ReadOnlySpan {
 		t.Fatalf("%d spans %q among %d, want one", len(found), name, len(s.Ended()))
 	}
 	return found[0]
+}
+
+// parents returns the parents' ids of the spans of a name, by their traces' ids.
+func (s *spans) parents(name string) map[string]string {
+	parents := map[string]string{}
+	for _, span := range s.named(name) {
+		parents[span.SpanContext().TraceID().String()] = span.Parent().SpanID().String()
+	}
+	return parents
+}
+
+// links returns the texts of the contexts that a span is linked to.
+func links(span sdktrace.ReadOnlySpan) []string {
+	var texts []string
+	for _, l := range span.Links() {
+		texts = append(texts, contextOf(l.SpanContext))
+	}
+	return texts
 }
 
 func attributeOf(attrs []attribute.KeyValue, key string) string {
@@ -93,7 +117,7 @@ func contextOf(sc trace.SpanContext) string {
 	return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + sc.TraceFlags().String()
 }
 
-// The traces that messages bring along: two that are recorded and one that is not.
+// The traces of messages: two that are sampled and one that is not.
 const (
 	traceA, parentA = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	traceB, parentB = "5bf92f3577b34da6a3ce929d0e0e4737", "10f067aa0ba902b8"
@@ -103,9 +127,11 @@ var (
 	recordedA  = tracecontext.TraceContext{Parent: "00-" + traceA + "-" + parentA + "-01", State: "vendor=a"}
 	recordedB  = tracecontext.TraceContext{Parent: "00-" + traceB + "-" + parentB + "-01"}
 	unrecorded = tracecontext.TraceContext{Parent: "00-6bf92f3577b34da6a3ce929d0e0e4738-20f067aa0ba902b9-00"}
+
+	bothParents = map[string]string{traceA: parentA, traceB: parentB}
 )
 
-// scrape returns the lines of the metrics that begin so.
+// scrape returns the lines of the metrics with a prefix.
 func scrape(t *testing.T, tel *Telemetry, prefix string) []string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -122,7 +148,7 @@ func scrape(t *testing.T, tel *Telemetry, prefix string) []string {
 	return found
 }
 
-// wantMetric checks that there is exactly this line, name and labels and value.
+// wantMetric checks that a scrape has these lines, each with name, labels and value.
 func wantMetric(t *testing.T, tel *Telemetry, lines ...string) {
 	t.Helper()
 	for _, line := range lines {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -19,28 +20,19 @@ import (
 	"petvote/shared/votestream"
 )
 
-type processFunc func(context.Context, []votestream.Delivery) error
-
-func (f processFunc) Process(ctx context.Context, batch []votestream.Delivery) error {
-	return f(ctx, batch)
-}
-
-// process passes a batch through the decorator, from within a trace that is not recorded and not the votes' own.
-func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step processFunc) error {
+// process passes a batch through the decorator, within an unsampled trace that is not the votes' own.
+func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step ProcessFunc) error {
 	t.Helper()
-	p, err := tel.Processor(step, ContinueTraces)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.Process(extract(t.Context(), unrecorded), batch)
+	return must(tel.Processor(step, ContinueTraces)).Process(extract(t.Context(), unrecorded), batch)
 }
 
-// deliveries is one for each trace, which waited for a second.
+// deliveries returns a delivery for each trace, added to the stream a second ago.
 func deliveries(traces ...tracecontext.TraceContext) []votestream.Delivery {
 	batch := make([]votestream.Delivery, len(traces))
 	for i, tc := range traces {
-		batch[i] = votestream.Delivery{EntryID: fmt.Sprintf("%d-%d", time.Now().Add(-time.Second).UnixMilli(), i), Deliveries: 1,
-			Message: votestream.Message{Trace: tc, Vote: ballot.Vote{ID: uuid.New(), Pet: ballot.Cats, CastAt: time.Now()}}}
+		vote := ballot.Vote{ID: uuid.New(), Pet: ballot.Cats, CastAt: time.Now()}
+		batch[i] = votestream.Delivery{EntryID: fmt.Sprintf("%d-%d", time.Now().Add(-time.Second).UnixMilli(), i),
+			Deliveries: 1, Message: votestream.Message{Trace: tc, Vote: vote}}
 	}
 	return batch
 }
@@ -59,8 +51,8 @@ func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	span := spans.only(t, "process votes")
-	if span.SpanKind() != trace.SpanKindConsumer || span.SpanContext().TraceID().String() != traceA || span.Parent().SpanID().String() != parentA {
-		t.Errorf("kind %v, trace %v, parent %v", span.SpanKind(), span.SpanContext().TraceID(), span.Parent().SpanID())
+	if parents := spans.parents("process votes"); span.SpanKind() != trace.SpanKindConsumer || parents[traceA] != parentA {
+		t.Errorf("kind %v, parents %v", span.SpanKind(), parents)
 	}
 	if len(spans.named("process batch")) > 0 || len(span.Links()) > 0 {
 		t.Errorf("one vote has a batch: links %v", span.Links())
@@ -69,7 +61,8 @@ func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
 		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)
 	}
 	attrs := span.Attributes()
-	if attributeOf(attrs, "messaging.message.id") != batch[0].Message.Vote.ID.String() || attributeOf(attrs, "petvote.entry.id") != batch[0].EntryID {
+	if attributeOf(attrs, "messaging.message.id") != batch[0].Message.Vote.ID.String() ||
+		attributeOf(attrs, "petvote.entry.id") != batch[0].EntryID {
 		t.Errorf("attributes %v", attrs)
 	}
 	var wait float64
@@ -78,7 +71,7 @@ func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
 	}
 }
 
-func TestTheVotesOfABatchAreLinkedWithItAndItWithThem(t *testing.T) {
+func TestABatchAndItsVotesLinkToEachOther(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA, unrecorded, recordedB)
 	if err := process(t, tel, batch, nothing); err != nil {
@@ -88,29 +81,24 @@ func TestTheVotesOfABatchAreLinkedWithItAndItWithThem(t *testing.T) {
 	if whole.Parent().IsValid() || attributeOf(whole.Attributes(), "messaging.batch.message_count") != "3" {
 		t.Errorf("the batch's parent %v, attributes %v", whole.Parent(), whole.Attributes())
 	}
-	var linked []string
-	for _, l := range whole.Links() {
-		linked = append(linked, contextOf(l.SpanContext))
+	if got := links(whole); !slices.Equal(got, []string{recordedA.Parent, recordedB.Parent}) {
+		t.Errorf("the batch is linked to %v", got)
 	}
-	if !slices.Equal(linked, []string{recordedA.Parent, recordedB.Parent}) {
-		t.Errorf("the batch is linked with %v", linked)
-	}
-	parents := map[string]string{}
 	for _, v := range votes {
-		parents[v.SpanContext().TraceID().String()] = v.Parent().SpanID().String()
-		if l := v.Links(); len(l) != 1 || !l[0].SpanContext.Equal(whole.SpanContext()) {
-			t.Errorf("a vote is linked with %v", l)
+		if !slices.Equal(links(v), []string{contextOf(whole.SpanContext())}) {
+			t.Errorf("a vote is linked to %v", links(v))
 		}
 	}
-	if len(votes) != 2 || parents[traceA] != parentA || parents[traceB] != parentB {
+	if parents := spans.parents("process votes"); len(votes) != 2 || !maps.Equal(parents, bothParents) {
 		t.Errorf("%d votes have spans, with parents %v", len(votes), parents)
 	}
-	if batch[1].Message.Trace != unrecorded || batch[0].Message.Trace.TraceID() != traceA || batch[0].Message.Trace == recordedA {
+	if batch[1].Message.Trace != unrecorded || batch[0].Message.Trace.TraceID() != traceA ||
+		batch[0].Message.Trace == recordedA {
 		t.Errorf("handed on: %+v, %+v", batch[0].Message.Trace, batch[1].Message.Trace)
 	}
 }
 
-func TestVotesThatAreNotRecordedHaveNoSpans(t *testing.T) {
+func TestUnsampledVotesHaveNoSpans(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(unrecorded, tracecontext.TraceContext{}, tracecontext.TraceContext{Parent: "junk"})
 	if err := process(t, tel, batch, nothing); err != nil {
@@ -125,12 +113,10 @@ func TestVotesThatAreNotRecordedHaveNoSpans(t *testing.T) {
 
 func TestAFailedBatchIsSeenInEverySpanOfIt(t *testing.T) {
 	tel, spans := recording(t)
-	err := process(t, tel, deliveries(recordedA, recordedB), func(context.Context, []votestream.Delivery) error { return errAway })
-	if !errors.Is(err, errAway) {
-		t.Errorf("err = %v", err)
-	}
-	if n := len(spans.Ended()); n != 3 {
-		t.Errorf("%d spans, want the batch's and one for each vote", n)
+	fail := func(context.Context, []votestream.Delivery) error { return errAway }
+	err := process(t, tel, deliveries(recordedA, recordedB), fail)
+	if n := len(spans.Ended()); n != 3 || !errors.Is(err, errAway) {
+		t.Errorf("err = %v, %d spans, want the batch's and one for each vote", err, n)
 	}
 	for _, span := range spans.Ended() {
 		if s := span.Status(); s.Code != codes.Error || s.Description != errAway.Error() {
@@ -139,7 +125,7 @@ func TestAFailedBatchIsSeenInEverySpanOfIt(t *testing.T) {
 	}
 }
 
-func TestRedeliveriesAreToldInTheSpanAndCounted(t *testing.T) {
+func TestRedeliveriesAreEventsAndCounted(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA, recordedB, unrecorded)
 	batch[0].Deliveries, batch[2].Deliveries = 3, 2
@@ -158,15 +144,13 @@ func TestRedeliveriesAreToldInTheSpanAndCounted(t *testing.T) {
 	wantMetric(t, tel, `petvote_redeliveries_total 2`)
 }
 
-// What happens to the work of a batch is told in each vote's trace, as it is for one vote.
-func TestRetriesAndBreakersAreToldInEveryVotesTrace(t *testing.T) {
-	for name, traces := range map[string][]tracecontext.TraceContext{"one vote": {recordedA}, "a batch": {recordedA, unrecorded, recordedB}} {
+func TestRetriesAndBreakersAreEventsInEveryVotesTrace(t *testing.T) {
+	for name, traces := range map[string][]tracecontext.TraceContext{
+		"one vote": {recordedA}, "a batch": {recordedA, unrecorded, recordedB},
+	} {
 		tel, spans := recording(t)
-		listener, err := tel.PolicyListener()
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = process(t, tel, deliveries(traces...), func(ctx context.Context, _ []votestream.Delivery) error {
+		listener := must(tel.PolicyListener())
+		err := process(t, tel, deliveries(traces...), func(ctx context.Context, _ []votestream.Delivery) error {
 			listener.Attempt(ctx, "postgres", time.Second, errAway)
 			listener.Retry(ctx, "postgres", 1, errAway, 50*time.Millisecond)
 			listener.BreakerSeen(ctx, "postgres", resilience.Closed, resilience.Open)
@@ -200,12 +184,10 @@ func (s settleFuncs) CountTry(context.Context, string) (int64, error) { return 1
 func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktrace.ReadOnlySpan) {
 	t.Helper()
 	tel, spans := recording(t)
-	s, err := tel.Settler(settleFuncs{outcome})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = process(t, tel, deliveries(recordedA, recordedB), func(ctx context.Context, batch []votestream.Delivery) error {
-		err := s.Bury(ctx, []votestream.Burial{{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
+	s := must(tel.Settler(settleFuncs{outcome}))
+	err := process(t, tel, deliveries(recordedA, recordedB), func(ctx context.Context, batch []votestream.Delivery) error {
+		err := s.Bury(ctx, []votestream.Burial{
+			{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
 		if !errors.Is(err, outcome) {
 			t.Errorf("err = %v, want %v", err, outcome)
 		}
@@ -226,8 +208,9 @@ func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktr
 
 func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
 	tel, dead, other := bury(t, nil)
-	if dead.Status().Code != codes.Error || dead.Status().Description != "value out of range" || !slices.Equal(events(dead), []string{"dead letter"}) {
-		t.Errorf("status %v, events %v", dead.Status(), events(dead))
+	if s := dead.Status(); s.Code != codes.Error || s.Description != "value out of range" ||
+		!slices.Equal(events(dead), []string{"dead letter"}) {
+		t.Errorf("status %v, events %v", s, events(dead))
 	}
 	if other.Status().Code != codes.Unset || len(other.Events()) > 0 {
 		t.Errorf("the other vote: status %v, events %v", other.Status(), events(other))
@@ -245,20 +228,16 @@ func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
 
 func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	tel, spans := recording(t)
-	p, err := tel.Processor(processFunc(nothing), LinkTraces)
-	if err != nil {
-		t.Fatal(err)
-	}
 	batch := deliveries(recordedA)
-	if err := p.Process(t.Context(), batch); err != nil {
+	if err := must(tel.Processor(nothing, LinkTraces)).Process(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	span := spans.only(t, "process votes")
 	if span.Parent().IsValid() || span.SpanContext().TraceID().String() == traceA {
 		t.Errorf("span %s beneath %v", contextOf(span.SpanContext()), span.Parent())
 	}
-	if links := span.Links(); len(links) != 1 || contextOf(links[0].SpanContext) != recordedA.Parent {
-		t.Errorf("links %v", links)
+	if !slices.Equal(links(span), []string{recordedA.Parent}) {
+		t.Errorf("links %v", links(span))
 	}
 	if batch[0].Message.Trace.Parent != contextOf(span.SpanContext()) {
 		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -14,27 +15,16 @@ import (
 	"petvote/shared/votestore"
 )
 
-type refreshFunc func(context.Context, votestore.Notice) error
-
-func (f refreshFunc) Refresh(ctx context.Context, n votestore.Notice) error { return f(ctx, n) }
-
-func refresh(t *testing.T, tel *Telemetry, next refreshFunc, traces ...tracecontext.TraceContext) error {
+func refresh(t *testing.T, tel *Telemetry, next RefreshFunc, traces ...tracecontext.TraceContext) error {
 	t.Helper()
-	r, err := tel.Refresher(next)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Refresh(t.Context(), votestore.Notice{Traces: traces})
+	return must(tel.Refresher(next)).Refresh(t.Context(), votestore.Notice{Traces: traces})
 }
 
 func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
 	tel, spans := recording(t)
-	listener, err := tel.PolicyListener()
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must(tel.PolicyListener())
 	var handedOn []string
-	err = refresh(t, tel, func(ctx context.Context, n votestore.Notice) error {
+	err := refresh(t, tel, func(ctx context.Context, n votestore.Notice) error {
 		for _, tc := range n.Traces {
 			handedOn = append(handedOn, tc.Parent)
 		}
@@ -44,28 +34,25 @@ func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parents := map[string]string{}
+	batch := spans.only(t, "push batch")
+	if batch.Parent().IsValid() || !slices.Equal(links(batch), []string{recordedA.Parent, recordedB.Parent}) {
+		t.Errorf("the batch's parent is %v, its links %v", batch.Parent(), links(batch))
+	}
 	var pushes []string
 	for _, span := range spans.named("push results") {
 		pushes = append(pushes, contextOf(span.SpanContext()))
-		parents[span.SpanContext().TraceID().String()] = span.Parent().SpanID().String()
-		if span.SpanKind() != trace.SpanKindConsumer || span.Status().Code != codes.Unset || !slices.Equal(events(span), []string{"retry"}) {
+		if span.SpanKind() != trace.SpanKindConsumer || span.Status().Code != codes.Unset ||
+			!slices.Equal(events(span), []string{"retry"}) {
 			t.Errorf("kind %v, status %v, events %v", span.SpanKind(), span.Status(), events(span))
+		}
+		if !slices.Equal(links(span), []string{contextOf(batch.SpanContext())}) {
+			t.Errorf("a push is linked to %v", links(span))
 		}
 	}
 	if slices.Sort(pushes); !slices.Equal(pushes, handedOn) {
 		t.Errorf("handed on %v, want the pushes' own contexts %v", handedOn, pushes)
 	}
-	batch := spans.only(t, "push batch")
-	if batch.Parent().IsValid() || len(batch.Links()) != 2 || contextOf(batch.Links()[0].SpanContext) != recordedA.Parent {
-		t.Errorf("the batch lies beneath %v and is linked to %v", batch.Parent(), batch.Links())
-	}
-	for _, span := range spans.named("push results") {
-		if links := span.Links(); len(links) != 1 || !links[0].SpanContext.Equal(batch.SpanContext()) {
-			t.Errorf("a push is linked to %v", links)
-		}
-	}
-	if len(spans.Ended()) != 3 || parents[traceA] != parentA || parents[traceB] != parentB {
+	if parents := spans.parents("push results"); len(spans.Ended()) != 3 || !maps.Equal(parents, bothParents) {
 		t.Errorf("%d spans, with parents %v", len(spans.Ended()), parents)
 	}
 }
@@ -78,13 +65,10 @@ func TestAPushThatFailedIsAFailureInTheTrace(t *testing.T) {
 	}
 }
 
-func TestTheTimeToTheScreenIsThatOfAPushsOldestVote(t *testing.T) {
+func TestTheTimeToTheScreenIsThatOfAPushesOldestVote(t *testing.T) {
 	tel := started(t)
 	err := errAway
-	r, errNew := tel.Refresher(refreshFunc(func(context.Context, votestore.Notice) error { return err }))
-	if errNew != nil {
-		t.Fatal(errNew)
-	}
+	r := must(tel.Refresher(func(context.Context, votestore.Notice) error { return err }))
 	n := votestore.Notice{Oldest: time.Now().Add(-90 * time.Millisecond)}
 	if got := r.Refresh(t.Context(), n); !errors.Is(got, errAway) {
 		t.Fatal(got)
@@ -96,24 +80,12 @@ func TestTheTimeToTheScreenIsThatOfAPushsOldestVote(t *testing.T) {
 	wantMetric(t, tel, `petvote_vote_to_screen_seconds_count 1`, `petvote_vote_to_screen_seconds_bucket{le="0.05"} 0`)
 }
 
-func TestAPushForNobodysTraceIsMeasuredOnly(t *testing.T) {
+func TestAPushWithoutSampledVotesIsOnlyMeasured(t *testing.T) {
 	tel, spans := recording(t)
 	quiet := func(context.Context, votestore.Notice) error { return nil }
-	if err := errors.Join(refresh(t, tel, quiet), refresh(t, tel, quiet, unrecorded)); err != nil || len(spans.Ended()) > 0 {
+	err := errors.Join(refresh(t, tel, quiet), refresh(t, tel, quiet, unrecorded))
+	if err != nil || len(spans.Ended()) > 0 {
 		t.Errorf("%d spans, %v", len(spans.Ended()), err)
 	}
 	wantMetric(t, tel, `petvote_push_duration_seconds_count 2`)
-}
-
-func TestTheAgeOfTheTallyIsScrapedOnceThereIsOne(t *testing.T) {
-	tel := started(t)
-	var read bool
-	if err := tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }); err != nil {
-		t.Fatal(err)
-	}
-	if found := scrape(t, tel, "petvote_tally_age"); len(found) > 0 {
-		t.Errorf("before the first tally: %v", found)
-	}
-	read = true
-	wantMetric(t, tel, `petvote_tally_age_seconds 1.5`)
 }

@@ -3,7 +3,9 @@ package telemetry
 import (
 	"context"
 	"encoding/hex"
+	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -14,19 +16,19 @@ import (
 
 // extract returns ctx with the remote span of a message.
 func extract(ctx context.Context, tc tracecontext.TraceContext) context.Context {
-	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": tc.Parent, "tracestate": tc.State})
+	return propagation.TraceContext{}.Extract(ctx,
+		propagation.MapCarrier{"traceparent": tc.Parent, "tracestate": tc.State})
 }
 
-// inject returns the trace context of ctx's span.
-func inject(ctx context.Context) tracecontext.TraceContext {
-	sc := trace.SpanContextFromContext(ctx)
+// inject returns the trace context to put into a message.
+func inject(sc trace.SpanContext) tracecontext.TraceContext {
 	if !sc.IsValid() {
 		return tracecontext.TraceContext{}
 	}
 	return tracecontext.TraceContext{Parent: parentOf(sc), State: sc.TraceState().String()}
 }
 
-// parentOf is the span as a traceparent. It is written by hand since it is for every vote, twice.
+// parentOf formats a span's traceparent. It runs twice for every vote; the propagator would allocate more.
 func parentOf(sc trace.SpanContext) string {
 	traceID, spanID := sc.TraceID(), sc.SpanID()
 	text := append(make([]byte, 0, 55), "00-"...)
@@ -45,26 +47,72 @@ func end(span trace.Span, err error) {
 	span.End()
 }
 
-// A batch is one piece of work done for many traces at once. Its spans travel in the context by the stream entry that each
-// belongs to, so that what happens to the work (a retry, an open breaker) is told in each of them.
+// fanOut creates the spans of work that is done for several messages at once.
+type fanOut struct {
+	tracer    trace.Tracer
+	kind      trace.SpanKind
+	name      string // of the span in each message's trace
+	batchName string // of the span of a batch; "" for none
+	newRoots  bool   // every message gets a new trace, linked to its own
+}
+
+// message is one of those that the work is done for. Its key is unique among them.
+type message struct {
+	key   string
+	trace tracecontext.TraceContext
+}
+
+// start starts a span for each sampled message, in its trace, and returns them by key. If there are several messages,
+// the batch gets a span too; it and the messages' spans link to each other. The returned context holds all spans, and
+// the only message's or the batch's is the current one.
+func (f fanOut) start(
+	ctx context.Context, at time.Time, messages []message, attrs ...attribute.KeyValue,
+) (context.Context, map[string]trace.Span) {
+	spans := map[string]trace.Span{}
+	var sampled, toBatch []trace.Link
+	for _, m := range messages {
+		if m.trace.Sampled() {
+			sampled = append(sampled, trace.LinkFromContext(extract(ctx, m.trace)))
+		}
+	}
+	if f.batchName != "" && len(messages) > 1 && (len(sampled) > 0 || f.newRoots) {
+		ctx, spans["batch"] = f.tracer.Start(ctx, f.batchName, trace.WithNewRoot(), trace.WithTimestamp(at),
+			trace.WithLinks(sampled...), trace.WithAttributes(attrs...),
+			trace.WithAttributes(semconv.MessagingBatchMessageCount(len(messages))))
+		toBatch = []trace.Link{trace.LinkFromContext(ctx)}
+	}
+	for _, m := range messages {
+		if !m.trace.Sampled() && !f.newRoots {
+			continue
+		}
+		remote := extract(ctx, m.trace)
+		options := []trace.SpanStartOption{trace.WithSpanKind(f.kind), trace.WithTimestamp(at),
+			trace.WithLinks(toBatch...), trace.WithAttributes(attrs...)}
+		if f.newRoots {
+			options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(remote)))
+		}
+		spanCtx, span := f.tracer.Start(remote, f.name, options...)
+		spans[m.key] = span
+		if len(messages) == 1 {
+			ctx = spanCtx
+		}
+	}
+	return context.WithValue(ctx, batchKey{}, spans), spans
+}
+
+func endAll(spans map[string]trace.Span, err error) {
+	for _, span := range spans {
+		end(span, err)
+	}
+}
+
 type batchKey struct{}
 
-func withBatch(ctx context.Context, spans map[string]trace.Span) context.Context {
-	return context.WithValue(ctx, batchKey{}, spans)
-}
-
-func batchOf(ctx context.Context) map[string]trace.Span {
-	spans, _ := ctx.Value(batchKey{}).(map[string]trace.Span)
-	return spans
-}
-
-// eachSpan calls do for each recorded span that ctx's work belongs to.
-func eachSpan(ctx context.Context, do func(trace.Span)) {
-	spans := batchOf(ctx)
-	for _, span := range spans {
-		do(span)
+// spansOf returns the spans in which an event that concerns ctx's work (a retry, an open breaker) is recorded: those of
+// a fanOut, by key, or else the current one.
+func spansOf(ctx context.Context) map[string]trace.Span {
+	if spans, ok := ctx.Value(batchKey{}).(map[string]trace.Span); ok {
+		return spans
 	}
-	if span := trace.SpanFromContext(ctx); spans == nil && span.IsRecording() {
-		do(span)
-	}
+	return map[string]trace.Span{"": trace.SpanFromContext(ctx)}
 }

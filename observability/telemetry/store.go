@@ -14,73 +14,51 @@ import (
 	"petvote/shared/votestream"
 )
 
-// Recorder is where the worker stores votes.
-type Recorder interface {
-	Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error)
+// RecordFunc is a function that stores a batch.
+type RecordFunc func(context.Context, []votestore.Entry) (votestore.Outcome, error)
+
+// Record calls f.
+func (f RecordFunc) Record(ctx context.Context, e []votestore.Entry) (votestore.Outcome, error) {
+	return f(ctx, e)
 }
 
-type recorder struct {
-	next     Recorder
-	tracer   trace.Tracer
-	duration metric.Float64Histogram
-	latency  metric.Float64Histogram
-	votes    metric.Int64Counter
-}
-
-var (
-	outcomeStored      = metric.WithAttributes(attribute.String("outcome", "stored"))
-	outcomeDuplicate   = metric.WithAttributes(attribute.String("outcome", "duplicate"))
-	outcomeRedelivered = metric.WithAttributes(attribute.String("outcome", "redelivered"))
-)
-
-// Recorder gives each recorded vote a CLIENT span, "store votes", in its own trace, around the statement that stores
-// the whole batch.
-func (t *Telemetry) Recorder(next Recorder) (Recorder, error) {
-	var errs errorList
-	r := recorder{next: next, tracer: t.tracer}
-	r.duration = errs.histogram(t.meter.Float64Histogram("petvote.store.duration", metric.WithUnit("s"), seconds,
-		metric.WithDescription("Time to store a batch durably, retries included.")))
-	r.latency = errs.histogram(t.meter.Float64Histogram("petvote.vote.to_stored", metric.WithUnit("s"), waits,
-		metric.WithDescription("Time from casting a vote to having it stored, by the clocks of vote and worker.")))
-	r.votes = errs.counter(t.meter.Int64Counter("petvote.votes", metric.WithUnit("{vote}"),
-		metric.WithDescription("Votes the store was given, by what became of them.")))
-	return r, errs.join()
-}
-
-func (r recorder) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	start := time.Now()
-	spans := map[string]trace.Span{}
-	for _, e := range entries {
-		if !e.Trace.Sampled() {
-			continue
+// Recorder gives each sampled vote a CLIENT span, "store votes", in its own trace, around the statement that stores the
+// whole batch.
+func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
+	i := t.instruments()
+	duration := i.histogram("petvote.store.duration", "s", "Time to store a batch durably, retries included.", seconds)
+	latency := i.histogram("petvote.vote.to_stored", "s",
+		"Time from casting a vote to storing it, by the clocks of vote and worker.", waits)
+	votes := i.counter("petvote.votes", "{vote}", "Votes handed to the store, by outcome.")
+	store := fanOut{tracer: t.tracer, kind: trace.SpanKindClient, name: "store votes"}
+	return func(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+		start := time.Now()
+		messages := make([]message, len(entries))
+		for i, e := range entries {
+			messages[i] = message{e.EntryID, e.Trace}
 		}
-		spanCtx, span := r.tracer.Start(extract(ctx, e.Trace), "store votes", trace.WithSpanKind(trace.SpanKindClient),
-			trace.WithTimestamp(start), trace.WithAttributes(semconv.DBSystemNamePostgreSQL,
-				semconv.DBOperationName("INSERT"), semconv.DBCollectionName("votes"), semconv.DBOperationBatchSize(len(entries))))
-		spans[e.EntryID] = span
-		if len(entries) == 1 {
-			ctx = spanCtx
+		ctx, spans := store.start(ctx, start, messages, semconv.DBSystemNamePostgreSQL,
+			semconv.DBOperationName("INSERT"), semconv.DBCollectionName("votes"), semconv.DBOperationBatchSize(len(entries)))
+		out, err := next(ctx, entries)
+		now := time.Now()
+		duration.Record(ctx, now.Sub(start).Seconds())
+		endAll(spans, err)
+		if err != nil {
+			return out, err
 		}
-	}
-	out, err := r.next.Record(withBatch(ctx, spans), entries)
-	now := time.Now()
-	r.duration.Record(ctx, now.Sub(start).Seconds())
-	for _, span := range spans {
-		end(span, err)
-	}
-	if err != nil {
-		return out, err
-	}
-	for _, e := range entries {
-		r.latency.Record(ctx, now.Sub(e.Vote.CastAt).Seconds())
-	}
-	r.votes.Add(ctx, int64(out.Stored), outcomeStored)
-	r.votes.Add(ctx, int64(out.Duplicates), outcomeDuplicate)
-	r.votes.Add(ctx, int64(out.Redelivered), outcomeRedelivered)
-	return out, nil
+		for _, e := range entries {
+			latency.Record(ctx, now.Sub(e.Vote.CastAt).Seconds())
+		}
+		for outcome, n := range map[string]int{
+			"stored": out.Stored, "duplicate": out.Duplicates, "redelivered": out.Redelivered,
+		} {
+			votes.Add(ctx, int64(n), metric.WithAttributes(attribute.String("outcome", outcome)))
+		}
+		return out, nil
+	}, i.err()
 }
 
-// Settler is how the worker takes entries out of the stream.
+// Settler takes entries out of the stream.
 type Settler interface {
 	Settle(ctx context.Context, entryIDs []string) error
 	Bury(ctx context.Context, burials []votestream.Burial) error
@@ -89,26 +67,26 @@ type Settler interface {
 
 type settler struct {
 	Settler
-	buried metric.Int64Counter
+	deadLetters metric.Int64Counter
 }
 
-// Settler counts dead letters by their reason and marks the span of a vote that becomes one as failed.
+// Settler counts dead letters by reason and marks the span of a dead-lettered vote as failed.
 func (t *Telemetry) Settler(next Settler) (Settler, error) {
-	buried, err := t.meter.Int64Counter("petvote.dead_letters", metric.WithUnit("{vote}"),
-		metric.WithDescription("Entries moved to the dead letters, by reason."))
-	for _, reason := range votestream.Reasons() { // a rate shows the first only after a 0
-		buried.Add(context.Background(), 0, metric.WithAttributes(attribute.String("reason", string(reason))))
+	i := t.instruments()
+	s := settler{next, i.counter("petvote.dead_letters", "{vote}", "Entries dead-lettered, by reason.")}
+	for _, reason := range votestream.Reasons() { // from 0, or rate() misses the first one
+		s.deadLetters.Add(context.Background(), 0, metric.WithAttributes(attribute.String("reason", string(reason))))
 	}
-	return settler{Settler: next, buried: buried}, err
+	return s, i.err()
 }
 
 func (s settler) Bury(ctx context.Context, burials []votestream.Burial) error {
 	if err := s.Settler.Bury(ctx, burials); err != nil {
 		return err
 	}
-	spans := batchOf(ctx)
+	spans := spansOf(ctx)
 	for _, b := range burials {
-		s.buried.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(b.Reason))))
+		s.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(b.Reason))))
 		if span := spans[b.Delivery.EntryID]; span != nil {
 			span.AddEvent("dead letter", trace.WithAttributes(attribute.String("petvote.reason", string(b.Reason))))
 			span.SetStatus(codes.Error, b.Err.Error())

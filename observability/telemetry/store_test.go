@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -16,25 +17,15 @@ import (
 	"petvote/shared/votestore"
 )
 
-type recordFunc func(context.Context, []votestore.Entry) (votestore.Outcome, error)
-
-func (f recordFunc) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	return f(ctx, entries)
-}
-
 // record passes a vote for each trace through the decorator, cast two seconds ago.
-func record(t *testing.T, tel *Telemetry, next recordFunc, traces ...tracecontext.TraceContext) error {
+func record(t *testing.T, tel *Telemetry, next RecordFunc, traces ...tracecontext.TraceContext) error {
 	t.Helper()
-	r, err := tel.Recorder(next)
-	if err != nil {
-		t.Fatal(err)
-	}
 	entries := make([]votestore.Entry, len(traces))
 	for i, tc := range traces {
 		entries[i] = votestore.Entry{EntryID: fmt.Sprint(i), Trace: tc,
 			Vote: ballot.Vote{ID: uuid.New(), Pet: ballot.Dogs, CastAt: time.Now().Add(-2 * time.Second)}}
 	}
-	_, err = r.Record(t.Context(), entries)
+	_, err := must(tel.Recorder(next)).Record(t.Context(), entries)
 	return err
 }
 
@@ -42,27 +33,25 @@ func TestStoringIsSeenInTheTraceOfEachRecordedVote(t *testing.T) {
 	tel, spans := recording(t)
 	err := record(t, tel, func(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
 		if entries[0].Trace != recordedA || entries[1].Trace != unrecorded || entries[2].Trace != recordedB {
-			t.Errorf("what the notice hands on is not the votes' own: %+v", entries)
+			t.Errorf("the entries' traces are not the votes' own: %+v", entries)
 		}
 		return votestore.Outcome{Stored: 3}, nil
 	}, recordedA, unrecorded, recordedB)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parents := map[string]string{}
 	for _, span := range spans.named("store votes") {
-		parents[span.SpanContext().TraceID().String()] = span.Parent().SpanID().String()
 		if span.SpanKind() != trace.SpanKindClient || attributeOf(span.Attributes(), "db.operation.batch.size") != "3" ||
 			attributeOf(span.Attributes(), "db.system.name") != "postgresql" {
 			t.Errorf("kind %v, attributes %v", span.SpanKind(), span.Attributes())
 		}
 	}
-	if len(spans.Ended()) != 2 || parents[traceA] != parentA || parents[traceB] != parentB {
+	if parents := spans.parents("store votes"); len(spans.Ended()) != 2 || !maps.Equal(parents, bothParents) {
 		t.Errorf("%d spans, with parents %v", len(spans.Ended()), parents)
 	}
 }
 
-// The statements of one vote are children of its span; those of a batch belong to nobody.
+// The statements of one vote are children of its span; those of a batch belong to no trace.
 func TestOnlyASingleVotesStatementsAreInItsTrace(t *testing.T) {
 	tel, spans := recording(t)
 	var inside trace.SpanContext
@@ -78,7 +67,7 @@ func TestOnlyASingleVotesStatementsAreInItsTrace(t *testing.T) {
 	}
 }
 
-func TestWhatBecameOfTheVotesIsCounted(t *testing.T) {
+func TestVotesAreCountedByOutcome(t *testing.T) {
 	tel, spans := recording(t)
 	err := record(t, tel, func(context.Context, []votestore.Entry) (votestore.Outcome, error) {
 		return votestore.Outcome{Stored: 3, Duplicates: 2, Redelivered: 1}, nil

@@ -1,6 +1,6 @@
-// Package telemetry is where OpenTelemetry is set up, and where the decorators are that trace and measure what the
-// services do. Each decorator wraps a small interface: time, call, emit, and nothing else; what is wrapped knows none
-// of it. Names follow OpenTelemetry's semantic conventions.
+// Package telemetry sets up OpenTelemetry and holds the decorators that trace and measure the services. A decorator
+// wraps one function: time, call, emit, and nothing else; the wrapped code knows none of it. Names follow
+// OpenTelemetry's semantic conventions.
 package telemetry
 
 import (
@@ -24,7 +24,6 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -36,33 +35,30 @@ import (
 	"petvote/shared/lifecycle"
 )
 
-// scope names the instrumentation in what it emits.
+// scope is the name of this instrumentation.
 const scope = "petvote/observability/telemetry"
 
 // Telemetry is one service's tracing and metrics.
 type Telemetry struct {
-	traces     trace.TracerProvider
-	meters     *sdkmetric.MeterProvider
-	tracer     trace.Tracer
-	pages      trace.Tracer // of spans that pages report; nil where nothing is exported
-	meter      metric.Meter
-	propagator propagation.TextMapPropagator
-	registry   *prometheus.Registry
-	shutdown   []func(context.Context) error
+	traces   *sdktrace.TracerProvider
+	meters   *sdkmetric.MeterProvider
+	tracer   trace.Tracer
+	pages    trace.Tracer // of the spans that pages report; nil if nothing is exported
+	meter    metric.Meter
+	registry *prometheus.Registry
 }
 
-// complainEvery is between two complaints about telemetry that can't be delivered, which a collector that is away would
-// otherwise cause every second.
-const complainEvery = time.Minute
+// warnEvery is the time between two warnings about failed exports, which otherwise come every second while a collector
+// is down.
+const warnEvery = time.Minute
 
-// Start sets up a service's telemetry. The standard OTEL_* variables of the process's environment apply: without an
-// OTLP endpoint nothing is exported and no trace recorded, but every trace still has its ids. Metrics are read by
-// [Telemetry.Metrics].
+// Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an OTLP
+// endpoint no trace is recorded or exported, but every trace still has its ids. [Telemetry.Metrics] serves the metrics.
 func Start(ctx context.Context, service string) (*Telemetry, error) {
-	// Whatever in the libraries has no way to return its error, such as an export that failed.
-	sometimes := rate.Sometimes{First: 1, Interval: complainEvery}
+	// For errors that the libraries can't return, such as those of exports.
+	sometimes := rate.Sometimes{First: 1, Interval: warnEvery}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		sometimes.Do(func() { slog.Warn("telemetry is not delivered", "error", err) })
+		sometimes.Do(func() { slog.Warn("telemetry export failed", "error", err) })
 	}))
 	res, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("petvote"),
@@ -71,32 +67,29 @@ func Start(ctx context.Context, service string) (*Telemetry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start telemetry: %w", err)
 	}
-	t := &Telemetry{
-		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
-		registry:   prometheus.NewRegistry(),
-	}
+	t := &Telemetry{registry: prometheus.NewRegistry()}
 	if err := t.startTraces(ctx, res); err != nil {
 		return nil, fmt.Errorf("start telemetry: %w", err)
 	}
 	if err := t.startMetrics(res); err != nil {
-		return nil, fmt.Errorf("start telemetry: %w", errors.Join(err, t.Shutdown(ctx)))
+		return nil, fmt.Errorf("start telemetry: %w", errors.Join(err, t.traces.Shutdown(ctx)))
 	}
 	return t, nil
 }
 
-// Spans wait up to sendAfter, so that a person who looks for a trace finds it soon. spanQueue holds those of some thousand
-// votes; what does not fit is dropped, never waited for.
+// Spans are sent after at most sendAfter, so that a person who looks for a trace finds it soon. spanQueue holds those
+// of several thousand votes; spans that do not fit are dropped, never waited for.
 const (
 	spanQueue = 16_384
 	sendAfter = time.Second
 )
 
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
-	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	export := sdktrace.WithSampler(sdktrace.NeverSample())
 	if exporting() {
 		exporter, err := otlptracehttp.New(ctx)
 		if err != nil {
-			return fmt.Errorf("make trace exporter: %w", err)
+			return fmt.Errorf("create trace exporter: %w", err)
 		}
 		var batching []sdktrace.BatchSpanProcessorOption
 		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" {
@@ -106,51 +99,36 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 			batching = append(batching, sdktrace.WithBatchTimeout(sendAfter))
 		}
 		batcher := sdktrace.NewBatchSpanProcessor(exporter, batching...)
-		options = append(options, sdktrace.WithSpanProcessor(batcher))
-		if t.pages, err = pageTracer(batcher); err != nil {
-			return err
-		}
-	} else {
-		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
+		export = sdktrace.WithSpanProcessor(batcher)
+		// Pages decide about sampling before they report. The service's own provider shuts the processor down.
+		t.pages = sdktrace.NewTracerProvider(export, sdktrace.WithSampler(sdktrace.AlwaysSample()),
+			sdktrace.WithIDGenerator(pageIDs{}), sdktrace.WithResource(resource.NewSchemaless(
+				semconv.ServiceName("browser"), semconv.ServiceNamespace("petvote")))).Tracer(scope)
 	}
-	provider := sdktrace.NewTracerProvider(options...)
-	t.traces, t.tracer = provider, provider.Tracer(scope)
-	t.shutdown = append(t.shutdown, provider.Shutdown)
+	t.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(res), export)
+	t.tracer = t.traces.Tracer(scope)
 	return nil
 }
 
-// pageTracer makes the tracer of the service "browser". A page has decided about its trace's sampling before it reports.
-// The processor belongs to the service's own provider, which shuts it down.
-func pageTracer(batcher sdktrace.SpanProcessor) (trace.Tracer, error) {
-	res, err := resource.New(context.Background(), resource.WithAttributes(semconv.ServiceName("browser"), semconv.ServiceNamespace("petvote")))
-	if err != nil {
-		return nil, fmt.Errorf("describe pages: %w", err)
-	}
-	return sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSpanProcessor(batcher),
-		sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithIDGenerator(pageIDs{})).Tracer(scope), nil
-}
-
-// exporting says whether the standard variables name a place to send traces to.
+// exporting is true if the standard variables name an endpoint for traces.
 func exporting() bool {
-	if os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
-		return false
-	}
-	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+	return os.Getenv("OTEL_SDK_DISABLED") != "true" && os.Getenv("OTEL_TRACES_EXPORTER") != "none" &&
+		(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "")
 }
 
 func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	exporter, err := otelprom.New(otelprom.WithRegisterer(t.registry), otelprom.WithoutScopeInfo())
 	if err != nil {
-		return fmt.Errorf("make metrics exporter: %w", err)
+		return fmt.Errorf("create metrics exporter: %w", err)
 	}
-	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res), sdkmetric.WithView(views...))
+	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res),
+		sdkmetric.WithView(views...))
 	t.meter = t.meters.Meter(scope)
-	t.shutdown = append(t.shutdown, t.meters.Shutdown)
 	if err := runtime.Start(runtime.WithMeterProvider(t.meters)); err != nil {
 		return fmt.Errorf("measure the runtime: %w", err)
 	}
-	// What OpenTelemetry's runtime metrics leave out: when the process began, its CPU, memory and files as the kernel counts
-	// them, and the pauses of the garbage collector.
+	// OpenTelemetry's runtime metrics lack the process's start time, the garbage collector's pauses, and CPU, memory and
+	// files as counted by the kernel.
 	t.registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()), buildInfo())
 	return nil
@@ -159,15 +137,16 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 func buildInfo() prometheus.Collector {
 	build := lifecycle.ThisBuild()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "petvote_build_info", Help: "1, with what the program was built from in the labels.",
+		Name: "petvote_build_info", Help: "1, with the build in the labels.",
 		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
 	}, func() float64 { return 1 })
 }
 
-// views keep of the HTTP metrics what the service chooses: not the Host header, which a client could make up anew for
-// each request, and not the sizes of bodies.
+// views drop the sizes of bodies from the HTTP metrics, and the Host header, of which a client could send a new value
+// with each request.
 var views = []sdkmetric.View{
-	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.*.body.size"}, sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
+	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.*.body.size"},
+		sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
 	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.duration"}, sdkmetric.Stream{
 		AttributeFilter: attribute.NewAllowKeysFilter(semconv.HTTPRequestMethodKey, semconv.HTTPRouteKey,
 			semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey),
@@ -175,8 +154,8 @@ var views = []sdkmetric.View{
 	}),
 }
 
-// bareExemplars are exemplars with the trace's ids alone. As they come they carry all that a view has filtered out, which
-// is more than Prometheus takes.
+// bareExemplars removes all labels but the trace's ids from exemplars. The SDK adds the attributes that a view filters
+// out, which together exceed Prometheus's limit.
 func bareExemplars(a sdkmetric.Aggregation) exemplar.ReservoirProvider {
 	provide := sdkmetric.DefaultExemplarReservoirProviderSelector(a)
 	return func(attrs attribute.Set) exemplar.Reservoir { return bareReservoir{provide(attrs)} }
@@ -188,23 +167,21 @@ func (r bareReservoir) Offer(ctx context.Context, at time.Time, v exemplar.Value
 	r.Reservoir.Offer(ctx, at, v, nil)
 }
 
-// Metrics answers a scrape by Prometheus.
+// Metrics serves the metrics to Prometheus.
 func (t *Telemetry) Metrics() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
-// flushWithin bounds the last delivery, so that a collector that is away does not hold up a stop.
-const flushWithin = time.Second
+// flushTimeout bounds the last export, so that an unreachable collector does not delay a stop.
+const flushTimeout = time.Second
 
-// Shutdown sends what is still to be sent, and comes after everything that emits. What can't be delivered any more is
-// told in the log and is no failure of the service.
+// Shutdown exports what is left. It must run after everything that emits. A failed export is logged and does not fail
+// the service.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, flushWithin)
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	for _, stop := range t.shutdown {
-		if err := stop(ctx); err != nil {
-			slog.Warn("telemetry is not delivered", "error", err)
-		}
+	if err := errors.Join(t.traces.Shutdown(ctx), t.meters.Shutdown(ctx)); err != nil {
+		slog.Warn("telemetry export failed", "error", err)
 	}
 	return nil
 }
@@ -215,7 +192,7 @@ func (t *Telemetry) PgxTracer() pgx.QueryTracer {
 		otelpgx.WithSpanNameFunc(statementName), otelpgx.WithDisableAcquireTracer())
 }
 
-// statementName is the comment that a long statement begins with, or else a statement's first word.
+// statementName is the comment at the start of a statement, or else its first word.
 func statementName(statement string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(statement), "\n")
 	if name, ok := strings.CutPrefix(line, "-- "); ok {

@@ -17,7 +17,7 @@ import (
 	"petvote/shared/web"
 )
 
-// collector counts the deliveries of spans to it.
+// collector starts a collector that counts the exports it gets.
 func collector(t *testing.T) (url string, deliveries *atomic.Int32) {
 	t.Helper()
 	deliveries = new(atomic.Int32)
@@ -34,10 +34,7 @@ func collector(t *testing.T) (url string, deliveries *atomic.Int32) {
 // oneSpan starts telemetry, makes one span, and shuts it down.
 func oneSpan(t *testing.T) trace.Span {
 	t.Helper()
-	tel, err := Start(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tel := must(Start(t.Context(), "test"))
 	_, span := tel.tracer.Start(t.Context(), "something")
 	span.End()
 	if err := tel.Shutdown(t.Context()); err != nil {
@@ -55,24 +52,25 @@ func TestWithoutAnEndpointThereAreIDsAndNothingIsRecorded(t *testing.T) {
 	}
 	ctx, span = tel.tracer.Start(t.Context(), "something")
 	defer span.End()
-	if span.IsRecording() || len(TraceID(ctx)) != 32 || inject(ctx).Sampled() {
-		t.Errorf("recording %v, trace %q, handed on %+v", span.IsRecording(), TraceID(ctx), inject(ctx))
+	if handedOn := inject(span.SpanContext()); span.IsRecording() || len(TraceID(ctx)) != 32 || handedOn.Sampled() {
+		t.Errorf("recording %v, trace %q, handed on %+v", span.IsRecording(), TraceID(ctx), handedOn)
 	}
 }
 
-func TestSpansAreExportedOnlyWhereTheVariablesSaySo(t *testing.T) {
+func TestSpansAreExportedOnlyIfTheVariablesSaySo(t *testing.T) {
 	url, deliveries := collector(t)
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	for _, c := range []struct {
 		name     string
 		env      map[string]string
 		exported bool
 	}{
-		{"an endpoint", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url}, true},
-		{"an endpoint for traces", map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url + "/v1/traces"}, true},
+		{"an endpoint", map[string]string{endpoint: url}, true},
+		{"for traces", map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url + "/v1/traces"}, true},
 		{"none", nil, false},
-		{"the exporter is none", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_EXPORTER": "none"}, false},
-		{"the SDK is disabled", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_SDK_DISABLED": "true"}, false},
-		{"nothing is sampled", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER": "always_off"}, false},
+		{"exporter none", map[string]string{endpoint: url, "OTEL_TRACES_EXPORTER": "none"}, false},
+		{"SDK disabled", map[string]string{endpoint: url, "OTEL_SDK_DISABLED": "true"}, false},
+		{"nothing sampled", map[string]string{endpoint: url, "OTEL_TRACES_SAMPLER": "always_off"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			started(t) // clears the environment
@@ -81,14 +79,15 @@ func TestSpansAreExportedOnlyWhereTheVariablesSaySo(t *testing.T) {
 			}
 			deliveries.Store(0)
 			span := oneSpan(t)
-			if got := deliveries.Load() == 1; got != c.exported || span.SpanContext().IsSampled() != c.exported || !span.SpanContext().IsValid() {
-				t.Errorf("%d deliveries, context %+v", deliveries.Load(), span.SpanContext())
+			got, sc := deliveries.Load() == 1, span.SpanContext()
+			if got != c.exported || sc.IsSampled() != c.exported || !sc.IsValid() {
+				t.Errorf("%d deliveries, context %+v", deliveries.Load(), sc)
 			}
 		})
 	}
 }
 
-func TestACollectorThatHangsDoesNotHoldUpAStop(t *testing.T) {
+func TestAHangingCollectorDoesNotDelayAStop(t *testing.T) {
 	started(t)
 	hang := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
@@ -96,12 +95,12 @@ func TestACollectorThatHangsDoesNotHoldUpAStop(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	start := time.Now()
 	oneSpan(t)
-	if took := time.Since(start); took > 3*flushWithin {
-		t.Errorf("stopping took %v, want about %v", took, flushWithin)
+	if took := time.Since(start); took > 3*flushTimeout {
+		t.Errorf("stopping took %v, want about %v", took, flushTimeout)
 	}
 }
 
-func TestRequestsAreTracedByTheirRouteAndToldTheirTrace(t *testing.T) {
+func TestRequestsAreTracedByRouteAndAnsweredWithTheirTrace(t *testing.T) {
 	tel, spans := recording(t)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /votes/{id}", func(w http.ResponseWriter, r *http.Request) {
@@ -122,11 +121,13 @@ func TestRequestsAreTracedByTheirRouteAndToldTheirTrace(t *testing.T) {
 	}
 	w := get("/votes/1")
 	span := spans.only(t, "GET /votes/{id}")
-	if span.SpanKind() != trace.SpanKindServer || span.Parent().SpanID().String() != parentA || attributeOf(span.Attributes(), "http.route") != "/votes/{id}" {
+	if span.SpanKind() != trace.SpanKindServer || span.Parent().SpanID().String() != parentA ||
+		attributeOf(span.Attributes(), "http.route") != "/votes/{id}" {
 		t.Errorf("kind %v, parent %v, attributes %v", span.SpanKind(), span.Parent().SpanID(), span.Attributes())
 	}
-	if w.Body.String() != traceA || w.Header().Get("traceresponse") != contextOf(span.SpanContext()) {
-		t.Errorf("trace inside %s, traceresponse %s, span %s", w.Body, w.Header().Get("traceresponse"), contextOf(span.SpanContext()))
+	response, own := w.Header().Get("traceresponse"), contextOf(span.SpanContext())
+	if w.Body.String() != traceA || response != own {
+		t.Errorf("trace inside %s, traceresponse %s, span %s", w.Body, response, own)
 	}
 	get("/votes/bad")
 	get("/readyz")
@@ -138,18 +139,20 @@ func TestRequestsAreTracedByTheirRouteAndToldTheirTrace(t *testing.T) {
 		t.Errorf("the failed request's status is %v", failed.Status())
 	}
 	if unknown := spans.only(t, "GET"); strings.Contains(unknown.Name(), "elsewhere") {
-		t.Errorf("a path that anybody can make up became the name %q", unknown.Name())
+		t.Errorf("a path of the client's choice became the name %q", unknown.Name())
 	}
 	requests := scrape(t, tel, "http_server_request_duration_seconds_count")
-	if text := strings.Join(requests, "\n"); len(requests) != 3 || strings.Contains(text, "example.com") || strings.Contains(text, "elsewhere") {
+	text := strings.Join(requests, "\n")
+	if len(requests) != 3 || strings.Contains(text, "example.com") || strings.Contains(text, "elsewhere") {
 		t.Errorf("requests are measured as\n%s", text)
 	}
 }
 
-func TestTheProcessAndTheCollectorsPausesAreMeasured(t *testing.T) {
+func TestTheProcessAndGarbageCollectionAreMeasured(t *testing.T) {
 	tel := started(t)
-	for _, metric := range []string{"process_start_time_seconds ", "process_cpu_seconds_total ", "process_resident_memory_bytes ",
-		"process_open_fds ", "go_gc_duration_seconds_sum ", "go_goroutine_count ", "go_memory_allocated_bytes_total "} {
+	for _, metric := range []string{"process_start_time_seconds ", "process_cpu_seconds_total ",
+		"process_resident_memory_bytes ", "process_open_fds ", "go_gc_duration_seconds_sum ", "go_goroutine_count ",
+		"go_memory_allocated_bytes_total "} {
 		if found := scrape(t, tel, metric); len(found) != 1 {
 			t.Errorf("%s: %v", metric, found)
 		}

@@ -69,7 +69,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	hub := newHub()
 	guarded := resilientStore{next: db, policy: reads}
 	board := &board{store: guarded, hub: hub}
-	refresher, err := tel.Refresher(board)
+	refresher, err := tel.Refresher(board.Refresh)
 	if err != nil {
 		return err
 	}

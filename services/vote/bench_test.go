@@ -28,7 +28,7 @@ func BenchmarkAcceptedVote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	taken, err := tel.Publisher(newAdmission(resilientPublisher{next: discard{}, policy: redisPolicy(listener)}, 1024))
+	taken, err := tel.Publisher(newAdmission(resilientPublisher{next: discard{}, policy: redisPolicy(listener)}, 1024).Publish)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	admission := newAdmission(resilientPublisher{next: producer, policy: policy}, cfg.MaxInFlight)
-	publisher, err := tel.Publisher(admission)
+	publisher, err := tel.Publisher(admission.Publish)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
-	recorder, err := tel.Recorder(resilientRecorder{crashingRecorder{store, crasher}, policies.store})
+	recorder, err := tel.Recorder(resilientRecorder{crashingRecorder{store, crasher}, policies.store}.Record)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	step, err := tel.Processor(&processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)}, cfg.QueueTraces)
+	p := &processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)}
+	step, err := tel.Processor(p.Process, cfg.QueueTraces)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,98 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"petvote/shared/resilience"
+	"petvote/shared/votestore"
+	"petvote/shared/votestream"
+)
+
+func TestTheLedgerAndTheQueueAreExported(t *testing.T) {
+	tel := started(t)
+	policy := resilience.New(resilience.Settings{Name: "redis", Failures: 1, OpenFor: time.Hour, Budget: time.Second,
+		Listener: must(tel.PolicyListener())})
+	_ = policy.Do(t.Context(), func(context.Context) error { return errAway })
+	stream := votestream.Stats{Added: 10, Dead: 1, Waiting: 2, InFlight: 3, DeadNow: 4, Oldest: 1500 * time.Millisecond}
+	store := votestore.Stats{Stored: 5, Duplicates: 6}
+	err := errors.Join(
+		tel.ObserveStream(func(context.Context) (votestream.Stats, error) { return stream, nil }),
+		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return store, nil }),
+		tel.ObserveAudience(func() Audience {
+			return Audience{Viewers: map[string]int64{"sse": 7, "socket.io": 0}, Pushes: 8, Conflated: 9}
+		}),
+		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel,
+		`petvote_books_accepted_total 10`, `petvote_books_dead_lettered_total 1`, `petvote_stream_waiting 2`,
+		`petvote_stream_in_flight 3`, `petvote_stream_dead_letters 4`, `petvote_stream_oldest_age_seconds 1.5`,
+		`petvote_books_stored_total 5`, `petvote_books_duplicates_total 6`, `petvote_viewers{transport="sse"} 7`,
+		`petvote_viewers{transport="socket.io"} 0`, `petvote_pushes_total 8`, `petvote_pushes_conflated_total 9`,
+		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
+		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
+}
+
+// A zero would look like an empty stream; a failed scrape would lose all other metrics too.
+func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
+	tel := started(t)
+	bounded := false
+	err := errors.Join(
+		tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+			_, bounded = ctx.Deadline()
+			return votestream.Stats{Added: 10}, errAway
+		}),
+		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return votestore.Stats{Stored: 5}, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_books_stored_total 5`)
+	found := append(scrape(t, tel, "petvote_books_accepted"), scrape(t, tel, "petvote_stream")...)
+	if len(found) > 0 || !bounded {
+		t.Errorf("found %v; the read is bounded: %v", found, bounded)
+	}
+}
+
+// rate() does not show the first event of a counter that starts at 1.
+func TestRareEventsAreCountedFromZero(t *testing.T) {
+	tel := started(t)
+	_, processing := tel.Processor(nil, ContinueTraces)
+	_, settling := tel.Settler(nil)
+	breakers := tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))
+	if err := errors.Join(processing, settling, breakers); err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_redeliveries_total 0`, `petvote_dependency_retries_total{petvote_policy="redis"} 0`,
+		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 0`,
+		`petvote_dead_letters_total{reason="undecodable"} 0`,
+		`petvote_dead_letters_total{reason="invalid"} 0`, `petvote_dead_letters_total{reason="rejected"} 0`,
+		`petvote_dead_letters_total{reason="too_many_deliveries"} 0`)
+}
+
+func TestVotesWaitingForASlotAndRefusedOnesAreExported(t *testing.T) {
+	tel := started(t)
+	var now Admission
+	if err := tel.ObserveAdmission(func() Admission { return now }); err != nil {
+		t.Fatal(err)
+	}
+	wantMetric(t, tel, `petvote_admission_in_flight 0`, `petvote_admission_waiting 0`, `petvote_admission_refused_total 0`)
+	now = Admission{InFlight: 3, Waiting: 2, Refused: 1}
+	wantMetric(t, tel, `petvote_admission_in_flight 3`, `petvote_admission_waiting 2`, `petvote_admission_refused_total 1`)
+}
+
+func TestTheAgeOfTheTallyIsExportedOnceThereIsOne(t *testing.T) {
+	tel := started(t)
+	var read bool
+	if err := tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }); err != nil {
+		t.Fatal(err)
+	}
+	if found := scrape(t, tel, "petvote_tally_age"); len(found) > 0 {
+		t.Errorf("before the first tally: %v", found)
+	}
+	read = true
+	wantMetric(t, tel, `petvote_tally_age_seconds 1.5`)
+}
