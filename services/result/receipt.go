@@ -21,7 +21,7 @@ type receiptReader interface {
 
 // voteFinder is where votes are looked for that are not stored.
 type voteFinder interface {
-	Find(ctx context.Context, id uuid.UUID) (votestream.Sighting, error)
+	Find(ctx context.Context, id uuid.UUID) (votestream.Location, error)
 }
 
 // state is how far a vote has come.
@@ -127,10 +127,10 @@ func (h *receipts) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
 	return r, nil
 }
 
-func notStored(id uuid.UUID, s votestream.Sighting) receipt {
+func notStored(id uuid.UUID, s votestream.Location) receipt {
 	r := receipt{ID: id, State: stateQueued, Pet: s.Message.Vote.Pet, CastAt: s.Message.Vote.CastAt,
 		QueuedAt: s.QueuedAt, TraceID: s.Message.Trace.TraceID()}
-	if s.GivenUp {
+	if s.Dead {
 		r.State, r.Reason = stateGivenUp, s.Reason
 	}
 	return r

@@ -71,12 +71,12 @@ func newResilientQueue(next voteFinder, p *resilience.Policy) resilientQueue {
 
 var errBusy = errors.New("too many votes are being looked for")
 
-func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Sighting, error) {
+func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Location, error) {
 	select {
 	case q.places <- struct{}{}:
 		defer func() { <-q.places }()
 	default:
-		return votestream.Sighting{}, errBusy
+		return votestream.Location{}, errBusy
 	}
-	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Sighting, error) { return q.next.Find(ctx, id) })
+	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Location, error) { return q.next.Find(ctx, id) })
 }

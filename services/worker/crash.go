@@ -78,12 +78,12 @@ func (r crashingRecorder) Record(ctx context.Context, entries []votestore.Entry)
 	return out, err
 }
 
-type crashingSettler struct {
-	settler
+type crashingAcker struct {
+	acker
 	crasher
 }
 
-func (s crashingSettler) Settle(ctx context.Context, entryIDs []string) error {
+func (s crashingAcker) Ack(ctx context.Context, entryIDs []string) error {
 	s.reach(crashBeforeAck)
-	return s.settler.Settle(ctx, entryIDs)
+	return s.acker.Ack(ctx, entryIDs)
 }

@@ -34,7 +34,7 @@ func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []s
 		}
 	}()
 	from := crashingSource{&batches, c}
-	p := processor{store: crashingRecorder{l, c}, queue: crashingSettler{l, c}, maxTries: maxTries}
+	p := processor{store: crashingRecorder{l, c}, queue: crashingAcker{l, c}, maxTries: maxTries}
 	for {
 		batch, err := from.Next(t.Context())
 		if err != nil {
@@ -88,13 +88,13 @@ func TestLanesCountTheirPassesTogether(t *testing.T) {
 	deaths := 0
 	c := newCrasher(crashBeforeAck, 3, func() { deaths++ })
 	l := &ledger{}
-	lanes := []crashingSettler{{l, c}, {l, c}}
+	lanes := []crashingAcker{{l, c}, {l, c}}
 	for i := range 3 {
-		if err := lanes[i%2].Settle(t.Context(), nil); err != nil || deaths > 0 {
+		if err := lanes[i%2].Ack(t.Context(), nil); err != nil || deaths > 0 {
 			t.Fatalf("pass %d: %v, %d deaths", i+1, err, deaths)
 		}
 	}
-	if err := lanes[1].Settle(t.Context(), nil); err != nil || deaths != 1 {
+	if err := lanes[1].Ack(t.Context(), nil); err != nil || deaths != 1 {
 		t.Errorf("the fourth pass: %v, %d deaths", err, deaths)
 	}
 }

@@ -112,7 +112,7 @@ func eachDead(ctx context.Context, queue *votestream.Queue, ids []string, all bo
 func walkDead(ctx context.Context, queue *votestream.Queue, visit func(votestream.DeadLetter) error) error {
 	after := ""
 	for {
-		letters, err := queue.DeadLetters(ctx, after, deadPage)
+		letters, err := queue.ListDeadLetters(ctx, after, deadPage)
 		if err != nil {
 			return err
 		}

@@ -102,11 +102,11 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	settler, err := tel.Settler(resilientSettler{crashingSettler{queue, crasher}, policies.queue, policies.bury})
+	acker, err := tel.Acker(resilientAcker{crashingAcker{queue, crasher}, policies.queue, policies.bury})
 	if err != nil {
 		return err
 	}
-	p := &processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)}
+	p := &processor{store: recorder, queue: acker, maxTries: int64(cfg.MaxTries)}
 	step, err := tel.Processor(p.Process, cfg.QueueTraces)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ type ledger struct {
 	entries []votestore.Entry // stored
 	stored  []string
 	settled []string
-	buried  []votestream.Burial
+	buried  []votestream.Failure
 }
 
 func (l *ledger) note(call string, ids []string) {
@@ -62,7 +62,7 @@ func (l *ledger) Record(_ context.Context, entries []votestore.Entry) (votestore
 	return votestore.Outcome{Stored: len(ids)}, nil
 }
 
-func (l *ledger) Settle(_ context.Context, ids []string) error {
+func (l *ledger) Ack(_ context.Context, ids []string) error {
 	l.note("settle", ids)
 	if l.settle == nil {
 		l.settled = append(l.settled, ids...)
@@ -70,19 +70,19 @@ func (l *ledger) Settle(_ context.Context, ids []string) error {
 	return l.settle
 }
 
-func (l *ledger) Bury(_ context.Context, burials []votestream.Burial) error {
+func (l *ledger) DeadLetter(_ context.Context, failures []votestream.Failure) error {
 	var ids []string
-	for _, b := range burials {
+	for _, b := range failures {
 		ids = append(ids, b.Delivery.EntryID)
 	}
 	l.note("bury", ids)
 	if l.bury == nil {
-		l.buried = append(l.buried, burials...)
+		l.buried = append(l.buried, failures...)
 	}
 	return l.bury
 }
 
-func (l *ledger) CountTry(_ context.Context, id string) (int64, error) {
+func (l *ledger) CountRetry(_ context.Context, id string) (int64, error) {
 	l.note("try", []string{id})
 	if l.tries == nil {
 		l.tries = map[string]int64{}

@@ -38,20 +38,20 @@ func (r resilientRecorder) Record(ctx context.Context, entries []votestore.Entry
 	return resilience.Call(ctx, r.policy, func(ctx context.Context) (votestore.Outcome, error) { return r.next.Record(ctx, entries) })
 }
 
-// resilientSettler settles and buries, each under a policy of its own.
-type resilientSettler struct {
-	next         settler
+// resilientAcker settles and buries, each under a policy of its own.
+type resilientAcker struct {
+	next         acker
 	settle, bury *resilience.Policy
 }
 
-func (s resilientSettler) Settle(ctx context.Context, entryIDs []string) error {
-	return s.settle.Do(ctx, func(ctx context.Context) error { return s.next.Settle(ctx, entryIDs) })
+func (s resilientAcker) Ack(ctx context.Context, entryIDs []string) error {
+	return s.settle.Do(ctx, func(ctx context.Context) error { return s.next.Ack(ctx, entryIDs) })
 }
 
-func (s resilientSettler) CountTry(ctx context.Context, entryID string) (int64, error) {
-	return resilience.Call(ctx, s.bury, func(ctx context.Context) (int64, error) { return s.next.CountTry(ctx, entryID) })
+func (s resilientAcker) CountRetry(ctx context.Context, entryID string) (int64, error) {
+	return resilience.Call(ctx, s.bury, func(ctx context.Context) (int64, error) { return s.next.CountRetry(ctx, entryID) })
 }
 
-func (s resilientSettler) Bury(ctx context.Context, burials []votestream.Burial) error {
-	return s.bury.Do(ctx, func(ctx context.Context) error { return s.next.Bury(ctx, burials) })
+func (s resilientAcker) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
+	return s.bury.Do(ctx, func(ctx context.Context) error { return s.next.DeadLetter(ctx, failures) })
 }

@@ -66,8 +66,8 @@ func (h *Health) Ready(w http.ResponseWriter, _ *http.Request) {
 	writeReport(w, code, report{Status: r.Status})
 }
 
-// ReadyInFull answers GET /readyz on the ops port, with each dependency's state.
-func (h *Health) ReadyInFull(w http.ResponseWriter, _ *http.Request) {
+// ReadyDetailed answers GET /readyz on the ops port, with each dependency's state.
+func (h *Health) ReadyDetailed(w http.ResponseWriter, _ *http.Request) {
 	code, r := h.look()
 	writeReport(w, code, r)
 }

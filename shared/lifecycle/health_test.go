@@ -58,7 +58,7 @@ func TestReadinessLooksAtRequiredDependenciesGateAndDraining(t *testing.T) {
 		if want := `{"status":"` + c.status + `"}`; code != c.code || public != want {
 			t.Errorf("%s: %d %s, want %d %s and no more", name, code, public, c.code, want)
 		}
-		if full, body := ask(h.ReadyInFull); full != c.code || !strings.HasPrefix(body, `{"status":"`+c.status+`"`) {
+		if full, body := ask(h.ReadyDetailed); full != c.code || !strings.HasPrefix(body, `{"status":"`+c.status+`"`) {
 			t.Errorf("%s, for operators: %d %s", name, full, body)
 		}
 		if code, body := ask(h.Live); code != 200 || body != `{"status":"alive"}` {
@@ -69,7 +69,7 @@ func TestReadinessLooksAtRequiredDependenciesGateAndDraining(t *testing.T) {
 
 func TestOperatorsAreToldEachDependencysState(t *testing.T) {
 	h := NewHealth(nil, dependency("redis", true, true), dependency("postgres", false, false))
-	_, body := ask(h.ReadyInFull)
+	_, body := ask(h.ReadyDetailed)
 	const want = `{"status":"degraded","reason":"postgres is away","dependencies":[` +
 		`{"name":"redis","up":true,"since":"2026-01-02T03:04:05Z","breaker":"closed","required":true},` +
 		`{"name":"postgres","up":false,"since":"2026-01-02T03:04:05Z","breaker":"open",` +
@@ -82,11 +82,11 @@ func TestOperatorsAreToldEachDependencysState(t *testing.T) {
 func TestTheGateIsAskedEachTime(t *testing.T) {
 	var shut error = errors.New("not yet")
 	h := NewHealth(func() error { return shut })
-	if code, body := ask(h.ReadyInFull); code != 503 || !strings.Contains(body, `"reason":"not yet"`) {
+	if code, body := ask(h.ReadyDetailed); code != 503 || !strings.Contains(body, `"reason":"not yet"`) {
 		t.Errorf("shut: %d %s", code, body)
 	}
 	shut = nil
-	if code, _ := ask(h.ReadyInFull); code != 200 {
+	if code, _ := ask(h.ReadyDetailed); code != 200 {
 		t.Errorf("open: %d", code)
 	}
 }

@@ -81,7 +81,7 @@ func ServeOps(c *Cleanups, addr string, health *Health, metrics http.Handler, pr
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", health.Live)
-	mux.HandleFunc("GET /readyz", health.ReadyInFull)
+	mux.HandleFunc("GET /readyz", health.ReadyDetailed)
 	mux.Handle("GET /metrics", metrics)
 	if profiles {
 		profile(mux)

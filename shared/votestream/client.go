@@ -81,7 +81,7 @@ var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if
 // Out of memory, loading, read-only and the like are failures that pass.
 func Classify(err error) resilience.Class {
 	switch {
-	case errors.Is(err, redis.Nil), errors.Is(err, ErrForeignKey), errors.Is(err, ErrNotQueued), errors.Is(err, ErrTooFar):
+	case errors.Is(err, redis.Nil), errors.Is(err, ErrForeignKey), errors.Is(err, ErrNotQueued), errors.Is(err, ErrSearchLimit):
 		return resilience.Rejected
 	}
 	return resilience.Unavailable

@@ -33,8 +33,8 @@ const (
 	fieldFailedAt = "failed_at" // RFC 3339 with nanoseconds, UTC
 )
 
-// Burial is an entry to give up and why.
-type Burial struct {
+// Failure is an entry to give up and why.
+type Failure struct {
 	Delivery Delivery
 	Reason   Reason
 	Err      error
@@ -49,9 +49,9 @@ type DeadLetter struct {
 	Fields   map[string]string `json:"fields"` // as they were in the stream of votes
 }
 
-// buryScript moves one entry, unless it is gone: another worker may have dealt with it, or this is a repetition of a call
+// deadLetterScript moves one entry, unless it is gone: another worker may have dealt with it, or this is a repetition of a call
 // whose answer was lost. Adding comes first, so that a Redis that is out of memory leaves the entry where it is.
-var buryScript = redis.NewScript(`
+var deadLetterScript = redis.NewScript(`
 if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) > 0 then redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3)) end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[2])
@@ -59,9 +59,9 @@ return redis.call('XDEL', KEYS[1], ARGV[2])`)
 
 // Bury moves entries to the dead letters, one after the other, each wholly or not at all. It may be repeated: an entry
 // becomes one dead letter, or none if it has left the stream otherwise.
-func (q *Queue) Bury(ctx context.Context, burials []Burial) error {
+func (q *Queue) DeadLetter(ctx context.Context, failures []Failure) error {
 	failedAt := time.Now().UTC().Format(time.RFC3339Nano)
-	for _, b := range burials {
+	for _, b := range failures {
 		fields := map[string]any{}
 		maps.Copy(fields, b.Delivery.fields)
 		fields[fieldReason], fields[fieldError], fields[fieldFailedAt] = string(b.Reason), b.Err.Error(), failedAt
@@ -69,7 +69,7 @@ func (q *Queue) Bury(ctx context.Context, burials []Burial) error {
 		for name, value := range fields {
 			args = append(args, name, value)
 		}
-		if err := buryScript.Run(ctx, q.rdb, []string{Stream, DeadStream, triesKey}, args...).Err(); err != nil {
+		if err := deadLetterScript.Run(ctx, q.rdb, []string{Stream, DeadStream, triesKey}, args...).Err(); err != nil {
 			return fmt.Errorf("move to dead letters: %w", explain(err))
 		}
 	}
@@ -77,7 +77,7 @@ func (q *Queue) Bury(ctx context.Context, burials []Burial) error {
 }
 
 // DeadLetters returns up to n dead letters, oldest first, from the one after the given ID ("" for the first).
-func (q *Queue) DeadLetters(ctx context.Context, after string, n int64) ([]DeadLetter, error) {
+func (q *Queue) ListDeadLetters(ctx context.Context, after string, n int64) ([]DeadLetter, error) {
 	start := "-"
 	if after != "" {
 		start = "(" + after

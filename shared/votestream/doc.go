@@ -1,9 +1,9 @@
 // Package votestream is the queue between the vote service and the workers: a Redis stream, its consumer group, and
 // the dead letters.
 //
-//	Producer.Publish ──XADD──▶ stream "votes" ──XREADGROUP──▶ Consumer.Next ──▶ (stored) ──▶ Queue.Settle
+//	Producer.Publish ──XADD──▶ stream "votes" ──XREADGROUP──▶ Consumer.Next ──▶ (stored) ──▶ Queue.Ack
 //	                            │   group "workers"              ▲    │                        script: XACK, XDEL
-//	                            │                                │    └─▶ Queue.Bury
+//	                            │                                │    └─▶ Queue.DeadLetter
 //	                            └── pending of a dead consumer ──┘         script: XADD votes:dead, XACK, XDEL
 //	                                 XAUTOCLAIM after ClaimIdle
 //
@@ -24,7 +24,7 @@
 //
 // [Delivery.Deliveries] counts how often an entry was handed out. One that kills its worker each time is among those
 // handed out often, and so are the innocent ones that were in hand with it. The worker tries such suspects alone, noting
-// each try with [Queue.CountTry] before it makes it, and gives up on the one whose tries pass a limit.
+// each try with [Queue.CountRetry] before it makes it, and gives up on the one whose tries pass a limit.
 //
 // Only commands of Redis 7.0 and older are used, so Valkey serves as well.
 package votestream

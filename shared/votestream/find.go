@@ -14,15 +14,15 @@ import (
 // ErrNotQueued says that a vote is neither in the stream nor among the dead letters.
 var ErrNotQueued = errors.New("no such vote in the queue")
 
-// ErrTooFar says that a vote was not found, and that there is more in the queue than was looked through.
-var ErrTooFar = errors.New("no such vote in the part of the queue that was looked through")
+// ErrSearchLimit says that a vote was not found, and that there is more in the queue than was looked through.
+var ErrSearchLimit = errors.New("no such vote in the part of the queue that was looked through")
 
-// Sighting is where a vote is that is not stored.
-type Sighting struct {
+// Location is where a vote is that is not stored.
+type Location struct {
 	Message  Message   // the zero Message if the entry can't be decoded
 	EntryID  string    // in the stream of votes, or in that of the dead letters
 	QueuedAt time.Time // UTC; when Redis numbered the entry of a vote that waits, zero for one that was given up
-	GivenUp  bool      // whether it is a dead letter and not an entry that waits or is in hand
+	Dead     bool      // whether it is a dead letter and not an entry that waits or is in hand
 	Reason   Reason    // why it was given up
 	FailedAt time.Time // UTC; when
 }
@@ -41,20 +41,20 @@ var usualReach = reach{page: 1000, around: 10_000, newest: 10_000, dead: 1000}
 // Find looks for a vote that is not stored. What it reads is bounded, however long the queue is: up to 10,000 entries
 // around the time that a UUIDv7 tells, up to 10,000 of the newest, and the newest 1,000 dead letters. A vote is found for
 // certain if no more entries than that came after it. One that lies deeper in a longer queue may be missed; then, as for
-// a vote that nobody cast while the queue is that long, the error is [ErrTooFar]. It is [ErrNotQueued] only if all there
+// a vote that nobody cast while the queue is that long, the error is [ErrSearchLimit]. It is [ErrNotQueued] only if all there
 // is was looked through. A vote that leaves the queue meanwhile may be missed in either way: it is stored.
-func (q *Queue) Find(ctx context.Context, id uuid.UUID) (Sighting, error) {
+func (q *Queue) Find(ctx context.Context, id uuid.UUID) (Location, error) {
 	found, err := q.find(ctx, id, usualReach)
 	switch {
-	case errors.Is(err, ErrNotQueued), errors.Is(err, ErrTooFar):
-		return Sighting{}, err
+	case errors.Is(err, ErrNotQueued), errors.Is(err, ErrSearchLimit):
+		return Location{}, err
 	case err != nil:
-		return Sighting{}, fmt.Errorf("look for vote: %w", explain(err))
+		return Location{}, fmt.Errorf("look for vote: %w", explain(err))
 	}
 	return found, nil
 }
 
-func (q *Queue) find(ctx context.Context, id uuid.UUID, r reach) (Sighting, error) {
+func (q *Queue) find(ctx context.Context, id uuid.UUID, r reach) (Location, error) {
 	s := search{rdb: q.rdb, id: id, page: r.page}
 	if made, ok := madeAt(id); ok {
 		// On from the id's own time first: nearly every vote is there.
@@ -77,9 +77,9 @@ func (q *Queue) find(ctx context.Context, id uuid.UUID, r reach) (Sighting, erro
 	case e != nil || err != nil:
 		return givenUp(e), err
 	case wholeQueue && allDead:
-		return Sighting{}, ErrNotQueued
+		return Location{}, ErrNotQueued
 	}
-	return Sighting{}, ErrTooFar
+	return Location{}, ErrSearchLimit
 }
 
 // madeAt is the time in a UUIDv7, whose first 48 bits are milliseconds since 1970 (RFC 9562, section 5.7).
@@ -95,21 +95,21 @@ func madeAt(id uuid.UUID) (time.Time, bool) {
 // for the last.
 func entriesAt(t time.Time) string { return strconv.FormatInt(max(0, t.UnixMilli()), 10) }
 
-func waiting(e *redis.XMessage) Sighting {
+func waiting(e *redis.XMessage) Location {
 	if e == nil {
-		return Sighting{}
+		return Location{}
 	}
 	m, _ := decode(e.Values)
-	return Sighting{Message: m, EntryID: e.ID, QueuedAt: entryTime(e.ID).UTC()}
+	return Location{Message: m, EntryID: e.ID, QueuedAt: entryTime(e.ID).UTC()}
 }
 
-func givenUp(e *redis.XMessage) Sighting {
+func givenUp(e *redis.XMessage) Location {
 	if e == nil {
-		return Sighting{}
+		return Location{}
 	}
 	m, _ := decode(e.Values)
 	d := deadLetter(*e)
-	return Sighting{Message: m, EntryID: e.ID, GivenUp: true, Reason: d.Reason, FailedAt: d.FailedAt.UTC()}
+	return Location{Message: m, EntryID: e.ID, Dead: true, Reason: d.Reason, FailedAt: d.FailedAt.UTC()}
 }
 
 // search looks through entries page by page for those of one vote.

@@ -55,11 +55,11 @@ func others(n int) []uuid.UUID {
 // bury gives up what a consumer is handed.
 func (s *stream) bury(t *testing.T, reason Reason) {
 	t.Helper()
-	var burials []Burial
+	var failures []Failure
 	for _, d := range next(t, s.consumer("a")) {
-		burials = append(burials, Burial{d, reason, errors.New("refused")})
+		failures = append(failures, Failure{d, reason, errors.New("refused")})
 	}
-	if err := s.Bury(t.Context(), burials); err != nil {
+	if err := s.DeadLetter(t.Context(), failures); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,7 +75,7 @@ func TestAVoteIsFoundWhileItWaitsAndWhileItIsInHand(t *testing.T) {
 	find := func(when string) {
 		for _, m := range append(sent, random) {
 			found, err := s.Find(t.Context(), m.Vote.ID)
-			if err != nil || found.Message != m || found.GivenUp || found.EntryID == "" || time.Since(found.QueuedAt).Abs() > time.Minute {
+			if err != nil || found.Message != m || found.Dead || found.EntryID == "" || time.Since(found.QueuedAt).Abs() > time.Minute {
 				t.Errorf("%s: %+v, %v, want %+v", when, found, err, m)
 			}
 		}
@@ -83,11 +83,11 @@ func TestAVoteIsFoundWhileItWaitsAndWhileItIsInHand(t *testing.T) {
 	find("waiting")
 	batch := next(t, s.consumer("a"))
 	find("in hand")
-	if err := s.Settle(t.Context(), ids(batch)); err != nil {
+	if err := s.Ack(t.Context(), ids(batch)); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []uuid.UUID{sent[0].Vote.ID, random.Vote.ID, uuid.New(), v7(time.UnixMilli(0)), v7(time.UnixMilli(1<<48 - 1))} {
-		if found, err := s.Find(t.Context(), id); !errors.Is(err, ErrNotQueued) || found != (Sighting{}) {
+		if found, err := s.Find(t.Context(), id); !errors.Is(err, ErrNotQueued) || found != (Location{}) {
 			t.Errorf("settled or never cast: %+v, %v", found, err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestAVoteThatWasGivenUpIsFoundWithItsReason(t *testing.T) {
 	sent := s.publish(t, 1)
 	s.bury(t, ReasonRejected)
 	found, err := s.Find(t.Context(), sent[0].Vote.ID)
-	if err != nil || found.Message != sent[0] || !found.GivenUp || found.Reason != ReasonRejected || !found.QueuedAt.IsZero() ||
+	if err != nil || found.Message != sent[0] || !found.Dead || found.Reason != ReasonRejected || !found.QueuedAt.IsZero() ||
 		time.Since(found.FailedAt).Abs() > time.Minute {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -106,21 +106,21 @@ func TestAVoteThatWasGivenUpIsFoundWithItsReason(t *testing.T) {
 	if err := s.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: Stream, Values: []any{"id", broken.String()}}).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := s.Find(t.Context(), broken); err != nil || found.GivenUp || found.Message != (Message{}) {
+	if found, err := s.Find(t.Context(), broken); err != nil || found.Dead || found.Message != (Message{}) {
 		t.Errorf("an entry with an id and no vote: %+v, %v", found, err)
 	}
 	s.bury(t, ReasonUndecodable)
 	if found, err := s.Find(t.Context(), broken); err != nil || found.Reason != ReasonUndecodable || found.Message != (Message{}) {
 		t.Errorf("given up: %+v, %v", found, err)
 	}
-	letters, err := s.DeadLetters(t.Context(), "", 1)
+	letters, err := s.ListDeadLetters(t.Context(), "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Replay(t.Context(), letters[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := s.Find(t.Context(), sent[0].Vote.ID); err != nil || found.GivenUp {
+	if found, err := s.Find(t.Context(), sent[0].Vote.ID); err != nil || found.Dead {
 		t.Errorf("replayed: %+v, %v", found, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestAVoteDeepInTheQueueIsFoundByTheTimeInItsID(t *testing.T) {
 		}
 	}
 	for i, id := range missed {
-		if sighting, err := s.find(t.Context(), id, small); !errors.Is(err, ErrTooFar) {
+		if sighting, err := s.find(t.Context(), id, small); !errors.Is(err, ErrSearchLimit) {
 			t.Errorf("vote %d, of another time or none: %+v, %v", i, sighting, err)
 		}
 	}
@@ -162,18 +162,18 @@ func TestASearchSaysWhetherItLookedThroughAllThereIs(t *testing.T) {
 		}
 	}
 	for name, id := range map[string]uuid.UUID{"the fourth of a crowd": crowded[3], "a vote nobody cast": uuid.New()} {
-		if _, err := s.find(t.Context(), id, small); !errors.Is(err, ErrTooFar) || Classify(err) != resilience.Rejected {
+		if _, err := s.find(t.Context(), id, small); !errors.Is(err, ErrSearchLimit) || Classify(err) != resilience.Rejected {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 
 	s.bury(t, ReasonInvalid)
 	for i, id := range newer {
-		if sighting, err := s.find(t.Context(), id, small); err != nil || !sighting.GivenUp {
+		if sighting, err := s.find(t.Context(), id, small); err != nil || !sighting.Dead {
 			t.Errorf("dead letter %d within the bounds: %+v, %v", i, sighting, err)
 		}
 	}
-	if _, err := s.find(t.Context(), crowded[0], small); !errors.Is(err, ErrTooFar) {
+	if _, err := s.find(t.Context(), crowded[0], small); !errors.Is(err, ErrSearchLimit) {
 		t.Errorf("an older dead letter: %v", err)
 	}
 }
@@ -185,13 +185,13 @@ func TestASearchCostsABoundedNumberOfReads(t *testing.T) {
 	if _, err := s.Find(t.Context(), votes[20_000]); err != nil {
 		t.Errorf("the ten-thousandth from the end: %v", err)
 	}
-	if _, err := s.Find(t.Context(), votes[19_999]); !errors.Is(err, ErrTooFar) {
+	if _, err := s.Find(t.Context(), votes[19_999]); !errors.Is(err, ErrSearchLimit) {
 		t.Errorf("the one before it: %v", err)
 	}
 	if err := s.rdb.ConfigResetStat(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Find(t.Context(), v7(cast)); !errors.Is(err, ErrTooFar) {
+	if _, err := s.Find(t.Context(), v7(cast)); !errors.Is(err, ErrSearchLimit) {
 		t.Errorf("a vote nobody cast: %v", err)
 	}
 	info, err := s.rdb.Info(t.Context(), "commandstats").Result()

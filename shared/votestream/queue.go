@@ -52,9 +52,9 @@ func (q *Queue) EnsureGroup(ctx context.Context) error {
 	return nil
 }
 
-// settleScript acknowledges and deletes, in pieces because Lua takes a bounded number of arguments. It is a script and
+// ackScript acknowledges and deletes, in pieces because Lua takes a bounded number of arguments. It is a script and
 // not a MULTI, because a Redis that is out of memory refuses MULTI and would so never be relieved.
-var settleScript = redis.NewScript(`
+var ackScript = redis.NewScript(`
 local tried = redis.call('EXISTS', KEYS[2]) == 1
 for first = 2, #ARGV, 1000 do
   local last = math.min(first + 999, #ARGV)
@@ -65,12 +65,12 @@ end
 return #ARGV - 1`)
 
 // Settle takes entries whose effect is durable out of the stream, all or none. Settling twice is harmless.
-func (q *Queue) Settle(ctx context.Context, entryIDs []string) error {
+func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 	args := append(make([]any, 0, len(entryIDs)+1), Group)
 	for _, id := range entryIDs {
 		args = append(args, id)
 	}
-	if err := settleScript.Run(ctx, q.rdb, []string{Stream, triesKey}, args...).Err(); err != nil {
+	if err := ackScript.Run(ctx, q.rdb, []string{Stream, triesKey}, args...).Err(); err != nil {
 		return fmt.Errorf("acknowledge: %w", explain(err))
 	}
 	return nil
@@ -80,10 +80,10 @@ func (q *Queue) Settle(ctx context.Context, entryIDs []string) error {
 // settled or buried.
 const triesKey = "votes:tries"
 
-// CountTry notes that an entry is about to be tried alone, and returns how often it has been, this time included. It is
+// CountRetry notes that an entry is about to be tried alone, and returns how often it has been, this time included. It is
 // this number, not that of deliveries, which finds what kills its workers: an entry that was handed out together with
 // the culprit again and again has done nothing wrong.
-func (q *Queue) CountTry(ctx context.Context, entryID string) (int64, error) {
+func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	n, err := q.rdb.HIncrBy(ctx, triesKey, entryID, 1).Result()
 	if err != nil {
 		return 0, fmt.Errorf("count try: %w", explain(err))

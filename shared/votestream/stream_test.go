@@ -148,7 +148,7 @@ func TestSettledEntriesAreGoneAndTheBooksKnow(t *testing.T) {
 		t.Errorf("in hand: %+v", st)
 	}
 	for range 2 { // a second time changes nothing
-		if err := s.Settle(t.Context(), ids(batch[:3])); err != nil {
+		if err := s.Ack(t.Context(), ids(batch[:3])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -205,7 +205,7 @@ func TestEntriesOfADeadConsumerAreClaimedAfterAWhile(t *testing.T) {
 				t.Errorf("claimed %+v", d)
 			}
 		}
-		if err := s.Settle(t.Context(), append(ids(batch), "0-1")); err != nil {
+		if err := s.Ack(t.Context(), append(ids(batch), "0-1")); err != nil {
 			t.Fatal(err)
 		}
 		claimed = append(claimed, batch...)
@@ -266,14 +266,14 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	if len(batch) != 2 || batch[0].Err != nil || !errors.Is(batch[1].Err, ErrUndecodable) {
 		t.Fatalf("batch %+v", batch)
 	}
-	err := s.Bury(ctx, []Burial{{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")}})
+	err := s.DeadLetter(ctx, []Failure{{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if st := s.stats(t); st.Added != 2 || st.Dead != 2 || st.DeadNow != 2 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("after burying: %+v", st)
 	}
-	letters, err := s.DeadLetters(ctx, "", 10)
+	letters, err := s.ListDeadLetters(ctx, "", 10)
 	if err != nil || len(letters) != 2 {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
@@ -281,7 +281,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 		time.Since(l.FailedAt) > time.Minute {
 		t.Errorf("letter %+v", l)
 	}
-	if more, err := s.DeadLetters(ctx, letters[0].ID, 10); err != nil || len(more) != 1 || more[0].ID != letters[1].ID {
+	if more, err := s.ListDeadLetters(ctx, letters[0].ID, 10); err != nil || len(more) != 1 || more[0].ID != letters[1].ID {
 		t.Errorf("the page after the first: %+v, %v", more, err)
 	}
 	if err := s.Replay(ctx, letters[1].ID); err != nil {
@@ -308,12 +308,12 @@ func TestBuryingAgainOrAfterSettlingAddsNoDeadLetter(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 2)
 	batch := next(t, s.consumer("a"))
-	if err := s.Settle(t.Context(), ids(batch[1:])); err != nil {
+	if err := s.Ack(t.Context(), ids(batch[1:])); err != nil {
 		t.Fatal(err)
 	}
 	why := errors.New("refused")
 	for range 2 { // as after an answer that was lost
-		if err := s.Bury(t.Context(), []Burial{{batch[0], ReasonRejected, why}, {batch[1], ReasonRejected, why}}); err != nil {
+		if err := s.DeadLetter(t.Context(), []Failure{{batch[0], ReasonRejected, why}, {batch[1], ReasonRejected, why}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -329,7 +329,7 @@ func TestAnEntryThatCannotBeBuriedStaysPending(t *testing.T) {
 	if err := s.rdb.Set(t.Context(), DeadStream, "in the way", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Bury(t.Context(), []Burial{{batch[0], ReasonRejected, errors.New("refused")}}); err == nil {
+	if err := s.DeadLetter(t.Context(), []Failure{{batch[0], ReasonRejected, errors.New("refused")}}); err == nil {
 		t.Error("buried where there is no place for it")
 	}
 	if n := s.rdb.XLen(t.Context(), Stream).Val(); n != 1 {
@@ -347,12 +347,12 @@ func TestTriesAreForgottenWithTheirEntry(t *testing.T) {
 	batch := next(t, s.consumer("a"))
 	for want := range int64(3) {
 		for _, d := range batch {
-			if n, err := s.CountTry(ctx, d.EntryID); err != nil || n != want+1 {
+			if n, err := s.CountRetry(ctx, d.EntryID); err != nil || n != want+1 {
 				t.Fatalf("try %d counted as %d, %v", want+1, n, err)
 			}
 		}
 	}
-	if err := errors.Join(s.Settle(ctx, ids(batch[:1])), s.Bury(ctx, []Burial{{batch[1], ReasonDeliveries, errors.New("tried")}})); err != nil {
+	if err := errors.Join(s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, []Failure{{batch[1], ReasonDeliveries, errors.New("tried")}})); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.rdb.Exists(ctx, triesKey).Val(); n != 0 {
@@ -448,7 +448,7 @@ func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
 		if len(batch) == 0 {
 			break
 		}
-		if err := s.Settle(ctx, ids(batch)); err != nil {
+		if err := s.Ack(ctx, ids(batch)); err != nil {
 			t.Fatal(err)
 		}
 	}
