@@ -18,7 +18,7 @@ const (
 func redisPolicy(listener resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{
 		Name: "redis", Timeout: attemptTimeout, Budget: budget, FirstWait: 50 * time.Millisecond, MaxWait: 400 * time.Millisecond,
-		Classify: votestream.Classify, Listener: listener,
+		Permanent: votestream.IsPermanent, Listener: listener,
 	})
 }
 

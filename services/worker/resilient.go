@@ -16,11 +16,11 @@ type policies struct{ store, migrate, queue, bury *resilience.Policy }
 
 func newPolicies(l resilience.Listener) policies {
 	return policies{
-		store:   resilience.New(resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Classify: votestore.Classify, Listener: l}),
+		store:   resilience.New(resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Permanent: votestore.IsPermanent, Listener: l}),
 		migrate: resilience.New(resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}),
-		queue:   resilience.New(resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Classify: votestream.Classify, Listener: l}),
+		queue:   resilience.New(resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}),
 		bury: resilience.New(resilience.Settings{Name: "redis-dead-letters", Timeout: 2 * time.Second, Budget: 3 * time.Second,
-			Classify: votestream.Classify, Listener: l}),
+			Permanent: votestream.IsPermanent, Listener: l}),
 	}
 }
 

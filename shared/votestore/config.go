@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"petvote/shared/config"
-	"petvote/shared/resilience"
 )
 
 // Config says where PostgreSQL is.
@@ -79,14 +78,8 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping asks whether PostgreSQL answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
-// Classify is the [resilience.Classifier] of PostgreSQL: only what is wrong with the data sent, or a row that is not
-// there, is no failure of PostgreSQL.
-func Classify(err error) resilience.Class {
-	if IsDataError(err) || errors.Is(err, ErrNoVote) {
-		return resilience.Rejected
-	}
-	return resilience.Unavailable
-}
+// IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
+func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }
 
 // IsDataError says whether PostgreSQL refused a statement for the values in it: error classes 21 (cardinality), 22
 // (data) and 23 (integrity) of https://www.postgresql.org/docs/current/errcodes-appendix.html.

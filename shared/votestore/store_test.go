@@ -15,7 +15,6 @@ import (
 
 	"petvote/infra/testenv"
 	"petvote/shared/ballot"
-	"petvote/shared/resilience"
 	"petvote/shared/tracecontext"
 )
 
@@ -200,7 +199,7 @@ func TestADataErrorStoresNothingAndIsTold(t *testing.T) {
 	s := newStore(t)
 	bad := newEntry("birds") // the schema knows better than a worker that forgot to look
 	_, err := s.Record(t.Context(), []Entry{newEntry(ballot.Dogs), bad})
-	if !IsDataError(err) || Classify(err) != resilience.Rejected {
+	if !IsDataError(err) || !IsPermanent(err) {
 		t.Errorf("err = %v", err)
 	}
 	nul := newEntry(ballot.Dogs)
@@ -213,21 +212,18 @@ func TestADataErrorStoresNothingAndIsTold(t *testing.T) {
 	}
 }
 
-func TestOnlyDataErrorsAreNotTheDatabasesFailure(t *testing.T) {
-	tests := []struct {
-		code string
-		want resilience.Class
-	}{
-		{"22021", resilience.Rejected}, {"23514", resilience.Rejected}, {"21000", resilience.Rejected},
-		{"40P01", resilience.Unavailable}, {"53300", resilience.Unavailable}, {"57P01", resilience.Unavailable},
-		{"42P01", resilience.Unavailable}, {"25006", resilience.Unavailable}, {"53100", resilience.Unavailable},
-	}
-	for _, tt := range tests {
-		if got := Classify(fmt.Errorf("record: %w", &pgconn.PgError{Code: tt.code})); got != tt.want {
-			t.Errorf("%s: class %d, want %d", tt.code, got, tt.want)
+func TestOnlyDataErrorsAndMissingVotesArePermanent(t *testing.T) {
+	for _, code := range []string{"22021", "23514", "21000"} {
+		if !IsPermanent(fmt.Errorf("record: %w", &pgconn.PgError{Code: code})) {
+			t.Errorf("%s would be retried", code)
 		}
 	}
-	if Classify(errors.New("connection refused")) != resilience.Unavailable || Classify(ErrNoVote) != resilience.Rejected {
+	for _, code := range []string{"40P01", "53300", "57P01", "42P01", "25006", "53100"} {
+		if IsPermanent(fmt.Errorf("record: %w", &pgconn.PgError{Code: code})) {
+			t.Errorf("%s would not be retried", code)
+		}
+	}
+	if IsPermanent(errors.New("connection refused")) || !IsPermanent(ErrNoVote) {
 		t.Error("a broken connection or a missing row is taken for the other")
 	}
 }
@@ -340,7 +336,7 @@ func TestCommittedVotesSurviveTheKillingOfPostgres(t *testing.T) {
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Record(t.Context(), []Entry{newEntry(ballot.Cats)}); Classify(err) != resilience.Unavailable {
+	if _, err := s.Record(t.Context(), []Entry{newEntry(ballot.Cats)}); IsPermanent(err) {
 		t.Errorf("without PostgreSQL: %v", err)
 	}
 	if err := server.Start(t.Context()); err != nil {

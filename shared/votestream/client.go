@@ -14,7 +14,6 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"petvote/shared/config"
-	"petvote/shared/resilience"
 )
 
 // Config says where Redis is.
@@ -77,14 +76,10 @@ func (debugLog) Printf(ctx context.Context, format string, v ...any) {
 var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if it is the list of an older system, ` +
 	`drain it or move it out of the way (redis-cli RENAME votes votes:old), nothing here will touch it`)
 
-// Classify is the [resilience.Classifier] of Redis: only an answer that would come again is no failure of Redis.
-// Out of memory, loading, read-only and the like are failures that pass.
-func Classify(err error) resilience.Class {
-	switch {
-	case errors.Is(err, redis.Nil), errors.Is(err, ErrForeignKey), errors.Is(err, ErrNotQueued), errors.Is(err, ErrSearchLimit):
-		return resilience.Rejected
-	}
-	return resilience.Unavailable
+// IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
+func IsPermanent(err error) bool {
+	return errors.Is(err, redis.Nil) || errors.Is(err, ErrForeignKey) ||
+		errors.Is(err, ErrNotQueued) || errors.Is(err, ErrSearchLimit)
 }
 
 // explain replaces the one error of Redis that needs a person by words for that person.

@@ -12,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"petvote/shared/ballot"
-	"petvote/shared/resilience"
 )
 
 // cast is when the votes of the tests with small bounds were cast.
@@ -162,7 +161,7 @@ func TestASearchSaysWhetherItLookedThroughAllThereIs(t *testing.T) {
 		}
 	}
 	for name, id := range map[string]uuid.UUID{"the fourth of a crowd": crowded[3], "a vote nobody cast": uuid.New()} {
-		if _, err := s.find(t.Context(), id, small); !errors.Is(err, ErrSearchLimit) || Classify(err) != resilience.Rejected {
+		if _, err := s.find(t.Context(), id, small); !errors.Is(err, ErrSearchLimit) || !IsPermanent(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

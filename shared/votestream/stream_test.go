@@ -17,7 +17,6 @@ import (
 	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/config"
-	"petvote/shared/resilience"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -401,7 +400,7 @@ func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
-	if Classify(err) != resilience.Unavailable {
+	if IsPermanent(err) {
 		t.Error("a Redis that hangs is not counted as a failure")
 	}
 	if err := s.server.Resume(); err != nil {
@@ -430,7 +429,7 @@ func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
 			refusal = err
 		}
 	}
-	if !redis.IsOOMError(refusal) || Classify(refusal) != resilience.Unavailable {
+	if !redis.IsOOMError(refusal) || IsPermanent(refusal) {
 		t.Fatalf("refusal: %v", refusal)
 	}
 	if err := s.PingWrite(ctx); !redis.IsOOMError(err) {
