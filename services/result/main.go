@@ -82,7 +82,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 
-	page, err := newPage(string(cfg.VoteURL), string(cfg.JaegerURL), board.current)
+	page, err := newPage(cfg.VoteURL, cfg.JaegerURL, board.current)
 	if err != nil {
 		return err
 	}

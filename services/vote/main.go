@@ -24,7 +24,6 @@ const name = "vote"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
-// The bounds of stopping, and the pace of looking at Redis.
 const (
 	drainTimeout   = 5 * time.Second
 	cleanupTimeout = 3 * time.Second
@@ -39,7 +38,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
-	defer reserveGarbageRoom()()
+	defer allocateBallast()()
 	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
@@ -71,14 +70,15 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(tel.ObserveBreakers(policy), tel.ObserveAdmission(admission.figures), tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
-		return resilience.Call(ctx, policy, queue.Stats)
-	}))
+	err = errors.Join(
+		tel.ObserveBreakers(policy),
+		tel.ObserveAdmission(func() telemetry.Admission { return telemetry.Admission(admission.stats()) }),
+		tel.ObserveStream(resilientStats{queue, policy}.Stats))
 	if err != nil {
 		return err
 	}
 
-	page, err := newPage(string(cfg.ResultURL), string(cfg.JaegerURL))
+	page, err := newPage(cfg.ResultURL, cfg.JaegerURL)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, where they cost next to nothing
+		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // further ones wait in the kernel, at next to no cost
 		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
 		DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 	}

@@ -11,13 +11,14 @@ import (
 
 	pages "petvote/services/vote/web"
 	"petvote/shared/ballot"
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/web"
 )
 
 const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
 
-func getPage(t *testing.T, resultURL, jaegerURL, target string) *httptest.ResponseRecorder {
+func getPage(t *testing.T, resultURL, jaegerURL config.Link, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	p, err := newPage(resultURL, jaegerURL)
 	if err != nil {
@@ -52,7 +53,7 @@ func TestPageOffersAButtonForEachChoiceWithoutJavaScript(t *testing.T) {
 }
 
 func TestPageLinksToTheConfiguredAddresses(t *testing.T) {
-	body := getPage(t, "https://results.example/", "https://jaeger.example/ui/", "/").Body.String()
+	body := getPage(t, "https://results.example", "https://jaeger.example/ui", "/").Body.String()
 	for _, want := range []string{
 		`data-result-url="https://results.example"`, `data-jaeger-url="https://jaeger.example/ui"`, `href="https://results.example/">Results`,
 	} {
@@ -62,17 +63,6 @@ func TestPageLinksToTheConfiguredAddresses(t *testing.T) {
 	}
 	if strings.Contains(body, "data-sibling-port") {
 		t.Error("the browser would replace a configured address")
-	}
-}
-
-func TestNewPageRefusesAddressesThatAreNone(t *testing.T) {
-	for _, address := range []string{"results", `https://results.example"><wince>`, "javascript:alert(1)", "ftp://results.example"} {
-		if _, err := newPage(address, ""); err == nil {
-			t.Errorf("result address %q: no error", address)
-		}
-		if _, err := newPage("", address); err == nil {
-			t.Errorf("jaeger address %q: no error", address)
-		}
 	}
 }
 
@@ -102,7 +92,7 @@ func TestNoticesSayWhatBecameOfAFormPost(t *testing.T) {
 
 func TestAnAcceptedFormPostLeadsToItsReceipt(t *testing.T) {
 	path := noticePath(noticeVoted, ballot.Dogs, uuid.MustParse(testVoteID))
-	for resultURL, want := range map[string]string{
+	for resultURL, want := range map[config.Link]string{
 		"":                        `href="//pets.example:8085/votes/` + testVoteID + `">Receipt</a>`,
 		"https://results.example": `href="https://results.example/votes/` + testVoteID + `">Receipt</a>`,
 	} {
@@ -146,7 +136,7 @@ func TestThePageIsInTheColoursThatThePersonChose(t *testing.T) {
 }
 
 func TestThePageMayAskTheResultServiceAndNobodyElse(t *testing.T) {
-	for resultURL, want := range map[string]string{
+	for resultURL, want := range map[config.Link]string{
 		"": "connect-src 'self' pets.example:8085;", "https://results.example/r": "connect-src 'self' https://results.example;",
 	} {
 		w := getPage(t, resultURL, "", "http://pets.example:8084/")
