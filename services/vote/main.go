@@ -24,12 +24,6 @@ const name = "vote"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
-const (
-	drainTimeout   = 5 * time.Second
-	cleanupTimeout = 3 * time.Second
-	pingEvery      = 500 * time.Millisecond
-)
-
 func run(ctx context.Context, args, environ []string) (err error) {
 	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
 		return err
@@ -42,7 +36,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
 	tel, err := telemetry.Start(ctx, name)
 	if err != nil {
@@ -58,7 +52,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 	policy := redisPolicy(listener)
 	queue := votestream.NewQueue(rdb)
-	monitor := resilience.NewMonitor(policy, pingEvery, queue.PingWrite)
+	monitor := resilience.NewMonitor(policy, queue.PingWrite)
 	cleanups.Background("redis monitor", monitor.Run)
 
 	producer, err := votestream.NewProducer(rdb)
@@ -84,7 +78,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 	page.traceShare = telemetry.TraceShare()
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
@@ -94,7 +88,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	server := lifecycle.Server{
 		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // further ones wait in the kernel, at next to no cost
 		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
-		DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
+		DrainDelay: time.Duration(cfg.ShutdownDelay),
 	}
 	return server.Run(ctx)
 }

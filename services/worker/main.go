@@ -31,10 +31,8 @@ func main() { os.Exit(lifecycle.Main(name, run)) }
 func crash() { os.Exit(137) }
 
 const (
-	finishTimeout  = 5 * time.Second // for what is in hand when told to stop
-	cleanupTimeout = 3 * time.Second
-	pingEvery      = 500 * time.Millisecond
-	readBlock      = time.Second
+	finishTimeout = 5 * time.Second // for what is in hand when told to stop
+	readBlock     = time.Second
 )
 
 func run(ctx context.Context, args, environ []string) (err error) {
@@ -55,7 +53,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
 	tel, err := telemetry.Start(ctx, name)
 	if err != nil {
@@ -77,8 +75,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 	queue := votestream.NewQueue(rdb)
 
-	storeMonitor := resilience.NewMonitor(policies.store, pingEvery, store.Ping)
-	queueMonitor := resilience.NewMonitor(policies.queue, pingEvery, queue.Ping)
+	storeMonitor := resilience.NewMonitor(policies.store, store.Ping)
+	queueMonitor := resilience.NewMonitor(policies.queue, queue.Ping)
 	cleanups.Background("postgres monitor", storeMonitor.Run)
 	cleanups.Background("redis monitor", queueMonitor.Run)
 	var migrated atomic.Bool
@@ -93,7 +91,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := tel.ObserveBreakers(policies.all()...); err != nil {
 		return err
 	}
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 

@@ -22,7 +22,6 @@ type Health struct {
 type Monitor struct {
 	policy *Policy // of the watched calls
 	pings  *Policy
-	every  time.Duration
 	ping   func(context.Context) error
 
 	mu      sync.Mutex
@@ -31,16 +30,18 @@ type Monitor struct {
 	changed chan struct{} // closed and replaced when state.Up changes
 }
 
-// pingTimeout makes a hanging dependency show soon, even where a call may take long.
-const pingTimeout = time.Second
+const (
+	pingEvery   = 500 * time.Millisecond
+	pingTimeout = time.Second // shows a hanging dependency soon, even where a call may take long
+)
 
 // NewMonitor returns a monitor that reports the dependency as down until the first ping of [Monitor.Run] succeeds. ping
 // must be cheap and safe to repeat.
-func NewMonitor(p *Policy, every time.Duration, ping func(context.Context) error) *Monitor {
+func NewMonitor(p *Policy, ping func(context.Context) error) *Monitor {
 	return &Monitor{
-		policy: p, every: every, ping: ping,
+		policy: p, ping: ping,
 		pings: New(Settings{
-			Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: every / 2, Permanent: p.settings.Permanent,
+			Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2, Permanent: p.settings.Permanent,
 		}),
 		state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{}),
 	}
@@ -48,7 +49,7 @@ func NewMonitor(p *Policy, every time.Duration, ping func(context.Context) error
 
 // Run pings until ctx ends; it always returns nil.
 func (m *Monitor) Run(ctx context.Context) error {
-	tick := time.NewTicker(m.every)
+	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
 		err := m.pings.once(ctx, m.ping) // the ticks are the retries

@@ -16,14 +16,12 @@ type watched struct {
 	pings       atomic.Int32
 }
 
-const pingEvery = 500 * time.Millisecond
-
 // watch monitors a dependency until the end of the test.
 func watch(t *testing.T, p *Policy, down bool) *watched {
 	t.Helper()
 	w := &watched{}
 	w.down.Store(down)
-	w.Monitor = NewMonitor(p, pingEvery, func(ctx context.Context) error {
+	w.Monitor = NewMonitor(p, func(ctx context.Context) error {
 		w.pings.Add(1)
 		if w.hangs.Load() {
 			<-ctx.Done()
