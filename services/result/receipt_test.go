@@ -70,14 +70,14 @@ var (
 	queuedAt = castVote.CastAt.Add(time.Millisecond)
 
 	storedVote = votestore.Receipt{
-		Vote: castVote, QueuedAt: queuedAt, StoredAt: castVote.CastAt.Add(time.Second), Transaction: 747,
+		Vote: castVote, EntryID: "1767323045001-0", StoredAt: castVote.CastAt.Add(time.Second), Transaction: 747,
 		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
 	}
-	waitingVote = votestream.Location{QueuedAt: queuedAt, EntryID: "1767323045001-0", Message: votestream.Message{
+	waitingVote = votestream.Location{EntryID: "1767323045001-0", Message: votestream.Message{
 		Vote: castVote, Trace: tracecontext.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 	}}
 	deadVote = votestream.Location{
-		Dead: true, Reason: votestream.ReasonRejected, FailedAt: queuedAt, EntryID: "1767323046000-0", Message: waitingVote.Message,
+		Dead: true, Reason: votestream.ReasonRejected, EntryID: "1767323046000-0", Message: waitingVote.Message,
 	}
 )
 
@@ -110,7 +110,7 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		"it waits": {&journey{storeErrs: once, seen: waitingVote}, 200, `"state":"queued","counted":false` + cast + queued + trace, "store queue"},
 		"it waits while PostgreSQL is away": {&journey{storeErrs: []error{errAway}, seen: waitingVote}, 200,
 			`"state":"queued","counted":false` + cast + queued + trace, "store queue"},
-		"it waits and is no vote": {&journey{storeErrs: once, seen: votestream.Location{QueuedAt: queuedAt}}, 200,
+		"it waits and is no vote": {&journey{storeErrs: once, seen: votestream.Location{EntryID: waitingVote.EntryID}}, 200,
 			`"state":"queued","counted":false` + queued, "store queue"},
 		"it was given up": {&journey{storeErrs: once, seen: deadVote}, 200,
 			`"state":"given_up","counted":false` + cast + trace + `,"reason":"rejected"`, "store queue"},

@@ -354,7 +354,7 @@ func TestTriesAreForgottenWithTheirEntry(t *testing.T) {
 	if err := errors.Join(s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, []Failure{{batch[1], ReasonDeliveries, errors.New("tried")}})); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.rdb.Exists(ctx, triesKey).Val(); n != 0 {
+	if n := s.rdb.Exists(ctx, retriesKey).Val(); n != 0 {
 		t.Error("tries are kept of entries that are gone")
 	}
 }
