@@ -243,12 +243,3 @@ func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)
 	}
 }
-
-func TestQueueTracesAreContinuedOrLinked(t *testing.T) {
-	for text, ok := range map[string]bool{"continue": true, "link": true, "": false, "Link": false} {
-		var q QueueTraces
-		if err := q.UnmarshalText([]byte(text)); (err == nil) != ok || ok && string(q) != text {
-			t.Errorf("%q: %q, %v", text, q, err)
-		}
-	}
-}

@@ -35,17 +35,11 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
-	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
-	tel, err := telemetry.Start(ctx, name)
-	if err != nil {
-		return err
-	}
-	cleanups.Add("telemetry", tel.Shutdown)
-	listener, err := tel.PolicyListener()
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,8 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker's change was logged
-// already.
+// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker's change was
+// logged already.
 func logRefusal(ctx context.Context, err error) {
 	level := slog.LevelWarn
 	if resilience.Refused(err) || errors.Is(err, errOverloaded) {

@@ -12,8 +12,8 @@ import (
 	"petvote/shared/votestream"
 )
 
-// BenchmarkAcceptedVote is what one accepted vote costs in the service itself, everything around it included and the queue not: the
-// protections, tracing without export, metrics, breaker, JSON.
+// BenchmarkAcceptedVote is what one accepted vote costs in the service itself, everything around it included and the
+// queue not: the protections, tracing without export, metrics, breaker, JSON.
 func BenchmarkAcceptedVote(b *testing.B) {
 	tel, err := telemetry.Start(b.Context(), name)
 	if err != nil {

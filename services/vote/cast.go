@@ -16,8 +16,9 @@ type publisher interface {
 	Publish(ctx context.Context, m votestream.Message) error
 }
 
-// castVote makes a vote and publishes it. key, unless zero, is the caller's idempotency key and becomes the vote's id, so
-// that the call may be repeated. Otherwise the id is a new UUIDv7: ids in the order of time keep the database's index small.
+// castVote makes a vote and publishes it. key, unless zero, is the caller's idempotency key and becomes the vote's id,
+// so that the call may be repeated. Otherwise the id is a new UUIDv7: ids in the order of time keep the database's
+// index small.
 func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.UUID) (ballot.Vote, error) {
 	if key == uuid.Nil {
 		id, err := uuid.NewV7()

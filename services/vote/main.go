@@ -33,17 +33,11 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	defer allocateBallast()()
-	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
-	tel, err := telemetry.Start(ctx, name)
-	if err != nil {
-		return err
-	}
-	cleanups.Add("telemetry", tel.Shutdown)
-	listener, err := tel.PolicyListener()
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
 	if err != nil {
 		return err
 	}

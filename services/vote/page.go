@@ -87,8 +87,8 @@ const (
 	noticeInvalid     = "invalid"     // no vote; repeating it is useless
 )
 
-// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome. An unknown kind or pet
-// leads to the page without a notice.
+// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome. An unknown kind or
+// pet leads to the page without a notice.
 func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
 	query := url.Values{}
 	switch kind {
@@ -108,8 +108,8 @@ func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
 	return "/?" + query.Encode()
 }
 
-// notice is the initial content of the page's status region; the zero notice is empty. The query only selects one of the
-// texts below: nothing of it is shown but a choice and an id in their exact forms.
+// notice is the initial content of the page's status region; the zero notice is empty. The query only selects one of
+// the texts below: nothing of it is shown but a choice and an id in their exact forms.
 type notice struct {
 	state string // the region's data-state
 	text  string

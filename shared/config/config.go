@@ -24,7 +24,7 @@ func Load(environ []string, into any) error {
 	return fmt.Errorf("bad configuration:\n  %s", strings.Join(problems, "\n  "))
 }
 
-// parse fills a struct's own fields and then the structs in it. The library gets only the former: its errors name fields,
+// parse fills a struct's own fields, then the structs in it. The library gets only the former: its errors name fields,
 // not variables, and two structs may use the same field name.
 func parse(into reflect.Value, vars map[string]string) (problems []string) {
 	var own []reflect.StructField

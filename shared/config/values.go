@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,18 +79,22 @@ func (d *Delay) UnmarshalText(text []byte) error {
 // LogFormat is "json", for machines, or "text", for people.
 type LogFormat string
 
-// UnmarshalText refuses other formats.
+// UnmarshalText refuses other formats, but not capitals.
 func (f *LogFormat) UnmarshalText(text []byte) error {
-	switch v := LogFormat(strings.ToLower(string(text))); v {
-	case "json", "text":
-		*f = v
-		return nil
-	}
-	return errors.New(`not a log format ("json" or "text")`)
+	return OneOf(f, bytes.ToLower(text), "json", "text")
 }
 
-// Link is the base URL of another page, without a trailing slash, so that a path can be appended; empty: not configured.
-// It holds no character that could end the attribute of a page it is written into.
+// OneOf sets a value to text if it is one of the words.
+func OneOf[T ~string](into *T, text []byte, words ...T) error {
+	if !slices.Contains(words, T(text)) {
+		return fmt.Errorf("not one of %q", words)
+	}
+	*into = T(text)
+	return nil
+}
+
+// Link is the base URL of another page without a trailing slash, ready for a path to be appended; empty: not
+// configured. It holds no character that could end an HTML attribute.
 type Link string
 
 var linkHost = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
@@ -98,7 +104,7 @@ func (l *Link) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !linkHost.MatchString(u.Host) ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("not an address of the form http://host or https://host/path, without user, query and fragment")
+		return errors.New("not an address like http://host or https://host/path, without user, query and fragment")
 	}
 	*l = Link(strings.TrimRight(u.String(), "/"))
 	return nil

@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// Main runs a program until it returns. The first SIGINT or SIGTERM cancels its context; a second one ends the process at
-// once. Main returns the exit status: 0, or 1 after printing the error on standard error.
+// Main runs a program until it returns. The first SIGINT or SIGTERM cancels its context; a second one ends the process
+// at once. Main returns the exit status: 0, or 1 after printing the error on standard error.
 func Main(name string, run func(ctx context.Context, args, environ []string) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -42,18 +42,28 @@ func Probe(ctx context.Context, environ []string, out io.Writer) error {
 	return nil
 }
 
-// Subcommand runs a command other than the service itself; done reports whether there was one.
-func Subcommand(ctx context.Context, service string, args, environ []string) (done bool, err error) {
-	switch {
-	case len(args) == 0:
-		return false, nil
-	case len(args) == 1 && args[0] == "health":
-		return true, Probe(ctx, environ, os.Stdout)
-	case PrintVersion(os.Stdout, service, args):
+// Subcommand runs a command other than the service itself; done reports whether there was one. more are lines of the
+// usage for commands that the caller handles.
+func Subcommand(ctx context.Context, service string, args, environ []string, more ...string) (done bool, err error) {
+	usage := "usage: " + service + "            run the service, configured by its environment"
+	for _, line := range append([]string{
+		"health     ask the running service whether it is ready",
+		"version    print the version",
+	}, more...) {
+		usage += "\n       " + service + " " + line
+	}
+	if PrintVersion(os.Stdout, service, args) {
 		return true, nil
 	}
-	return true, fmt.Errorf(`unknown command %q
-usage: %[2]s            run the service, configured by its environment
-       %[2]s health     ask the running service whether it is ready
-       %[2]s version    print the version`, strings.Join(args, " "), service)
+	switch command := strings.Join(args, " "); command {
+	case "":
+		return false, nil
+	case "health":
+		return true, Probe(ctx, environ, os.Stdout)
+	case "help", "-h", "--help":
+		fmt.Println(usage)
+		return true, nil
+	default:
+		return true, fmt.Errorf("unknown command %q\n%s", command, usage)
+	}
 }

@@ -110,13 +110,16 @@ func TestSubcommandHealthProbesAndAnythingElseIsAnsweredWithTheUsage(t *testing.
 	if done, err := Subcommand(t.Context(), "vote", []string{"health"}, environ); !done || err != nil {
 		t.Errorf("health: done %v, %v", done, err)
 	}
-	for _, args := range [][]string{{"help"}, {"health", "now"}, {"version", "now"}} {
-		done, err := Subcommand(t.Context(), "vote", args, environ)
+	if done, err := Subcommand(t.Context(), "vote", []string{"help"}, nil); !done || err != nil {
+		t.Errorf("help: done %v, %v", done, err)
+	}
+	for _, args := range [][]string{{"health", "now"}, {"version", "now"}} {
+		done, err := Subcommand(t.Context(), "vote", args, environ, "dead       manage the dead letters")
 		if !done || err == nil {
 			t.Errorf("%q: done %v, %v", args, done, err)
 			continue
 		}
-		for _, want := range []string{strconv.Quote(strings.Join(args, " ")), "usage: vote ", "vote health "} {
+		for _, want := range []string{strconv.Quote(strings.Join(args, " ")), "usage: vote ", "vote health ", "vote dead "} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: the message lacks %q: %v", args, want, err)
 			}

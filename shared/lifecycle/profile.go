@@ -21,8 +21,9 @@ const (
 	maxProfileSeconds = 300
 )
 
-// serveProfiles serves Go's profiles under /debug/pprof/ like net/http/pprof, which would make each image half a megabyte
-// larger. Profiles reveal much about a service and cost CPU, so they are on the ops port only, and off by default.
+// serveProfiles serves Go's profiles under /debug/pprof/ like net/http/pprof, which would make each image half a
+// megabyte larger. Profiles reveal much about a service and cost CPU, so they are on the ops port only, and off by
+// default.
 func serveProfiles(mux *http.ServeMux) {
 	runtime.SetMutexProfileFraction(contentionsPerSample)
 	runtime.SetBlockProfileRate(int(blockedPerSample))

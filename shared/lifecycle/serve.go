@@ -75,8 +75,8 @@ func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	})
 }
 
-// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up, which comes after
-// the public server's end.
+// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up, which comes
+// after the public server's end.
 func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Handler) error {
 	listener, err := net.Listen("tcp", cfg.OpsPort.On(cfg.Host))
 	if err != nil {

@@ -55,8 +55,8 @@ with batch as (
 )
 select (select count(*) from fresh), (select pg_notify('` + channel + `', $6)::text from fresh limit 1)`
 
-// duplicatesStatement notes the entries of a batch that repeat a vote of another entry, as a transaction of its own. It may
-// be repeated: an entry is noted once.
+// duplicatesStatement notes the entries of a batch that repeat a vote of another entry, as a transaction of its own. It
+// may be repeated: an entry is noted once.
 const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id

@@ -51,9 +51,9 @@ func (s Snapshot) Sees(transaction uint64) bool {
 // another database, such as a restored one, and the two can't be compared.
 func (s Snapshot) OlderThan(other Snapshot) bool { return s.xmax < other.xmax }
 
-// widen restores a transaction's 64-bit id. Rows hold its lower 32 bits, which wrap around: widen picks the last id before
-// xmax that ends in them, where xmax is that of a snapshot that sees the row. For a row older than 2^32 transactions that
-// is a later one, and the vote may look as if it had been stored then.
+// widen restores a transaction's 64-bit id. Rows hold its lower 32 bits, which wrap around: widen picks the last id
+// before xmax that ends in them, where xmax is that of a snapshot that sees the row. For a row older than 2^32
+// transactions that is a later one, and the vote may look as if it had been stored then.
 func widen(xid uint32, xmax uint64) uint64 {
 	newest := xmax - 1
 	return newest - uint64(uint32(newest)-xid)

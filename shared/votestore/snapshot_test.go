@@ -64,8 +64,8 @@ func TestHalfATransactionsIDBecomesTheLastWholeOneThatCanBeSeen(t *testing.T) {
 	}
 }
 
-// The late vote is written before the first read of the tally, and even before a vote that this read includes, but it is
-// committed afterwards.
+// The late vote is written before the first read of the tally, and even before a vote that this read includes, but it
+// is committed afterwards.
 func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	s := newStore(t)
 	ctx := t.Context()

@@ -47,8 +47,8 @@ func NewConsumer(rdb *redis.Client, o ConsumerOptions) *Consumer {
 	return &Consumer{rdb: rdb, options: o, resume: "0", claimFrom: claimStart}
 }
 
-// Next returns the next entries: own pending ones, then those of dead consumers, then new ones, for which it waits up to
-// Block. It may return none. After an error it starts over with the own pending entries.
+// Next returns the next entries: own pending ones, then those of dead consumers, then new ones, for which it waits up
+// to Block. It may return none. After an error it starts over with the own pending entries.
 func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
 	batch, err := c.next(ctx)
 	if err != nil {

@@ -49,16 +49,16 @@ type DeadLetter struct {
 	Fields   map[string]string `json:"fields"` // as they were in the stream of votes
 }
 
-// deadLetterScript moves one entry, unless it is gone: another worker may have handled it, or the reply to an earlier call
-// was lost. XADD comes first, so that a Redis that is out of memory leaves the entry where it is.
+// deadLetterScript moves one entry, unless it is gone: another worker may have handled it, or the reply to an earlier
+// call was lost. XADD comes first, so that a Redis that is out of memory leaves the entry where it is.
 var deadLetterScript = redis.NewScript(`
 if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) > 0 then redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3)) end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[2])
 return redis.call('XDEL', KEYS[1], ARGV[2])`)
 
-// DeadLetter moves entries to the dead letters one by one, each atomically. It may be repeated: an entry becomes one dead
-// letter, or none if it has left the stream in another way.
+// DeadLetter moves entries to the dead letters one by one, each atomically. It may be repeated: an entry becomes one
+// dead letter, or none if it has left the stream in another way.
 func (q *Queue) DeadLetter(ctx context.Context, failures []Failure) error {
 	failedAt := time.Now().UTC().Format(time.RFC3339Nano)
 	for _, f := range failures {

@@ -10,18 +10,18 @@
 // # Invariants
 //
 // An entry leaves the stream only through Ack or DeadLetter, which acknowledge and delete it together or not at all. So
-// the stream's length is the number of unacknowledged entries, and entries-added = acked + dead-lettered + length at all
-// times.
+// the stream's length is the number of unacknowledged entries, and entries-added = acked + dead-lettered + length at
+// all times.
 //
-// Delivery is at least once. The reader must make the effect idempotent by the vote's id, and acknowledge only after the
-// effect is durable.
+// Delivery is at least once. The reader must make the effect idempotent by the vote's id, and acknowledge only after
+// the effect is durable.
 //
 // # Failure
 //
 // A consumer that restarts under its old name first gets its own pending entries, then claims those of dead consumers,
-// then reads new ones. A lost reply counts as a failed read: the entries that Redis delivered in it are pending and come
-// with the next read. An entry is claimed when nobody has touched it for ClaimIdle, whoever holds it; a slow but living
-// holder may then do the same work again, which the idempotent effect makes harmless.
+// then reads new ones. A lost reply counts as a failed read: the entries that Redis delivered in it are pending and
+// come with the next read. An entry is claimed when nobody has touched it for ClaimIdle, whoever holds it; a slow but
+// living holder may then do the same work again, which the idempotent effect makes harmless.
 //
 // [Delivery.Deliveries] counts how often an entry was delivered. The count is high for an entry that kills its worker,
 // and for the innocent ones delivered together with it. So the worker quarantines such entries: it retries each in

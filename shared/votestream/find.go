@@ -38,7 +38,8 @@ var usualReach = reach{page: 1000, around: 10_000, newest: 10_000, dead: 1000}
 
 // Find looks for a vote that is not stored. It reads a bounded number of entries, however long the queue is: 10,000
 // around the time in a UUIDv7, the newest 10,000, and the newest 1,000 dead letters. It returns [ErrNotQueued] if it
-// searched the whole queue, else [ErrSearchLimit]. It may miss a vote that leaves the queue meanwhile: that one is stored.
+// searched the whole queue, else [ErrSearchLimit]. It may miss a vote that leaves the queue meanwhile: that one is
+// stored.
 func (q *Queue) Find(ctx context.Context, id uuid.UUID) (Location, error) {
 	found, err := q.find(ctx, id, usualReach)
 	switch {

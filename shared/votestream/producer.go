@@ -10,8 +10,8 @@ import (
 // maxQueued bounds the commands that wait inside the client; beyond it Publish fails at once.
 const maxQueued = 16_384
 
-// Producer adds votes to the stream. Concurrent calls share a round trip, and with it the fsync before Redis's reply. It
-// is safe for concurrent use.
+// Producer adds votes to the stream. Concurrent calls share a round trip, and with it the fsync before Redis's reply.
+// It is safe for concurrent use.
 type Producer struct{ pipeline *redis.AutoPipeliner }
 
 // NewProducer returns a producer on rdb; closing rdb closes it.

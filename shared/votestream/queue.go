@@ -33,8 +33,8 @@ func (q *Queue) PingWrite(ctx context.Context) error {
 }
 
 // EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry, so that votes
-// cast before the first worker ran are not skipped. An existing group needs no write, so EnsureGroup succeeds on a Redis
-// that is out of memory.
+// cast before the first worker ran are not skipped. An existing group needs no write, so EnsureGroup succeeds on a
+// Redis that is out of memory.
 func (q *Queue) EnsureGroup(ctx context.Context) error {
 	groups, err := q.rdb.XInfoGroups(ctx, Stream).Result()
 	if err != nil && !missing(err) {
@@ -85,9 +85,9 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 // dead-lettered.
 const retriesKey = "votes:tries"
 
-// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated retries, this
-// one included. That number, not the deliveries, identifies an entry that kills its worker: innocent entries that were
-// delivered together with it have as many deliveries.
+// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated retries,
+// this one included. That number, not the deliveries, identifies an entry that kills its worker: innocent entries that
+// were delivered together with it have as many deliveries.
 func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	n, err := q.rdb.HIncrBy(ctx, retriesKey, entryID, 1).Result()
 	if err != nil {

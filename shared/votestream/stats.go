@@ -20,7 +20,8 @@ type Stats struct {
 	Oldest   time.Duration // age of the oldest unacknowledged entry, by Redis's clock
 }
 
-// statsScript is a script because a Redis that is out of memory refuses MULTI. A missing stream or group counts as empty.
+// statsScript is a script because a Redis that is out of memory refuses MULTI. A missing stream or group counts as
+// empty.
 var statsScript = redis.NewScript(`
 local function stream(key)
   local found = {['entries-added'] = 0, length = 0}
@@ -52,8 +53,8 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// EntryTime returns the time (UTC) at which Redis numbered an entry, "<milliseconds>-<sequence>"; the zero time if id is
-// no entry's ID.
+// EntryTime returns the time (UTC) at which Redis numbered an entry, "<milliseconds>-<sequence>"; the zero time if id
+// is no entry's ID.
 func EntryTime(id string) time.Time {
 	ms, _, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseInt(ms, 10, 64)

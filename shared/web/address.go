@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Origin is the origin of an address: scheme, host and port, or host and port alone, which stands for the page's scheme.
-// Only OriginOf makes one, so it holds no character that could end the policy directive it is written into. The zero
-// Origin names nothing.
+// Origin is the origin of an address: scheme, host and port, or host and port alone, which stands for the page's
+// scheme. Only OriginOf makes one, so it holds no character that could end the policy directive it is written into. The
+// zero Origin names nothing.
 type Origin struct{ value string }
 
 // OriginOf returns the origin of an http or https URL, which may lack the scheme ("//host:port/"). It returns the zero
