@@ -13,7 +13,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
+	"petvote/shared/lifecycle"
+	"petvote/shared/web"
 )
 
 // maxBody bounds a vote's request body, in bytes.
@@ -144,4 +147,17 @@ func parseKey(text string) (uuid.UUID, error) {
 func redirect(w http.ResponseWriter, path string) {
 	w.Header().Set("Location", path)
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
+func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
+	mux := http.NewServeMux()
+	page.register(mux)
+	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
+	mux.Handle("POST /spans", sameOrigin.Handler(spans))
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	return web.SecurityHeaders(web.Compress(mux))
 }

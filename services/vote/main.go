@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
-	"petvote/shared/web"
 )
 
 const name = "vote"
@@ -80,22 +78,9 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // further ones wait in the kernel, at next to no cost
+		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, at next to no cost
 		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
 		DrainDelay: time.Duration(cfg.ShutdownDelay),
 	}
 	return server.Run(ctx)
-}
-
-// routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
-func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
-	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
-	mux := http.NewServeMux()
-	page.register(mux)
-	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
-	mux.Handle("POST /spans", sameOrigin.Handler(spans))
-	mux.HandleFunc("GET /healthz", health.Live)
-	mux.HandleFunc("GET /readyz", health.Ready)
-	return web.SecurityHeaders(web.Compress(mux))
 }

@@ -49,7 +49,8 @@ func TestLanesIsTheFormerNameOfConcurrency(t *testing.T) {
 
 func TestEveryBadSettingIsNamed(t *testing.T) {
 	for _, bad := range [][]string{
-		{"CONCURRENCY=0", "LANES=0", "BATCH_SIZE=0", "CLAIM_IDLE=999ms", "MAX_TRIES=0", "QUEUE_TRACES=Link", "CRASH_AT=lunch"},
+		{"CONCURRENCY=0", "LANES=0", "BATCH_SIZE=0", "CLAIM_IDLE=999ms", "MAX_TRIES=0", "QUEUE_TRACES=Link",
+			"CRASH_AT=lunch"},
 		{"CONCURRENCY=65"}, {"LANES=65"}, {"BATCH_SIZE=65536"}, {"CLAIM_IDLE=10"}, {"CLAIM_IDLE=-10s"}, {"MAX_TRIES=many"},
 	} {
 		_, err := load(bad)

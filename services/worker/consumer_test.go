@@ -246,13 +246,14 @@ func often(id string) votestream.Delivery {
 func TestQuarantinedEntriesAreRetriedAloneAndLast(t *testing.T) {
 	last := batch("3")[0]
 	last.Deliveries = quarantineAfter // not yet quarantined
+	mixed := []votestream.Delivery{often("1"), batch("2")[0], often("4"), last}
 	for name, c := range map[string]struct {
 		batch []votestream.Delivery
 		want  []string
 	}{
 		"nothing": {nil, nil},
 		"none":    {append(batch("1", "2"), last), []string{"1 2 3"}},
-		"some":    {append([]votestream.Delivery{often("1")}, append(batch("2"), often("4"), last)...), []string{"2 3", "1", "4"}},
+		"some":    {mixed, []string{"2 3", "1", "4"}},
 		"all":     {[]votestream.Delivery{often("1"), often("2")}, []string{"1", "2"}},
 	} {
 		var got []string

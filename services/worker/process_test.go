@@ -216,19 +216,19 @@ func TestNothingIsDeadLetteredAfterAFailedAck(t *testing.T) {
 func TestInvalidEntriesAreDeadLetteredWithTheirReasonAndNotRecorded(t *testing.T) {
 	undecodable := fmt.Errorf("%w: field id: invalid UUID length: 1", votestream.ErrUndecodable)
 	for name, c := range map[string]struct {
-		spoil  func(*votestream.Delivery)
+		spoil  func(d *votestream.Delivery, v *ballot.Vote)
 		reason votestream.Reason
 		err    error
 	}{
-		"undecodable": {func(d *votestream.Delivery) { d.Err = undecodable }, "undecodable", undecodable},
-		"unknown pet": {func(d *votestream.Delivery) { d.Message.Vote.Pet = "birds" }, "invalid", ballot.ErrUnknownChoice},
-		"no id":       {func(d *votestream.Delivery) { d.Message.Vote.ID = uuid.Nil }, "invalid", ballot.ErrInvalidVote},
-		"no time":     {func(d *votestream.Delivery) { d.Message.Vote.CastAt = time.Time{} }, "invalid", ballot.ErrInvalidVote},
-		"quarantined": {func(d *votestream.Delivery) { d.Err, d.Deliveries = undecodable, 99 }, "undecodable", undecodable},
+		"undecodable": {func(d *votestream.Delivery, _ *ballot.Vote) { d.Err = undecodable }, "undecodable", undecodable},
+		"quarantined": {func(d *votestream.Delivery, _ *ballot.Vote) { d.Err, d.Deliveries = undecodable, 99 },
+			"undecodable", undecodable},
+		"unknown pet": {func(_ *votestream.Delivery, v *ballot.Vote) { v.Pet = "birds" }, "invalid", ballot.ErrUnknownChoice},
+		"no id":       {func(_ *votestream.Delivery, v *ballot.Vote) { v.ID = uuid.Nil }, "invalid", ballot.ErrInvalidVote},
 	} {
 		l := &ledger{}
 		votes := batch("1", "2")
-		c.spoil(&votes[0])
+		c.spoil(&votes[0], &votes[0].Message.Vote)
 		if err := l.process(t, votes); err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,8 @@ func TestOnlyAnEntryWithTooManyIsolatedRetriesIsDeadLettered(t *testing.T) {
 		}
 	}
 	l.wantCalls(t, "retry 1", "dead-letter 1", "retry 2", "record 2", "ack 2", "retry 3", "record 3", "ack 3")
-	if f := l.dead[0]; f.Reason != votestream.ReasonDeliveries || !strings.Contains(f.Err.Error(), "retried alone 5 times") {
+	f := l.dead[0]
+	if f.Reason != votestream.ReasonDeliveries || !strings.Contains(f.Err.Error(), "retried alone 5 times") {
 		t.Errorf("dead-lettered for %s: %v", f.Reason, f.Err)
 	}
 }

@@ -35,8 +35,10 @@ func TestLoadNamesEveryBadVariableAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud"`, `LOG_FORMAT="xml"`, "RESULT_URL:",
-		`WAIT="soon"`, "REDIS_PASSWORD_FILE: open /does/not/exist"} {
+	for _, name := range []string{
+		`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud"`, `LOG_FORMAT="xml"`, "RESULT_URL:",
+		`WAIT="soon"`, "REDIS_PASSWORD_FILE: open /does/not/exist",
+	} {
 		if !strings.Contains(err.Error(), "\n  "+name) {
 			t.Errorf("no line for %s in: %v", name, err)
 		}

@@ -109,7 +109,7 @@ func TestReadinessTurnsBeforeTheListenerCloses(t *testing.T) {
 		}
 		time.Sleep(drainDelay - time.Millisecond)
 		if got := r.get("/work"); got.status != 200 || got.body != "hello" || !got.last {
-			t.Errorf("a request that comes while callers may not have noticed: %+v, want an answer and the connection's end", got)
+			t.Errorf("a request before callers have noticed: %+v, want an answer and the connection's end", got)
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()

@@ -213,8 +213,8 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	return err
 }
 
-// waits grow by half from FirstWait to MaxWait, with a jitter of ±50 % so that callers that failed together do not come
-// back together. They end when the next one would not fit into the time left.
+// waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not come back
+// together. They end when the next one would not fit into the time left.
 func (p *Policy) waits(ctx context.Context, left time.Duration) backoff.BackOff {
 	b := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(p.settings.FirstWait),

@@ -120,7 +120,8 @@ func TestHalfOpenBreakerLetsOneThroughAndOpensAgainOnFailure(t *testing.T) {
 			probe <- p.once(t.Context(), func(context.Context) error { close(started); <-release; return errDown })
 		}()
 		<-started
-		if err := p.Do(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, gobreaker.ErrTooManyRequests) {
+		err := p.Do(t.Context(), func(context.Context) error { return nil })
+		if !errors.Is(err, gobreaker.ErrTooManyRequests) {
 			t.Errorf("second call during the probe: %v", err)
 		}
 		close(release)

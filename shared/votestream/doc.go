@@ -1,11 +1,11 @@
 // Package votestream is the queue between the vote service and the workers: a Redis stream, its consumer group, and
 // the dead letters.
 //
-//	Producer.Publish ──XADD──▶ stream "votes" ─XREADGROUP─▶ Consumer.Next ─▶ (stored) ─▶ Queue.Ack
-//	                            │ group "workers"             ▲   │                   script: XACK, XDEL
-//	                            │                             │   └─▶ Queue.DeadLetter
-//	                            └─ pending of a dead consumer ┘     script: XADD votes:dead, XACK, XDEL
-//	                               XAUTOCLAIM after ClaimIdle
+//	Producer.Publish ─XADD─▶ stream "votes" ─XREADGROUP─▶ Consumer.Next ─▶ stored ─▶ Queue.Ack
+//	                          │ group "workers"             ▲   │                 script: XACK, XDEL
+//	                          │                             │   └─▶ Queue.DeadLetter
+//	                          └─ pending of a dead consumer ┘     script: XADD votes:dead, XACK, XDEL
+//	                             XAUTOCLAIM after ClaimIdle
 //
 // # Invariants
 //

@@ -86,7 +86,8 @@ func TestAVoteIsFoundWhileItWaitsAndWhileItIsInFlight(t *testing.T) {
 	if err := s.Ack(t.Context(), ids(batch)); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []uuid.UUID{sent[0].Vote.ID, random.Vote.ID, uuid.New(), v7(time.UnixMilli(0)), v7(time.UnixMilli(1<<48 - 1))} {
+	first, last := v7(time.UnixMilli(0)), v7(time.UnixMilli(1<<48-1))
+	for _, id := range []uuid.UUID{sent[0].Vote.ID, random.Vote.ID, uuid.New(), first, last} {
 		if found, err := s.Find(t.Context(), id); !errors.Is(err, ErrNotQueued) || found != (Location{}) {
 			t.Errorf("acknowledged or never cast: %+v, %v", found, err)
 		}
@@ -102,14 +103,16 @@ func TestADeadLetteredVoteIsFoundWithItsReason(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	broken := uuid.New()
-	if err := s.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: Stream, Values: []any{"id", broken.String()}}).Err(); err != nil {
+	entry := &redis.XAddArgs{Stream: Stream, Values: []any{"id", broken.String()}}
+	if err := s.rdb.XAdd(t.Context(), entry).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := s.Find(t.Context(), broken); err != nil || found.Dead || found.Message != (Message{}) {
 		t.Errorf("an entry with an id and no vote: %+v, %v", found, err)
 	}
 	s.deadLetter(t, ReasonUndecodable)
-	if found, err := s.Find(t.Context(), broken); err != nil || found.Reason != ReasonUndecodable || found.Message != (Message{}) {
+	found, err = s.Find(t.Context(), broken)
+	if err != nil || found.Reason != ReasonUndecodable || found.Message != (Message{}) {
 		t.Errorf("dead-lettered: %+v, %v", found, err)
 	}
 	letters, err := s.ListDeadLetters(t.Context(), "", 1)
@@ -134,7 +137,8 @@ func TestAVoteDeepInTheQueueIsFoundByTheTimeInItsID(t *testing.T) {
 	s.queue(t, cast, append(found, missed...)...)
 	s.queue(t, cast.Add(time.Hour), others(20)...)
 	for i, id := range found {
-		if l, err := s.find(t.Context(), id, small); err != nil || l.Message.Vote.ID != id || !EntryTime(l.EntryID).Equal(cast) {
+		l, err := s.find(t.Context(), id, small)
+		if err != nil || l.Message.Vote.ID != id || !EntryTime(l.EntryID).Equal(cast) {
 			t.Errorf("vote %d: %+v, %v", i, l, err)
 		}
 	}
