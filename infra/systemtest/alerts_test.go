@@ -121,7 +121,7 @@ func (r *rig) poison() error {
 
 // dropDeadLetters is what "worker dead drop" does.
 func (r *rig) dropDeadLetters() error {
-	letters, err := r.Queue.DeadLetters(r.t.Context(), "", 100)
+	letters, err := r.Queue.ListDeadLetters(r.t.Context(), "", 100)
 	for _, letter := range letters {
 		err = errors.Join(err, r.Queue.Drop(r.t.Context(), letter.ID))
 	}

@@ -270,7 +270,7 @@ func TestPoisonBetweenGoodVotesHoldsNothingUp(t *testing.T) {
 	if got, want := len(r.stored()), r.ledger.Count(ledger.Accepted); got != want {
 		t.Errorf("%d stored, %d accepted", got, want)
 	}
-	letters, err := r.Queue.DeadLetters(ctx, "", 10)
+	letters, err := r.Queue.ListDeadLetters(ctx, "", 10)
 	r.must(err)
 	want := []votestream.Reason{votestream.ReasonUndecodable, votestream.ReasonUndecodable, votestream.ReasonInvalid, votestream.ReasonUndecodable, votestream.ReasonInvalid}
 	for i, letter := range letters {

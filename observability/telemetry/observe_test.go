@@ -61,7 +61,7 @@ func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 func TestRareEventsAreCountedFromZero(t *testing.T) {
 	tel := started(t)
 	_, processing := tel.Processor(nil, ContinueTraces)
-	_, settling := tel.Settler(nil)
+	_, settling := tel.Acker(nil)
 	breakers := tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))
 	if err := errors.Join(processing, settling, breakers); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -23,14 +22,6 @@ const (
 	// messaging conventions recommend it for batches.
 	LinkTraces QueueTraces = "link"
 )
-
-// UnmarshalText accepts the constants only.
-func (q *QueueTraces) UnmarshalText(text []byte) error {
-	if *q = QueueTraces(text); *q != ContinueTraces && *q != LinkTraces {
-		return errors.New("neither continue nor link")
-	}
-	return nil
-}
 
 // ProcessFunc is a function that processes a batch.
 type ProcessFunc func(context.Context, []votestream.Delivery) error

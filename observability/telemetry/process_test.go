@@ -175,18 +175,18 @@ func TestRetriesAndBreakersAreEventsInEveryVotesTrace(t *testing.T) {
 	}
 }
 
-type settleFuncs struct{ err error }
+type ackFuncs struct{ err error }
 
-func (s settleFuncs) Settle(context.Context, []string) error          { return s.err }
-func (s settleFuncs) Bury(context.Context, []votestream.Burial) error { return s.err }
-func (s settleFuncs) CountTry(context.Context, string) (int64, error) { return 1, s.err }
+func (s ackFuncs) Ack(context.Context, []string) error                    { return s.err }
+func (s ackFuncs) DeadLetter(context.Context, []votestream.Failure) error { return s.err }
+func (s ackFuncs) CountRetry(context.Context, string) (int64, error)      { return 1, s.err }
 
 func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktrace.ReadOnlySpan) {
 	t.Helper()
 	tel, spans := recording(t)
-	s := must(tel.Settler(settleFuncs{outcome}))
+	s := must(tel.Acker(ackFuncs{outcome}))
 	err := process(t, tel, deliveries(recordedA, recordedB), func(ctx context.Context, batch []votestream.Delivery) error {
-		err := s.Bury(ctx, []votestream.Burial{
+		err := s.DeadLetter(ctx, []votestream.Failure{
 			{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
 		if !errors.Is(err, outcome) {
 			t.Errorf("err = %v, want %v", err, outcome)
@@ -241,14 +241,5 @@ func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	}
 	if batch[0].Message.Trace.Parent != contextOf(span.SpanContext()) {
 		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)
-	}
-}
-
-func TestQueueTracesAreContinuedOrLinked(t *testing.T) {
-	for text, ok := range map[string]bool{"continue": true, "link": true, "": false, "Link": false} {
-		var q QueueTraces
-		if err := q.UnmarshalText([]byte(text)); (err == nil) != ok || ok && string(q) != text {
-			t.Errorf("%q: %q, %v", text, q, err)
-		}
 	}
 }

@@ -58,34 +58,34 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 	}, i.err()
 }
 
-// Settler takes entries out of the stream.
-type Settler interface {
-	Settle(ctx context.Context, entryIDs []string) error
-	Bury(ctx context.Context, burials []votestream.Burial) error
-	CountTry(ctx context.Context, entryID string) (int64, error)
+// Acker takes entries out of the stream.
+type Acker interface {
+	Ack(ctx context.Context, entryIDs []string) error
+	DeadLetter(ctx context.Context, failures []votestream.Failure) error
+	CountRetry(ctx context.Context, entryID string) (int64, error)
 }
 
-type settler struct {
-	Settler
+type acker struct {
+	Acker
 	deadLetters metric.Int64Counter
 }
 
-// Settler counts dead letters by reason and marks the span of a dead-lettered vote as failed.
-func (t *Telemetry) Settler(next Settler) (Settler, error) {
+// Acker counts dead letters by reason and marks the span of a dead-lettered vote as failed.
+func (t *Telemetry) Acker(next Acker) (Acker, error) {
 	i := t.instruments()
-	s := settler{next, i.counter("petvote.dead_letters", "{vote}", "Entries dead-lettered, by reason.")}
+	s := acker{next, i.counter("petvote.dead_letters", "{vote}", "Entries dead-lettered, by reason.")}
 	for _, reason := range votestream.Reasons() { // from 0, or rate() misses the first one
 		s.deadLetters.Add(context.Background(), 0, metric.WithAttributes(attribute.String("reason", string(reason))))
 	}
 	return s, i.err()
 }
 
-func (s settler) Bury(ctx context.Context, burials []votestream.Burial) error {
-	if err := s.Settler.Bury(ctx, burials); err != nil {
+func (s acker) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
+	if err := s.Acker.DeadLetter(ctx, failures); err != nil {
 		return err
 	}
 	spans := spansOf(ctx)
-	for _, b := range burials {
+	for _, b := range failures {
 		s.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(b.Reason))))
 		if span := spans[b.Delivery.EntryID]; span != nil {
 			span.AddEvent("dead letter", trace.WithAttributes(attribute.String("petvote.reason", string(b.Reason))))

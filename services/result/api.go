@@ -67,7 +67,7 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
 		answer(w, http.StatusBadRequest, problem{"error", err.Error()})
-	case errors.Is(err, votestream.ErrTooFar):
+	case errors.Is(err, votestream.ErrSearchLimit):
 		w.Header().Set("Retry-After", retryAfter)
 		answer(w, http.StatusServiceUnavailable, problem{"error", "The vote is not counted, and the queue is too long to look for it; please try again"})
 	default:

@@ -24,10 +24,7 @@ const name = "result"
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
 const (
-	drainTimeout   = 5 * time.Second
-	cleanupTimeout = 3 * time.Second
-	pingEvery      = 500 * time.Millisecond
-	maxConns       = 8 // to PostgreSQL: one reader of the tally, the rest for receipts and history
+	maxConns = 8 // to PostgreSQL: one reader of the tally, the rest for receipts and history
 )
 
 func run(ctx context.Context, args, environ []string) (err error) {
@@ -38,17 +35,11 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
-	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
-	tel, err := telemetry.Start(ctx, name)
-	if err != nil {
-		return err
-	}
-	cleanups.Add("telemetry", tel.Shutdown)
-	listener, err := tel.PolicyListener()
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
 	if err != nil {
 		return err
 	}
@@ -59,7 +50,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	cleanups.Add("postgres client", func(context.Context) error { db.Close(); return nil })
-	monitor := resilience.NewMonitor(reads, pingEvery, db.Ping)
+	monitor := resilience.NewMonitor(reads, db.Ping)
 	cleanups.Background("postgres monitor", monitor.Run)
 
 	// No monitor, and no part of readiness: what is missing without Redis is the receipts of votes that are not stored.
@@ -82,7 +73,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 
-	page, err := newPage(string(cfg.VoteURL), string(cfg.JaegerURL), board.current)
+	page, err := newPage(cfg.VoteURL, cfg.JaegerURL, board.current)
 	if err != nil {
 		return err
 	}
@@ -91,7 +82,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), asking), shownAt: board.pushes.shownAt, page: page,
 	}}
 	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
@@ -103,7 +94,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	sockets := newSocketServer(hub)
 	cleanups.Add("socket.io", sockets.Close)
 	server := lifecycle.Server{
-		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
+		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
 		OnDrain: func() { endStreams(); sockets.disconnect() },
 		Handler: routes(tel, page, api, &sseHandler{hub, streams}, sockets, health),
 	}

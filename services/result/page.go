@@ -11,6 +11,7 @@ import (
 
 	pages "petvote/services/result/web"
 	"petvote/shared/ballot"
+	"petvote/shared/config"
 	"petvote/shared/web"
 )
 
@@ -39,17 +40,10 @@ type page struct {
 	traceShare string // as telemetry.TraceShare gives it
 }
 
-// newPage builds the pages. Both addresses may be empty; otherwise they have to be absolute http or https URLs. current
-// is called for each page and has to be quick and safe for concurrent use.
-func newPage(voteURL, jaegerURL string, current func() view) (*page, error) {
-	p := &page{current: current}
-	var err error
-	if p.voteURL, err = web.BaseURL(voteURL); err != nil {
-		return nil, fmt.Errorf("vote %w", err)
-	}
-	if p.jaegerURL, err = web.BaseURL(jaegerURL); err != nil {
-		return nil, fmt.Errorf("jaeger %w", err)
-	}
+// newPage builds the pages. Both addresses may be empty. current is called for each page and has to be quick and safe for
+// concurrent use.
+func newPage(voteURL, jaegerURL config.Link, current func() view) (*page, error) {
+	p := &page{voteURL: string(voteURL), jaegerURL: string(jaegerURL), current: current}
 	static, err := fs.Sub(pageFiles, "web/static")
 	if err != nil {
 		return nil, fmt.Errorf("result page: %w", err)

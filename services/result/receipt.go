@@ -21,7 +21,7 @@ type receiptReader interface {
 
 // voteFinder is where votes are looked for that are not stored.
 type voteFinder interface {
-	Find(ctx context.Context, id uuid.UUID) (votestream.Sighting, error)
+	Find(ctx context.Context, id uuid.UUID) (votestream.Location, error)
 }
 
 // state is how far a vote has come.
@@ -120,17 +120,19 @@ func (h *receipts) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
 		return receipt{}, err
 	}
 	r := receipt{ID: id, State: stateCounted, Counted: true, Pet: v.Vote.Pet, CastAt: v.Vote.CastAt,
-		QueuedAt: v.QueuedAt, StoredAt: v.StoredAt, TraceID: v.TraceID}
+		QueuedAt: votestream.EntryTime(v.EntryID), StoredAt: v.StoredAt, TraceID: v.TraceID}
 	if shown, at := h.shownAt(v.Transaction); shown {
 		r.State, r.ShownAt = stateShown, at
 	}
 	return r, nil
 }
 
-func notStored(id uuid.UUID, s votestream.Sighting) receipt {
+func notStored(id uuid.UUID, s votestream.Location) receipt {
 	r := receipt{ID: id, State: stateQueued, Pet: s.Message.Vote.Pet, CastAt: s.Message.Vote.CastAt,
-		QueuedAt: s.QueuedAt, TraceID: s.Message.Trace.TraceID()}
-	if s.GivenUp {
+		TraceID: s.Message.Trace.TraceID()}
+	if !s.Dead {
+		r.QueuedAt = votestream.EntryTime(s.EntryID)
+	} else {
 		r.State, r.Reason = stateGivenUp, s.Reason
 	}
 	return r

@@ -27,7 +27,7 @@ const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8
 type journey struct {
 	stored    votestore.Receipt
 	storeErrs []error // of one read after the other; those that follow find what is stored
-	seen      votestream.Sighting
+	seen      votestream.Location
 	queueErr  error
 	pushes    []string // snapshots
 
@@ -45,7 +45,7 @@ func (j *journey) Receipt(_ context.Context, id uuid.UUID) (votestore.Receipt, e
 	return votestore.Receipt{}, err
 }
 
-func (j *journey) Find(_ context.Context, id uuid.UUID) (votestream.Sighting, error) {
+func (j *journey) Find(_ context.Context, id uuid.UUID) (votestream.Location, error) {
 	j.asked, j.id = append(j.asked, "queue"), id
 	return j.seen, j.queueErr
 }
@@ -70,14 +70,14 @@ var (
 	queuedAt = castVote.CastAt.Add(time.Millisecond)
 
 	storedVote = votestore.Receipt{
-		Vote: castVote, QueuedAt: queuedAt, StoredAt: castVote.CastAt.Add(time.Second), Transaction: 747,
+		Vote: castVote, EntryID: "1767323045001-0", StoredAt: castVote.CastAt.Add(time.Second), Transaction: 747,
 		TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
 	}
-	waitingVote = votestream.Sighting{QueuedAt: queuedAt, EntryID: "1767323045001-0", Message: votestream.Message{
+	waitingVote = votestream.Location{EntryID: "1767323045001-0", Message: votestream.Message{
 		Vote: castVote, Trace: tracecontext.TraceContext{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 	}}
-	deadVote = votestream.Sighting{
-		GivenUp: true, Reason: votestream.ReasonRejected, FailedAt: queuedAt, EntryID: "1767323046000-0", Message: waitingVote.Message,
+	deadVote = votestream.Location{
+		Dead: true, Reason: votestream.ReasonRejected, EntryID: "1767323046000-0", Message: waitingVote.Message,
 	}
 )
 
@@ -110,7 +110,7 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		"it waits": {&journey{storeErrs: once, seen: waitingVote}, 200, `"state":"queued","counted":false` + cast + queued + trace, "store queue"},
 		"it waits while PostgreSQL is away": {&journey{storeErrs: []error{errAway}, seen: waitingVote}, 200,
 			`"state":"queued","counted":false` + cast + queued + trace, "store queue"},
-		"it waits and is no vote": {&journey{storeErrs: once, seen: votestream.Sighting{QueuedAt: queuedAt}}, 200,
+		"it waits and is no vote": {&journey{storeErrs: once, seen: votestream.Location{EntryID: waitingVote.EntryID}}, 200,
 			`"state":"queued","counted":false` + queued, "store queue"},
 		"it was given up": {&journey{storeErrs: once, seen: deadVote}, 200,
 			`"state":"given_up","counted":false` + cast + trace + `,"reason":"rejected"`, "store queue"},
@@ -147,7 +147,7 @@ func TestOnlyWhoLookedEverywhereSaysThatAVoteIsUnknown(t *testing.T) {
 		"PostgreSQL goes away":     {&journey{storeErrs: []error{votestore.ErrNoVote, errAway}, queueErr: votestream.ErrNotQueued}, 3},
 		"Redis is away":            {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: errAway}, 3},
 		"both are":                 {&journey{storeErrs: []error{votestore.ErrNoVote, errAway}, queueErr: errAway}, 3},
-		"the queue is a long one":  {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrTooFar}, 3},
+		"the queue is a long one":  {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrSearchLimit}, 3},
 		"Redis holds another list": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrForeignKey}, 3},
 	} {
 		w := c.journey.ask(t)
@@ -155,7 +155,7 @@ func TestOnlyWhoLookedEverywhereSaysThatAVoteIsUnknown(t *testing.T) {
 			t.Errorf("%s: %d, Retry-After %q, asked %v", name, w.Code, w.Header().Get("Retry-After"), c.journey.asked)
 		}
 	}
-	w := (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrTooFar}).ask(t)
+	w := (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrSearchLimit}).ask(t)
 	if !strings.Contains(w.Body.String(), "the queue is too long to look for it") {
 		t.Errorf("of a long queue: %s", w.Body)
 	}
@@ -211,12 +211,12 @@ type hanging struct {
 	err   error
 }
 
-func (h hanging) Find(ctx context.Context, _ uuid.UUID) (votestream.Sighting, error) {
+func (h hanging) Find(ctx context.Context, _ uuid.UUID) (votestream.Location, error) {
 	if h.hangs {
 		<-ctx.Done()
-		return votestream.Sighting{}, ctx.Err()
+		return votestream.Location{}, ctx.Err()
 	}
-	return votestream.Sighting{}, h.err
+	return votestream.Location{}, h.err
 }
 
 func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
@@ -239,7 +239,7 @@ func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 func TestWhatIsNotInTheQueueIsNoFailureOfRedis(t *testing.T) {
 	policy := queuePolicy(nil)
 	for range 20 {
-		for _, want := range []error{votestream.ErrNotQueued, votestream.ErrTooFar} {
+		for _, want := range []error{votestream.ErrNotQueued, votestream.ErrSearchLimit} {
 			if _, err := newResilientQueue(hanging{err: want}, policy).Find(t.Context(), castVote.ID); !errors.Is(err, want) {
 				t.Fatalf("%v, want %v", err, want)
 			}
@@ -269,6 +269,6 @@ func TestOnlySoManySearchesGoOnAtOnce(t *testing.T) {
 
 type finderFunc func() error
 
-func (f finderFunc) Find(context.Context, uuid.UUID) (votestream.Sighting, error) {
-	return votestream.Sighting{}, f()
+func (f finderFunc) Find(context.Context, uuid.UUID) (votestream.Location, error) {
+	return votestream.Location{}, f()
 }

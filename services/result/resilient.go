@@ -22,19 +22,19 @@ type store interface {
 // readPolicy is for reads that someone waits for, or that the next poll repeats anyway.
 func readPolicy(l resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{Name: "postgres", Timeout: time.Second, Budget: 2 * time.Second,
-		Classify: votestore.Classify, Listener: l})
+		Permanent: votestore.IsPermanent, Listener: l})
 }
 
 // subscribePolicy is for the connection that hears notices; nobody waits for it.
 func subscribePolicy(l resilience.Listener) *resilience.Policy {
-	return resilience.New(resilience.Settings{Name: "postgres-listen", Timeout: 2 * time.Second, Classify: votestore.Classify, Listener: l})
+	return resilience.New(resilience.Settings{Name: "postgres-listen", Timeout: 2 * time.Second, Permanent: votestore.IsPermanent, Listener: l})
 }
 
 // queuePolicy is for looking into the queue, for whose sake nobody shall wait long. A search of many pages in a queue that
 // is long fits into one attempt, and after one that hangs there is time for another that is quick.
 func queuePolicy(l resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{Name: "redis", Timeout: 800 * time.Millisecond, Budget: time.Second,
-		Classify: votestream.Classify, Listener: l})
+		Permanent: votestream.IsPermanent, Listener: l})
 }
 
 // resilientStore reads under a policy.
@@ -71,12 +71,12 @@ func newResilientQueue(next voteFinder, p *resilience.Policy) resilientQueue {
 
 var errBusy = errors.New("too many votes are being looked for")
 
-func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Sighting, error) {
+func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Location, error) {
 	select {
 	case q.places <- struct{}{}:
 		defer func() { <-q.places }()
 	default:
-		return votestream.Sighting{}, errBusy
+		return votestream.Location{}, errBusy
 	}
-	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Sighting, error) { return q.next.Find(ctx, id) })
+	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Location, error) { return q.next.Find(ctx, id) })
 }

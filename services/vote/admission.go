@@ -6,53 +6,53 @@ import (
 	"sync/atomic"
 	"time"
 
-	"petvote/observability/telemetry"
+	"petvote/shared/config"
 	"petvote/shared/votestream"
 )
 
-// errOverloaded says that a vote has waited in vain for its turn.
+// errOverloaded reports that no slot became free in time.
 var errOverloaded = errors.New("too many votes in flight")
 
-// turnWithin is how long a vote waits for its turn; an attempt that hangs still fits into the budget then. Refusing costs nearly as
-// much as accepting, so whoever is refused early takes the place of somebody who could have been accepted in time.
-const turnWithin = time.Second
+// acquireTimeout leaves a vote enough of its budget for an attempt that hangs. It is not shorter because refusing costs
+// nearly as much as accepting.
+const acquireTimeout = time.Second
 
-// admission publishes a bounded number of votes at once. Those beyond it wait for their turn, in which they cost next to
-// nothing, and are refused when it does not come in time.
+// admission bounds the number of votes in flight. Others wait for a slot, at next to no cost, and are refused if none
+// becomes free in time.
 type admission struct {
 	next             publisher
-	turns            chan struct{} // holds one for each vote in flight
+	slots            chan struct{} // holds an element for each vote in flight
 	waiting, refused atomic.Int64
 }
 
-func newAdmission(next publisher, most atMost) *admission {
-	return &admission{next: next, turns: make(chan struct{}, most)}
+func newAdmission(next publisher, slots config.Count) *admission {
+	return &admission{next: next, slots: make(chan struct{}, slots)}
 }
 
 func (a *admission) Publish(ctx context.Context, m votestream.Message) error {
 	select {
-	case a.turns <- struct{}{}:
+	case a.slots <- struct{}{}:
 	default:
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, budget) // the wait is part of it
+		ctx, cancel = context.WithTimeout(ctx, budget) // waiting uses up the budget too
 		defer cancel()
-		if err := a.wait(ctx); err != nil {
+		if err := a.acquire(ctx); err != nil {
 			return err
 		}
 	}
-	defer func() { <-a.turns }()
+	defer func() { <-a.slots }()
 	return a.next.Publish(ctx, m)
 }
 
-func (a *admission) wait(ctx context.Context) error {
+func (a *admission) acquire(ctx context.Context) error {
 	a.waiting.Add(1)
 	defer a.waiting.Add(-1)
-	late := time.NewTimer(turnWithin)
-	defer late.Stop()
+	timeout := time.NewTimer(acquireTimeout)
+	defer timeout.Stop()
 	select {
-	case a.turns <- struct{}{}:
+	case a.slots <- struct{}{}:
 		return nil
-	case <-late.C:
+	case <-timeout.C:
 		a.refused.Add(1)
 		return errOverloaded
 	case <-ctx.Done():
@@ -60,6 +60,8 @@ func (a *admission) wait(ctx context.Context) error {
 	}
 }
 
-func (a *admission) figures() telemetry.Admission {
-	return telemetry.Admission{InFlight: int64(len(a.turns)), Waiting: a.waiting.Load(), Refused: a.refused.Load()}
+type admissionStats struct{ InFlight, Waiting, Refused int64 }
+
+func (a *admission) stats() admissionStats {
+	return admissionStats{InFlight: int64(len(a.slots)), Waiting: a.waiting.Load(), Refused: a.refused.Load()}
 }

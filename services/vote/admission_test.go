@@ -8,21 +8,20 @@ import (
 	"testing/synctest"
 	"time"
 
-	"petvote/observability/telemetry"
 	"petvote/shared/votestream"
 )
 
-func TestAVoteWhoseTurnDoesNotComeInTimeIsRefusedAndTheOthersAreTaken(t *testing.T) {
+func TestAVoteThatGetsNoSlotInTimeIsRefusedAndTheOthersAreAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full := make(slow)
 		h := (&queue{}).handler()
 		limit := newAdmission(full, 3)
 		h.queue = limit
-		want := func(f telemetry.Admission) {
+		check := func(want admissionStats) {
 			t.Helper()
 			synctest.Wait()
-			if got := limit.figures(); got != f {
-				t.Errorf("figures %+v, want %+v", got, f)
+			if got := limit.stats(); got != want {
+				t.Errorf("stats %+v, want %+v", got, want)
 			}
 		}
 		start := time.Now()
@@ -34,33 +33,34 @@ func TestAVoteWhoseTurnDoesNotComeInTimeIsRefusedAndTheOthersAreTaken(t *testing
 				}
 			})
 		}
-		synctest.Wait() // all three wait for the queue
+		synctest.Wait() // all three are in flight
 		for range 5 {
 			voters.Go(func() {
 				w := post(t.Context(), h)
-				if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || time.Since(start) != turnWithin {
-					t.Errorf("status %d after %v, header %v", w.Code, time.Since(start), w.Header())
+				took := time.Since(start)
+				if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || took != acquireTimeout {
+					t.Errorf("status %d after %v, header %v", w.Code, took, w.Header())
 				}
 			})
 		}
-		want(telemetry.Admission{InFlight: 3, Waiting: 5})
-		time.Sleep(2 * turnWithin)
-		want(telemetry.Admission{InFlight: 3, Refused: 5})
+		check(admissionStats{InFlight: 3, Waiting: 5})
+		time.Sleep(2 * acquireTimeout)
+		check(admissionStats{InFlight: 3, Refused: 5})
 		for range 2 {
 			voters.Go(func() {
 				if w := post(t.Context(), h); w.Code != http.StatusOK {
-					t.Errorf("status %d, though its turn came in time", w.Code)
+					t.Errorf("status %d, though it got a slot in time", w.Code)
 				}
 			})
 		}
-		time.Sleep(turnWithin / 2)
+		time.Sleep(acquireTimeout / 2)
 		close(full)
 		voters.Wait()
-		want(telemetry.Admission{Refused: 5})
+		check(admissionStats{Refused: 5})
 	})
 }
 
-func TestTheWaitForItsTurnIsPartOfAVotesBudget(t *testing.T) {
+func TestTheWaitForASlotIsPartOfAVotesBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hanging := make(slow)
 		h := (&queue{}).handler()
@@ -75,13 +75,13 @@ func TestTheWaitForItsTurnIsPartOfAVotesBudget(t *testing.T) {
 				t.Errorf("status %d after %v", w.Code, time.Since(start))
 			}
 		})
-		time.Sleep(turnWithin / 2)
+		time.Sleep(acquireTimeout / 2)
 		leave()
 		voters.Wait()
 	})
 }
 
-// slow takes every vote, once it is closed.
+// slow accepts every vote once it is closed.
 type slow chan struct{}
 
 func (s slow) Publish(ctx context.Context, _ votestream.Message) error {

@@ -12,7 +12,7 @@ import (
 	"petvote/shared/resilience"
 )
 
-// What is wrong with a request. The text behind errBadRequest is for the client.
+// Errors in a request. The client reads the text that wraps errBadRequest.
 var (
 	errBadRequest = errors.New("bad request")
 	errMediaType  = errors.New("Content-Type must be application/json")
@@ -30,11 +30,11 @@ type refused struct {
 	Message string `json:"message"`
 }
 
-// retryAfter is when a refused client may try again, in seconds: a little longer than a breaker stays open.
+// retryAfter, in seconds, is longer than a breaker stays open.
 const retryAfter = "1"
 
-// answerError is the one place where an error becomes an answer. What it does not know is Redis's failure to take the
-// vote, and its words stay in the log.
+// answerError is the only place where an error becomes an answer. An error that it does not know is a failure of Redis;
+// its text goes to the log only.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, ballot.ErrUnknownChoice):
@@ -52,8 +52,8 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// logRefusal says why a vote was refused. What an open breaker refuses, which has been told about when it opened, and what is
-// too much, is a flood, and for those who look closely.
+// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker's change was
+// logged already.
 func logRefusal(ctx context.Context, err error) {
 	level := slog.LevelWarn
 	if resilience.Refused(err) || errors.Is(err, errOverloaded) {
@@ -66,10 +66,10 @@ func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone if this fails
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client is gone
 }
 
-// denyCrossOrigin answers what http.CrossOriginProtection refuses.
+// denyCrossOrigin answers requests that http.CrossOriginProtection refuses.
 func denyCrossOrigin(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusForbidden, refused{"error", "votes from other sites are not taken"})
+	answer(w, http.StatusForbidden, refused{"error", "votes from other sites are not accepted"})
 }

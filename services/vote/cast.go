@@ -11,14 +11,14 @@ import (
 	"petvote/shared/votestream"
 )
 
-// publisher hands a vote to the queue. After nil the vote is safe; after an error it may be there nevertheless.
+// publisher adds a vote to the queue. After nil the vote is safe; after an error it may be in the queue nevertheless.
 type publisher interface {
 	Publish(ctx context.Context, m votestream.Message) error
 }
 
-// castVote makes a vote and hands it to the queue. key, if it is not zero, is the caller's and becomes the vote's id,
-// which is what makes repeating the call harmless; otherwise the id is a new UUIDv7, whose order in time keeps the
-// database's index small.
+// castVote makes a vote and publishes it. key, unless zero, is the caller's idempotency key and becomes the vote's id,
+// so that the call may be repeated. Otherwise the id is a new UUIDv7: ids in the order of time keep the database's
+// index small.
 func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.UUID) (ballot.Vote, error) {
 	if key == uuid.Nil {
 		id, err := uuid.NewV7()

@@ -41,7 +41,7 @@ func TestAVoteIsPublishedAsItIsReturned(t *testing.T) {
 		if len(q.messages) != 1 || q.messages[0].Vote != vote {
 			t.Errorf("published %+v of %+v", q.messages, vote)
 		}
-		if err := vote.Validate(); err != nil || vote.Pet != ballot.Lizards || !vote.CastAt.Equal(time.Now()) || vote.CastAt.Location() != time.UTC {
+		if err := vote.Validate(); err != nil || vote.Pet != ballot.Lizards || vote.CastAt != time.Now().UTC() {
 			t.Errorf("vote %+v, %v", vote, err)
 		}
 	})
@@ -77,7 +77,8 @@ func TestTheCallersKeyBecomesTheID(t *testing.T) {
 
 func TestAVoteThatIsNotPublishedIsNotReturned(t *testing.T) {
 	full := errors.New("OOM command not allowed")
-	vote, err := castVote(t.Context(), &queue{publish: func(context.Context) error { return full }}, ballot.Dogs, uuid.New())
+	q := &queue{publish: func(context.Context) error { return full }}
+	vote, err := castVote(t.Context(), q, ballot.Dogs, uuid.New())
 	if !errors.Is(err, full) || !strings.HasPrefix(err.Error(), "cast vote: ") || vote != (ballot.Vote{}) {
 		t.Errorf("vote %+v, err = %v", vote, err)
 	}

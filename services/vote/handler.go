@@ -13,13 +13,16 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
+	"petvote/shared/lifecycle"
+	"petvote/shared/web"
 )
 
-// maxBody is what a vote's request may weigh, in bytes.
+// maxBody bounds a vote's request body, in bytes.
 const maxBody = 4 << 10
 
-// voteHandler answers POST /vote, for programs in JSON and for browsers without JavaScript with a redirect to the page.
+// voteHandler answers POST /vote: JSON for programs, a redirect to the page for browsers without JavaScript.
 type voteHandler struct {
 	queue   publisher
 	traceID func(context.Context) string
@@ -27,7 +30,7 @@ type voteHandler struct {
 
 func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mediaType := r.Header.Get("Content-Type")
-	if mediaType != "application/json" { // as most clients write it
+	if mediaType != "application/json" { // fast path: most clients send exactly this
 		mediaType, _, _ = mime.ParseMediaType(mediaType)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -66,14 +69,14 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
 	}
-	form, _ := url.ParseQuery(string(body)) // what it could not read is missing below
+	form, _ := url.ParseQuery(string(body)) // values that it can't parse are missing below
 	pet, errPet := ballot.ParseChoice(form.Get("pet"))
 	key, errKey := parseKey(form.Get("key"))
 	if errPet != nil || errKey != nil {
 		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
 	}
-	if key == uuid.Nil { // known before the vote is cast, so that a vote that is not taken can be sent again under it
+	if key == uuid.Nil { // made here, so that a refused vote can be sent again under the same key
 		if key, err = uuid.NewV7(); err != nil {
 			answerError(w, r, fmt.Errorf("make vote id: %w", err))
 			return
@@ -87,7 +90,7 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 	redirect(w, noticePath(noticeVoted, pet, key))
 }
 
-// cast goes on when the voter hangs up: a vote in hand is either accepted or refused, not dropped.
+// cast continues after the voter hangs up: a vote in flight is accepted or refused, not dropped.
 func (h *voteHandler) cast(r *http.Request, pet ballot.Choice, key uuid.UUID) (ballot.Vote, error) {
 	return castVote(context.WithoutCancel(r.Context()), h.queue, pet, key)
 }
@@ -118,15 +121,15 @@ func readChoice(body io.Reader) (ballot.Choice, error) {
 	return ballot.ParseChoice(name)
 }
 
-// plainChoice reads the body that the page and most programs send, which is worth not being parsed.
+// plainChoice is the fast path: it skips JSON decoding for the body that the page and most programs send.
 func plainChoice(raw []byte) (ballot.Choice, bool) {
-	rest, begins := bytes.CutPrefix(raw, []byte(`{"pet":"`))
-	name, ends := bytes.CutSuffix(rest, []byte(`"}`))
+	rest, hasPrefix := bytes.CutPrefix(raw, []byte(`{"pet":"`))
+	name, hasSuffix := bytes.CutSuffix(rest, []byte(`"}`))
 	pet, err := ballot.ParseChoice(string(name))
-	return pet, begins && ends && err == nil
+	return pet, hasPrefix && hasSuffix && err == nil
 }
 
-// parseKey reads an idempotency key in the usual form of a UUID; none at all is the zero UUID.
+// parseKey reads an idempotency key, a UUID in canonical form; an empty text gives the zero UUID.
 func parseKey(text string) (uuid.UUID, error) {
 	if text == "" {
 		return uuid.Nil, nil
@@ -134,13 +137,27 @@ func parseKey(text string) (uuid.UUID, error) {
 	const canonicalLength = 36
 	key, err := uuid.Parse(text)
 	if err != nil || len(text) != canonicalLength || key == uuid.Nil {
-		return uuid.Nil, fmt.Errorf("%w: Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e", errBadRequest)
+		return uuid.Nil, fmt.Errorf("%w: Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e",
+			errBadRequest)
 	}
 	return key, nil
 }
 
-// redirect is written out because http.Redirect adds a body of its own.
+// redirect sends no body, unlike http.Redirect.
 func redirect(w http.ResponseWriter, path string) {
 	w.Header().Set("Location", path)
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
+func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
+	mux := http.NewServeMux()
+	page.register(mux)
+	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
+	mux.Handle("POST /spans", sameOrigin.Handler(spans))
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	return web.SecurityHeaders(web.Compress(mux))
 }

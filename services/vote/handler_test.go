@@ -47,22 +47,22 @@ func post(ctx context.Context, h http.Handler, change ...func(*http.Request)) *h
 func TestAnAcceptedVoteIsAnsweredWithItsIDAndTrace(t *testing.T) {
 	q := &queue{}
 	w := q.post(t.Context())
-	const want = `{"status":"success","id":"` + testKey + `","trace_id":"` + testTraceID + `"}`
-	if body := strings.TrimSpace(w.Body.String()); w.Code != http.StatusOK || body != want || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("%d %s, header %v", w.Code, body, w.Header())
+	const want = `{"status":"success","id":"` + testKey + `","trace_id":"` + testTraceID + `"}` + "\n"
+	if w.Code != http.StatusOK || w.Body.String() != want || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %s, header %v", w.Code, w.Body, w.Header())
 	}
 	if len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey || q.messages[0].Vote.Pet != ballot.Dogs {
 		t.Errorf("published %+v", q.messages)
 	}
 }
 
-func TestAVoteInHandIsFinishedWhenTheVoterHangsUp(t *testing.T) {
+func TestAVoteInFlightIsFinishedWhenTheVoterHangsUp(t *testing.T) {
 	type key struct{}
 	ctx, hangUp := context.WithCancel(context.WithValue(t.Context(), key{}, "trace"))
 	q := &queue{publish: func(ctx context.Context) error {
 		hangUp()
 		if ctx.Value(key{}) != "trace" {
-			t.Error("the context lost what it carries, such as the trace")
+			t.Error("the context lost its values, among them the trace")
 		}
 		return ctx.Err()
 	}}
@@ -71,7 +71,7 @@ func TestAVoteInHandIsFinishedWhenTheVoterHangsUp(t *testing.T) {
 	}
 }
 
-func TestARefusedVoteIsToldWithoutSayingWhatIsBehindIt(t *testing.T) {
+func TestARefusalDoesNotRevealItsCause(t *testing.T) {
 	for name, err := range map[string]error{
 		"a failure":     errors.New("redis unavailable: dial tcp 10.1.2.3:6379: connection refused"),
 		"out of memory": errors.New("OOM command not allowed when used memory > 'maxmemory' 10.1.2.3"),
@@ -94,7 +94,7 @@ func TestARefusedVoteIsToldWithoutSayingWhatIsBehindIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoVoteIsNeverPublished(t *testing.T) {
+func TestAnInvalidVoteIsNeverPublished(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*http.Request)
 		status int
@@ -111,7 +111,7 @@ func TestWhatIsNoVoteIsNeverPublished(t *testing.T) {
 		"key of zeros":         {header("Idempotency-Key", "00000000-0000-0000-0000-000000000000"), 400},
 		"4 KiB and one byte":   {body(`{"pet":"dogs"}` + strings.Repeat(" ", maxBody-13)), 413},
 		"another type":         {header("Content-Type", "text/plain"), 415},
-		"a type that is none":  {header("Content-Type", ";;"), 415},
+		"a malformed type":     {header("Content-Type", ";;"), 415},
 		"a form with a file":   {header("Content-Type", "multipart/form-data; boundary=x"), 415},
 		"a form, unknown pet":  {form("pet=birds"), 303},
 		"a form, bad key":      {form("pet=dogs&key=1"), 303},
@@ -128,7 +128,7 @@ func TestWhatIsNoVoteIsNeverPublished(t *testing.T) {
 	}
 }
 
-func TestABodyOfJustTheLimitIsTaken(t *testing.T) {
+func TestABodyOfExactlyTheLimitIsAccepted(t *testing.T) {
 	q := &queue{}
 	w := q.post(t.Context(), body(`{"pet":"dogs"}`+strings.Repeat(" ", maxBody-14)))
 	if w.Code != http.StatusOK || len(q.messages) != 1 {
@@ -136,19 +136,19 @@ func TestABodyOfJustTheLimitIsTaken(t *testing.T) {
 	}
 }
 
-func TestAFormsKeyBecomesTheIDAndItsFailureLeadsToTheNotice(t *testing.T) {
-	q := &queue{}
-	w := q.post(t.Context(), form("pet=cats&key="+testKey))
-	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeVoted, ballot.Cats, uuid.MustParse(testKey)) {
-		t.Errorf("%d to %s", w.Code, w.Header().Get("Location"))
-	}
-	if len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey || q.messages[0].Vote.Pet != ballot.Cats {
-		t.Errorf("published %+v", q.messages)
-	}
-	down := &queue{publish: func(context.Context) error { return resilience.ErrUnavailable }}
-	w = down.post(t.Context(), form("pet=cats&key="+testKey))
-	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != noticePath(noticeUnavailable, ballot.Cats, uuid.MustParse(testKey)) {
-		t.Errorf("%d to %s", w.Code, w.Header().Get("Location"))
+func TestAFormIsAnsweredWithANotice(t *testing.T) {
+	for want, q := range map[string]*queue{
+		noticeVoted:       {},
+		noticeUnavailable: {publish: func(context.Context) error { return resilience.ErrUnavailable }},
+	} {
+		w := q.post(t.Context(), form("pet=cats&key="+testKey))
+		path := noticePath(want, ballot.Cats, uuid.MustParse(testKey))
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != path {
+			t.Errorf("%d to %s, want %s", w.Code, w.Header().Get("Location"), path)
+		}
+		if want == noticeVoted && (len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey) {
+			t.Errorf("published %+v, want the form's key as the id", q.messages)
+		}
 	}
 }
 
@@ -159,10 +159,10 @@ func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	public := routes(p, q, http.NotFoundHandler(), lifecycle.NewHealth(nil))
-	for name, from := range map[string][2]string{"told by the browser": {"Sec-Fetch-Site", "cross-site"}, "an origin": {"Origin", "https://evil.example"}} {
+	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 		r := httptest.NewRequest(http.MethodPost, "http://pets.example/vote", strings.NewReader("pet=dogs"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set(from[0], from[1])
+		r.Header.Set(name, value)
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, r)
 		if w.Code != http.StatusForbidden || len(q.messages) > 0 {
@@ -171,7 +171,7 @@ func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
 	}
 }
 
-// body makes a request carry another body.
+// body replaces a request's body.
 func body(text string) func(*http.Request) {
 	return func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(text)) }
 }
@@ -180,7 +180,7 @@ func header(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-// form makes a request the post of a form.
+// form makes a request a form post.
 func form(text string) func(*http.Request) {
 	return func(r *http.Request) {
 		body(text)(r)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -17,19 +16,11 @@ import (
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
-	"petvote/shared/web"
 )
 
 const name = "vote"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
-
-// The bounds of stopping, and the pace of looking at Redis.
-const (
-	drainTimeout   = 5 * time.Second
-	cleanupTimeout = 3 * time.Second
-	pingEvery      = 500 * time.Millisecond
-)
 
 func run(ctx context.Context, args, environ []string) (err error) {
 	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
@@ -39,18 +30,12 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
-	defer reserveGarbageRoom()()
-	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
+	defer allocateBallast()()
 
 	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
-	tel, err := telemetry.Start(ctx, name)
-	if err != nil {
-		return err
-	}
-	cleanups.Add("telemetry", tel.Shutdown)
-	listener, err := tel.PolicyListener()
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
 	if err != nil {
 		return err
 	}
@@ -59,7 +44,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 	policy := redisPolicy(listener)
 	queue := votestream.NewQueue(rdb)
-	monitor := resilience.NewMonitor(policy, pingEvery, queue.PingWrite)
+	monitor := resilience.NewMonitor(policy, queue.PingWrite)
 	cleanups.Background("redis monitor", monitor.Run)
 
 	producer, err := votestream.NewProducer(rdb)
@@ -71,20 +56,21 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(tel.ObserveBreakers(policy), tel.ObserveAdmission(admission.figures), tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
-		return resilience.Call(ctx, policy, queue.Stats)
-	}))
+	err = errors.Join(
+		tel.ObserveBreakers(policy),
+		tel.ObserveAdmission(func() telemetry.Admission { return telemetry.Admission(admission.stats()) }),
+		tel.ObserveStream(resilientStats{queue, policy}.Stats))
 	if err != nil {
 		return err
 	}
 
-	page, err := newPage(string(cfg.ResultURL), string(cfg.JaegerURL))
+	page, err := newPage(cfg.ResultURL, cfg.JaegerURL)
 	if err != nil {
 		return err
 	}
 	page.traceShare = telemetry.TraceShare()
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
+	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
@@ -92,22 +78,9 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, where they cost next to nothing
+		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, at next to no cost
 		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
-		DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
+		DrainDelay: time.Duration(cfg.ShutdownDelay),
 	}
 	return server.Run(ctx)
-}
-
-// routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
-func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
-	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
-	mux := http.NewServeMux()
-	page.register(mux)
-	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
-	mux.Handle("POST /spans", sameOrigin.Handler(spans))
-	mux.HandleFunc("GET /healthz", health.Live)
-	mux.HandleFunc("GET /readyz", health.Ready)
-	return web.SecurityHeaders(web.Compress(mux))
 }

@@ -13,16 +13,17 @@ import (
 
 	pages "petvote/services/vote/web"
 	"petvote/shared/ballot"
+	"petvote/shared/config"
 	"petvote/shared/web"
 )
 
 //go:embed web/static
 var pageFiles embed.FS
 
-// resultPort is where the results are looked for when no address is configured.
+// resultPort is the port of the results on the same host, used when no address is configured.
 const resultPort = 8085
 
-// page is the voting page: a form that works as it is, and modules that make it send, keep and repeat votes.
+// page is the voting page: a form that works without JavaScript, and modules that send, keep and repeat votes.
 type page struct {
 	resultURL string // without a trailing slash; empty: not configured
 	jaegerURL string // the same
@@ -31,16 +32,9 @@ type page struct {
 	traceShare string // as telemetry.TraceShare gives it
 }
 
-// newPage builds the page. Both addresses may be empty; otherwise they have to be absolute http or https URLs.
-func newPage(resultURL, jaegerURL string) (*page, error) {
-	p := &page{}
-	var err error
-	if p.resultURL, err = web.BaseURL(resultURL); err != nil {
-		return nil, fmt.Errorf("result %w", err)
-	}
-	if p.jaegerURL, err = web.BaseURL(jaegerURL); err != nil {
-		return nil, fmt.Errorf("jaeger %w", err)
-	}
+// newPage builds the page. Both addresses may be empty.
+func newPage(resultURL, jaegerURL config.Link) (*page, error) {
+	p := &page{resultURL: string(resultURL), jaegerURL: string(jaegerURL)}
 	static, err := fs.Sub(pageFiles, "web/static")
 	if err != nil {
 		return nil, fmt.Errorf("vote page: %w", err)
@@ -51,7 +45,7 @@ func newPage(resultURL, jaegerURL string) (*page, error) {
 	return p, nil
 }
 
-// register mounts the page, its static files and its icon. The security headers are the business of who serves the mux.
+// register mounts the page, its static files and its icon. The caller adds the security headers.
 func (p *page) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", p.serveVote)
 	mux.Handle("GET "+web.StaticPath, p.assets)
@@ -60,7 +54,7 @@ func (p *page) register(mux *http.ServeMux) {
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
 	d := p.data(r)
-	web.AllowConnect(w, web.OriginOf(d.Masthead.Results.Href)) // for the journey of a vote, which the result service knows
+	web.AllowConnect(w, web.OriginOf(d.Masthead.Results.Href)) // the page asks the result service for a vote's journey
 	web.Render(w, http.StatusOK, pages.Vote(p.assets, d))
 }
 
@@ -88,13 +82,13 @@ func (p *page) data(r *http.Request) pages.VotePage {
 
 // The kinds of notice that noticePath knows.
 const (
-	noticeVoted       = "voted"       // the vote was accepted
-	noticeUnavailable = "unavailable" // it was not taken, and repeating it later under the same key makes sense
-	noticeInvalid     = "invalid"     // it was not understood, and repeating it doesn't
+	noticeVoted       = "voted"       // accepted
+	noticeUnavailable = "unavailable" // not accepted; may be repeated under the same key
+	noticeInvalid     = "invalid"     // no vote; repeating it is useless
 )
 
-// noticePath gives the path to redirect a form post to, so that the page says what became of the vote with that id.
-// What it doesn't know leads to the page without a notice.
+// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome. An unknown kind or
+// pet leads to the page without a notice.
 func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
 	query := url.Values{}
 	switch kind {
@@ -114,13 +108,13 @@ func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
 	return "/?" + query.Encode()
 }
 
-// notice is what the status region shows when the page arrives. Its texts are those below: a query chooses among them
-// and is never shown itself, but for a choice and an id in their exact forms. The zero notice shows nothing.
+// notice is the initial content of the page's status region; the zero notice is empty. The query only selects one of
+// the texts below: nothing of it is shown but a choice and an id in their exact forms.
 type notice struct {
 	state string // the region's data-state
 	text  string
-	pet   string // what the vote was for; empty if that is not known
-	vote  string // its id, the same
+	pet   string // the vote's choice; empty if unknown
+	vote  string // its id; empty if unknown
 }
 
 func noticeFor(query url.Values) notice {
@@ -134,7 +128,8 @@ func noticeFor(query url.Values) notice {
 	switch query.Get("problem") {
 	case noticeUnavailable:
 		pet, _ := ballot.ParseChoice(query.Get("pet"))
-		return notice{"refused", "Your vote could not be taken just now. Please send it again in a moment: it is counted once.", string(pet), vote}
+		return notice{"refused", "Your vote could not be taken just now. " +
+			"Please send it again in a moment: it is counted once.", string(pet), vote}
 	case noticeInvalid:
 		return notice{state: "refused", text: "That was not a vote for dogs, cats or lizards, so nothing was counted."}
 	}

@@ -8,8 +8,8 @@ import (
 	"petvote/shared/votestream"
 )
 
-// A voter waits for the answer: within budget it is accepted or refused, whatever Redis does. Two attempts that hang
-// fit into it.
+// A voter waits for the answer: the vote is accepted or refused within budget, whatever Redis does. Two attempts that
+// hang fit into it.
 const (
 	budget         = 2 * time.Second
 	attemptTimeout = 900 * time.Millisecond
@@ -17,8 +17,8 @@ const (
 
 func redisPolicy(listener resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{
-		Name: "redis", Timeout: attemptTimeout, Budget: budget, FirstWait: 50 * time.Millisecond, MaxWait: 400 * time.Millisecond,
-		Classify: votestream.Classify, Listener: listener,
+		Name: "redis", Timeout: attemptTimeout, Budget: budget, MaxWait: 400 * time.Millisecond,
+		Permanent: votestream.IsPermanent, Listener: listener,
 	})
 }
 
@@ -30,4 +30,16 @@ type resilientPublisher struct {
 
 func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) error {
 	return p.policy.Do(ctx, func(ctx context.Context) error { return p.next.Publish(ctx, m) })
+}
+
+// resilientStats reads the queue's figures under a policy.
+type resilientStats struct {
+	next interface {
+		Stats(ctx context.Context) (votestream.Stats, error)
+	}
+	policy *resilience.Policy
+}
+
+func (s resilientStats) Stats(ctx context.Context) (votestream.Stats, error) {
+	return resilience.Call(ctx, s.policy, s.next.Stats)
 }

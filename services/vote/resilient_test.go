@@ -16,7 +16,7 @@ func guarded(publish func(context.Context) error) (*queue, *voteHandler) {
 	return q, h
 }
 
-func TestAVoterIsAnsweredWithinTwoSecondsWhateverRedisDoes(t *testing.T) {
+func TestAVoterIsAnsweredWithinTheBudgetWhateverRedisDoes(t *testing.T) {
 	for name, publish := range map[string]func(context.Context) error{
 		"it hangs":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 		"it refuses": func(context.Context) error { return errors.New("connection refused") },
@@ -26,7 +26,7 @@ func TestAVoterIsAnsweredWithinTwoSecondsWhateverRedisDoes(t *testing.T) {
 			for range 20 {
 				start := time.Now()
 				w := post(t.Context(), h)
-				if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > 2*time.Second {
+				if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > budget {
 					t.Errorf("%s: status %d after %v", name, w.Code, took)
 				}
 			}
@@ -37,7 +37,7 @@ func TestAVoterIsAnsweredWithinTwoSecondsWhateverRedisDoes(t *testing.T) {
 	}
 }
 
-func TestAFailureThatPassesIsNotSeenByTheVoter(t *testing.T) {
+func TestTheVoterDoesNotSeeATransientFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
 		q, h := guarded(func(context.Context) error {
@@ -46,7 +46,8 @@ func TestAFailureThatPassesIsNotSeenByTheVoter(t *testing.T) {
 			}
 			return nil
 		})
-		if w := post(t.Context(), h); w.Code != http.StatusOK || len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey {
+		w := post(t.Context(), h)
+		if w.Code != http.StatusOK || len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey {
 			t.Errorf("status %d, published %+v", w.Code, q.messages)
 		}
 	})

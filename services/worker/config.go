@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
-	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
@@ -17,61 +16,45 @@ type settings struct {
 	config.Service
 	Redis        votestream.Config
 	Postgres     votestore.Config
-	ConsumerName string                `env:"CONSUMER_NAME"` // default: host name and process id
-	Lanes        lanes                 `env:"LANES" envDefault:"2"`
-	BatchSize    count                 `env:"BATCH_SIZE" envDefault:"2000"`
-	ClaimIdle    idleTime              `env:"CLAIM_IDLE" envDefault:"10s"`
-	MaxTries     count                 `env:"MAX_TRIES" envDefault:"20"`
-	QueueTraces  telemetry.QueueTraces `env:"QUEUE_TRACES" envDefault:"continue"`
-	CrashAt      crashPoint            `env:"CRASH_AT"`
-	CrashAfter   uint32                `env:"CRASH_AFTER" envDefault:"0"`
+	ConsumerName string             `env:"CONSUMER_NAME"` // default: host name and process id
+	Concurrency  config.Concurrency `env:"CONCURRENCY"`   // number of consumers; default: LANES, else 2
+	Lanes        config.Concurrency `env:"LANES"`         // the former name of CONCURRENCY, which takes precedence
+	BatchSize    config.Count       `env:"BATCH_SIZE" envDefault:"2000"`
+	ClaimIdle    claimIdle          `env:"CLAIM_IDLE" envDefault:"10s"`
+	MaxTries     config.Count       `env:"MAX_TRIES" envDefault:"20"`
+	QueueTraces  queueTraces        `env:"QUEUE_TRACES" envDefault:"continue"`
+	CrashAt      crashPoint         `env:"CRASH_AT"`
+	CrashAfter   uint32             `env:"CRASH_AFTER" envDefault:"0"`
 }
 
-// count is a number of which there has to be one at least.
-type count uint16
+// claimIdle is how long entries lie untouched before their worker is presumed dead.
+type claimIdle time.Duration
 
-// UnmarshalText refuses 0: no vote in a batch would store nothing, and no try would make suspects of all votes.
-func (c *count) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 10, 16)
-	if err != nil || n == 0 {
-		return errors.New("not a number from 1 to 65535")
-	}
-	*c = count(n)
-	return nil
-}
-
-// lanes is how many batches are in hand at once; each takes a connection to Redis and one to PostgreSQL.
-type lanes uint8
-
-// UnmarshalText refuses none, and more than any database is glad of.
-func (l *lanes) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 10, 8)
-	if err != nil || n == 0 || n > 64 {
-		return errors.New("not a number from 1 to 64")
-	}
-	*l = lanes(n)
-	return nil
-}
-
-// idleTime is how long entries lie untouched before their worker is taken for dead.
-type idleTime time.Duration
-
-// UnmarshalText refuses times so short that every worker would be taken for dead while it works.
-func (i *idleTime) UnmarshalText(text []byte) error {
+// UnmarshalText refuses times so short that busy workers would be presumed dead.
+func (c *claimIdle) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
 	if err != nil || d < time.Second {
 		return errors.New(`not a time of at least 1s, such as "10s"`)
 	}
-	*i = idleTime(d)
+	*c = claimIdle(d)
 	return nil
 }
 
-// load fills in what the environment leaves open.
+// queueTraces says whether a vote's trace continues after the queue or is linked to a new one.
+type queueTraces string
+
+// UnmarshalText refuses other words.
+func (q *queueTraces) UnmarshalText(text []byte) error {
+	return config.OneOf(q, text, "continue", "link")
+}
+
+// load reads the settings and adds the defaults that depend on others or on the machine.
 func load(environ []string) (settings, error) {
 	var cfg settings
 	if err := config.Load(environ, &cfg); err != nil {
 		return settings{}, err
 	}
+	cfg.Concurrency = cmp.Or(cfg.Concurrency, cfg.Lanes, 2)
 	if cfg.ConsumerName == "" {
 		host, err := os.Hostname()
 		if err != nil {

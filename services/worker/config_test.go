@@ -17,7 +17,8 @@ func TestTheWorkersSettingsHaveDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Lanes != 2 || cfg.BatchSize != 2000 || time.Duration(cfg.ClaimIdle) != 10*time.Second || cfg.MaxTries != 20 || cfg.CrashAt != crashNever {
+	if cfg.Concurrency != 2 || cfg.BatchSize != 2000 || time.Duration(cfg.ClaimIdle) != 10*time.Second ||
+		cfg.MaxTries != 20 || cfg.QueueTraces != "continue" || cfg.CrashAt != crashNever {
 		t.Errorf("settings %+v", cfg)
 	}
 	if want := fmt.Sprintf("%s-%d", host, os.Getpid()); cfg.ConsumerName != want {
@@ -25,32 +26,39 @@ func TestTheWorkersSettingsHaveDefaults(t *testing.T) {
 	}
 }
 
-func TestTheWorkersSettingsAreTakenFromTheEnvironment(t *testing.T) {
-	cfg, err := load([]string{"LANES=1", "BATCH_SIZE=1", "CLAIM_IDLE=1s", "MAX_TRIES=1", "CONSUMER_NAME=worker-1",
-		"CRASH_AT=after-commit", "CRASH_AFTER=3"})
+func TestTheWorkersSettingsAreReadFromTheEnvironment(t *testing.T) {
+	cfg, err := load([]string{"CONCURRENCY=1", "BATCH_SIZE=1", "CLAIM_IDLE=1s", "MAX_TRIES=1", "CONSUMER_NAME=worker-1",
+		"QUEUE_TRACES=link", "CRASH_AT=after-commit", "CRASH_AFTER=3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Lanes != 1 || cfg.BatchSize != 1 || time.Duration(cfg.ClaimIdle) != time.Second || cfg.MaxTries != 1 ||
-		cfg.ConsumerName != "worker-1" || cfg.CrashAt != crashAfterCommit || cfg.CrashAfter != 3 {
+	if cfg.Concurrency != 1 || cfg.BatchSize != 1 || time.Duration(cfg.ClaimIdle) != time.Second || cfg.MaxTries != 1 ||
+		cfg.ConsumerName != "worker-1" || cfg.QueueTraces != "link" ||
+		cfg.CrashAt != crashAfterCommit || cfg.CrashAfter != 3 {
 		t.Errorf("settings %+v", cfg)
 	}
 }
 
-func TestEverySettingThatMakesNoWorkerIsNamedAtOnce(t *testing.T) {
-	_, err := load([]string{"LANES=0", "BATCH_SIZE=0", "CLAIM_IDLE=999ms", "MAX_TRIES=0", "CRASH_AT=lunch", "OPS_PORT=70000"})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{`LANES="0": `, `BATCH_SIZE="0": `, `CLAIM_IDLE="999ms": `, `MAX_TRIES="0": `, `CRASH_AT="lunch": `, `OPS_PORT="70000": `} {
-		if !strings.Contains(err.Error(), "\n  "+want) {
-			t.Errorf("no line for %s in: %v", want, err)
+func TestLanesIsTheFormerNameOfConcurrency(t *testing.T) {
+	for want, environ := range map[int][]string{3: {"LANES=3"}, 4: {"CONCURRENCY=4", "LANES=3"}} {
+		if cfg, err := load(environ); err != nil || int(cfg.Concurrency) != want {
+			t.Errorf("%q: concurrency %d, %v; want %d", environ, cfg.Concurrency, err, want)
 		}
 	}
-	for _, bad := range []string{"LANES=65", "LANES=-1", "BATCH_SIZE=65536", "BATCH_SIZE=many", "CLAIM_IDLE=10", "CLAIM_IDLE=-10s", "MAX_TRIES=65536"} {
-		name, _, _ := strings.Cut(bad, "=")
-		if _, err := load([]string{bad}); err == nil || !strings.Contains(err.Error(), name+"=") {
-			t.Errorf("%s: %v", bad, err)
+}
+
+func TestEveryBadSettingIsNamed(t *testing.T) {
+	for _, bad := range [][]string{
+		{"CONCURRENCY=0", "LANES=0", "BATCH_SIZE=0", "CLAIM_IDLE=999ms", "MAX_TRIES=0", "QUEUE_TRACES=Link",
+			"CRASH_AT=lunch"},
+		{"CONCURRENCY=65"}, {"LANES=65"}, {"BATCH_SIZE=65536"}, {"CLAIM_IDLE=10"}, {"CLAIM_IDLE=-10s"}, {"MAX_TRIES=many"},
+	} {
+		_, err := load(bad)
+		for _, variable := range bad {
+			name, value, _ := strings.Cut(variable, "=")
+			if want := fmt.Sprintf("\n  %s=%q: ", name, value); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("no line for %s in: %v", variable, err)
+			}
 		}
 	}
 }

@@ -2,19 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"os"
 	"sync/atomic"
 
+	"petvote/shared/config"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
 
-// crashPoint names a moment at which the worker can be told to die, as if it were killed there: with nothing cleaned up.
-// It is how the promise that nothing is lost is put to the test where it matters most.
+// crashPoint is a point for fault injection: there the worker exits without clean-up, as if killed, to test that no
+// vote is lost or counted twice.
 type crashPoint string
 
-// The moments: with entries in hand; with their effect durable; and just before telling Redis so.
 const (
 	crashNever       crashPoint = ""
 	crashAfterRead   crashPoint = "after-read"
@@ -24,31 +24,29 @@ const (
 
 // UnmarshalText refuses other names.
 func (c *crashPoint) UnmarshalText(text []byte) error {
-	switch v := crashPoint(text); v {
-	case crashNever, crashAfterRead, crashAfterCommit, crashBeforeAck:
-		*c = v
-		return nil
-	}
-	return errors.New("not a crash point (after-read, after-commit or before-ack)")
+	return config.OneOf(c, text, crashAfterRead, crashAfterCommit, crashBeforeAck)
 }
 
-// crasher dies when the chosen point has been passed a number of times.
+// crash exits with the status of a SIGKILL, which a container's first process can't send to itself.
+func crash() { os.Exit(137) }
+
+// crasher exits once its point has been passed a number of times by all consumers together.
 type crasher struct {
 	at     crashPoint
-	passes *atomic.Int64 // left before it happens
-	die    func()
+	passes *atomic.Int64 // left before the exit
+	exit   func()
 }
 
-func newCrasher(at crashPoint, after uint32, die func()) crasher {
-	c := crasher{at: at, passes: new(atomic.Int64), die: die}
+func newCrasher(at crashPoint, after uint32, exit func()) crasher {
+	c := crasher{at: at, passes: new(atomic.Int64), exit: exit}
 	c.passes.Store(int64(after))
 	return c
 }
 
 func (c crasher) reach(p crashPoint) {
 	if c.at == p && c.passes.Add(-1) < 0 {
-		slog.Warn("crashing as told", "at", string(p))
-		c.die()
+		slog.Warn("fault injection: exiting", "at", string(p))
+		c.exit()
 	}
 }
 
@@ -65,25 +63,25 @@ func (s crashingSource) Next(ctx context.Context) ([]votestream.Delivery, error)
 	return batch, err
 }
 
-type crashingRecorder struct {
-	recorder
+type crashingStore struct {
+	store
 	crasher
 }
 
-func (r crashingRecorder) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	out, err := r.recorder.Record(ctx, entries)
+func (s crashingStore) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+	out, err := s.store.Record(ctx, entries)
 	if err == nil {
-		r.reach(crashAfterCommit)
+		s.reach(crashAfterCommit)
 	}
 	return out, err
 }
 
-type crashingSettler struct {
-	settler
+type crashingQueue struct {
+	queue
 	crasher
 }
 
-func (s crashingSettler) Settle(ctx context.Context, entryIDs []string) error {
-	s.reach(crashBeforeAck)
-	return s.settler.Settle(ctx, entryIDs)
+func (q crashingQueue) Ack(ctx context.Context, entryIDs []string) error {
+	q.reach(crashBeforeAck)
+	return q.queue.Ack(ctx, entryIDs)
 }

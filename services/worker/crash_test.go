@@ -9,7 +9,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// batches is a source that hands out what it has, one batch after the other, and then nothing.
+// batches is a source that delivers its batches one after another, then nothing.
 type batches [][]votestream.Delivery
 
 func (b *batches) Next(context.Context) ([]votestream.Delivery, error) {
@@ -21,20 +21,20 @@ func (b *batches) Next(context.Context) ([]votestream.Delivery, error) {
 	return first, nil
 }
 
-// work passes some batches through everything that can crash, and returns what had been called when it died, or all.
-func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []string, died bool) {
+// work passes batches through all crash points and returns the calls until the exit, or all.
+func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []string, exited bool) {
 	t.Helper()
 	l := &ledger{}
-	c := newCrasher(at, after, func() { panic("died") })
+	c := newCrasher(at, after, func() { panic("exit") })
 	defer func() {
-		if what := recover(); what != nil && what != "died" {
+		if what := recover(); what != nil && what != "exit" {
 			panic(what)
 		} else if what != nil {
-			calls, died = l.calls, true
+			calls, exited = l.calls, true
 		}
 	}()
 	from := crashingSource{&batches, c}
-	p := processor{store: crashingRecorder{l, c}, queue: crashingSettler{l, c}, maxTries: maxTries}
+	p := processor{store: crashingStore{l, c}, queue: crashingQueue{l, c}, maxRetries: maxRetries}
 	for {
 		batch, err := from.Next(t.Context())
 		if err != nil {
@@ -49,52 +49,49 @@ func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []s
 	}
 }
 
-func TestTheWorkerDiesAtThePointItIsTold(t *testing.T) {
+func TestTheWorkerExitsAtItsCrashPoint(t *testing.T) {
 	for _, c := range []struct {
-		at    crashPoint
-		after uint32
-		calls []string
-		died  bool
+		at     crashPoint
+		after  uint32
+		calls  []string
+		exited bool
 	}{
-		{crashNever, 0, []string{"record 1", "settle 1", "record 2", "settle 2"}, false},
+		{crashNever, 0, []string{"record 1", "ack 1", "record 2", "ack 2"}, false},
 		{crashAfterRead, 0, nil, true},
-		{crashAfterRead, 1, []string{"record 1", "settle 1"}, true},
-		{crashAfterRead, 2, []string{"record 1", "settle 1", "record 2", "settle 2"}, false},
+		{crashAfterRead, 1, []string{"record 1", "ack 1"}, true},
+		{crashAfterRead, 2, []string{"record 1", "ack 1", "record 2", "ack 2"}, false},
 		{crashAfterCommit, 0, []string{"record 1"}, true},
-		{crashAfterCommit, 1, []string{"record 1", "settle 1", "record 2"}, true},
+		{crashAfterCommit, 1, []string{"record 1", "ack 1", "record 2"}, true},
 		{crashBeforeAck, 0, []string{"record 1"}, true},
-		{crashBeforeAck, 1, []string{"record 1", "settle 1", "record 2"}, true},
+		{crashBeforeAck, 1, []string{"record 1", "ack 1", "record 2"}, true},
 	} {
-		calls, died := work(t, c.at, c.after, batches{batch("1"), batch("2")})
-		if !slices.Equal(calls, c.calls) || died != c.died {
-			t.Errorf("%q after %d: %q, died: %v; want %q, %v", c.at, c.after, calls, died, c.calls, c.died)
+		calls, exited := work(t, c.at, c.after, batches{batch("1"), batch("2")})
+		if !slices.Equal(calls, c.calls) || exited != c.exited {
+			t.Errorf("%q after %d: %q, exited: %v; want %q, %v", c.at, c.after, calls, exited, c.calls, c.exited)
 		}
 	}
 }
 
-func TestReadsThatBringNothingAndCommitsThatFailAreNoPasses(t *testing.T) {
-	deaths := 0
-	c := newCrasher(crashAfterRead, 0, func() { deaths++ })
-	if _, err := (crashingSource{&batches{}, c}).Next(t.Context()); err != nil || deaths > 0 {
-		t.Errorf("an empty read: %v, %d deaths", err, deaths)
+func TestEmptyReadsAndFailedCommitsAreNoPasses(t *testing.T) {
+	exit := func() { t.Error("exited") }
+	_, err := crashingSource{&batches{}, newCrasher(crashAfterRead, 0, exit)}.Next(t.Context())
+	if err != nil {
+		t.Error(err)
 	}
-	c = newCrasher(crashAfterCommit, 0, func() { deaths++ })
-	if _, err := (crashingRecorder{&ledger{awayFrom: 1}, c}).Record(t.Context(), nil); !errors.Is(err, errAway) || deaths > 0 {
-		t.Errorf("a commit that failed: %v, %d deaths", err, deaths)
+	failing := crashingStore{&ledger{downFrom: 1}, newCrasher(crashAfterCommit, 0, exit)}
+	if _, err := failing.Record(t.Context(), nil); !errors.Is(err, errDown) {
+		t.Error(err)
 	}
 }
 
-func TestLanesCountTheirPassesTogether(t *testing.T) {
-	deaths := 0
-	c := newCrasher(crashBeforeAck, 3, func() { deaths++ })
+func TestConsumersCountTheirPassesTogether(t *testing.T) {
+	exits := 0
+	c := newCrasher(crashBeforeAck, 3, func() { exits++ })
 	l := &ledger{}
-	lanes := []crashingSettler{{l, c}, {l, c}}
-	for i := range 3 {
-		if err := lanes[i%2].Settle(t.Context(), nil); err != nil || deaths > 0 {
-			t.Fatalf("pass %d: %v, %d deaths", i+1, err, deaths)
+	consumers := []crashingQueue{{l, c}, {l, c}}
+	for i := range 4 {
+		if err := consumers[i%2].Ack(t.Context(), nil); err != nil || exits != i/3 {
+			t.Fatalf("pass %d: %v, %d exits", i+1, err, exits)
 		}
-	}
-	if err := lanes[1].Settle(t.Context(), nil); err != nil || deaths != 1 {
-		t.Errorf("the fourth pass: %v, %d deaths", err, deaths)
 	}
 }

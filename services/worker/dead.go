@@ -7,39 +7,46 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"petvote/shared/config"
+	"petvote/shared/lifecycle"
 	"petvote/shared/votestream"
 )
 
-const deadUsage = `usage: worker dead list [-json]          what was given up, and why
+const deadUsage = `usage: worker dead list [-json]          list the dead letters with their reasons
        worker dead replay ID...|-all     put entries back into the stream
        worker dead drop ID...|-all       delete entries for good`
 
-// page is how many dead letters are read at once.
-const deadPage = 500
-
-// deadLetters is the program for the person who looks after what was given up.
-func deadLetters(ctx context.Context, args, environ []string, out io.Writer) error {
-	if len(args) == 0 {
-		return errors.New(deadUsage)
+// subcommand runs a command other than the service itself; done reports whether there was one.
+func subcommand(ctx context.Context, args, environ []string) (done bool, err error) {
+	if len(args) > 0 && args[0] == "dead" {
+		return true, deadLetters(ctx, args[1:], environ, os.Stdout)
 	}
-	flags := flag.NewFlagSet("worker dead "+args[0], flag.ContinueOnError)
+	return lifecycle.Subcommand(ctx, name, args, environ, "dead       manage the dead letters: list, replay, drop")
+}
+
+// deadLetters manages the dead letters from the command line.
+func deadLetters(ctx context.Context, args, environ []string, out io.Writer) error {
+	flags := flag.NewFlagSet("worker dead", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	var asJSON, all bool
-	switch args[0] {
-	case "list":
-		flags.BoolVar(&asJSON, "json", false, "")
-	case "replay", "drop":
-		flags.BoolVar(&all, "all", false, "")
+	asJSON, all := flags.Bool("json", false, ""), flags.Bool("all", false, "")
+	command, rest := "", args
+	if len(args) > 0 {
+		command, rest = args[0], args[1:]
+	}
+	if err := flags.Parse(rest); err != nil {
+		return fmt.Errorf("%w\n%s", err, deadUsage)
+	}
+	named := flags.NArg() > 0
+	switch {
+	case command == "list" && !*all && !named:
+	case (command == "replay" || command == "drop") && !*asJSON && *all != named:
 	default:
 		return errors.New(deadUsage)
-	}
-	if err := flags.Parse(args[1:]); err != nil {
-		return fmt.Errorf("%w\n%s", err, deadUsage)
 	}
 	var cfg struct{ Redis votestream.Config }
 	if err := config.Load(environ, &cfg); err != nil {
@@ -49,16 +56,28 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	defer rdb.Close()
 	queue := votestream.NewQueue(rdb)
 
-	switch args[0] {
-	case "replay":
-		return eachDead(ctx, queue, flags.Args(), all, out, "replayed", queue.Replay)
-	case "drop":
-		return eachDead(ctx, queue, flags.Args(), all, out, "dropped", queue.Drop)
+	if command == "list" {
+		return listDead(ctx, queue, out, *asJSON)
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("list shows all entries\n%s", deadUsage)
+	ids := flags.Args()
+	if *all {
+		err := walkDead(ctx, queue, func(d votestream.DeadLetter) error { ids = append(ids, d.ID); return nil })
+		if err != nil {
+			return err
+		}
 	}
-	return listDead(ctx, queue, out, asJSON)
+	do, done := queue.Replay, "replayed"
+	if command == "drop" {
+		do, done = queue.Drop, "dropped"
+	}
+	var errs []error
+	for _, id := range ids {
+		if err := do(ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+		}
+	}
+	fmt.Fprintf(out, "%d %s\n", len(ids)-len(errs), done)
+	return errors.Join(errs...)
 }
 
 func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSON bool) error {
@@ -72,8 +91,9 @@ func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSO
 		if n++; n == 1 {
 			fmt.Fprintln(table, "ID\tFAILED AT\tREASON\tVOTE ID\tVOTE\tERROR")
 		}
-		message := strings.Join(strings.Fields(d.Error), " ") // an error may have several lines
-		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%q\t%q\t%s\n", d.ID, d.FailedAt.Format(time.RFC3339), d.Reason, d.Fields["id"], d.Fields["vote"], message)
+		message := strings.Join(strings.Fields(d.Error), " ") // in one line
+		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%q\t%q\t%s\n",
+			d.ID, d.FailedAt.Format(time.RFC3339), d.Reason, d.Fields["id"], d.Fields["vote"], message)
 		return err
 	})
 	if err != nil || asJSON {
@@ -85,34 +105,11 @@ func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSO
 	return table.Flush()
 }
 
-// eachDead does one thing with the dead letters named, or with all that are there at the start.
-func eachDead(ctx context.Context, queue *votestream.Queue, ids []string, all bool, out io.Writer, done string, do func(context.Context, string) error) error {
-	if all == (len(ids) > 0) {
-		return fmt.Errorf("name the entries, or say -all\n%s", deadUsage)
-	}
-	if all {
-		err := walkDead(ctx, queue, func(d votestream.DeadLetter) error { ids = append(ids, d.ID); return nil })
-		if err != nil {
-			return err
-		}
-	}
-	var errs []error
-	n := 0
-	for _, id := range ids {
-		if err := do(ctx, id); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", id, err))
-			continue
-		}
-		n++
-	}
-	fmt.Fprintf(out, "%d %s\n", n, done)
-	return errors.Join(errs...)
-}
+const deadPage = 500
 
 func walkDead(ctx context.Context, queue *votestream.Queue, visit func(votestream.DeadLetter) error) error {
-	after := ""
-	for {
-		letters, err := queue.DeadLetters(ctx, after, deadPage)
+	for after := ""; ; {
+		letters, err := queue.ListDeadLetters(ctx, after, deadPage)
 		if err != nil {
 			return err
 		}

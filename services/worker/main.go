@@ -1,4 +1,4 @@
-// Command worker takes votes from the stream and stores them.
+// Command worker stores the votes of the stream.
 package main
 
 import (
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"petvote/observability/telemetry"
@@ -17,126 +15,85 @@ import (
 	"petvote/shared/votestream"
 )
 
-const (
-	name  = "worker"
-	usage = `usage: worker            run the service, configured by its environment
-       worker health     ask the running service whether it is ready
-       worker version    print the version
-       worker dead       look after what was given up: list, replay, drop`
-)
+const name = "worker"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
-// crash ends the process with the status of a SIGKILL, which a container's first process can't send to itself.
-func crash() { os.Exit(137) }
-
-const (
-	finishTimeout  = 5 * time.Second // for what is in hand when told to stop
-	cleanupTimeout = 3 * time.Second
-	pingEvery      = 500 * time.Millisecond
-	readBlock      = time.Second
-)
-
 func run(ctx context.Context, args, environ []string) (err error) {
-	if len(args) > 0 && args[0] == "dead" {
-		return deadLetters(ctx, args[1:], environ, os.Stdout)
-	}
-	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
-		fmt.Println(usage)
-		return nil
-	}
-	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
+	if done, err := subcommand(ctx, args, environ); done {
 		return err
 	}
 	cfg, err := load(environ)
 	if err != nil {
 		return err
 	}
-	telemetry.Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
 
 	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run(cleanupTimeout)) }()
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
 
-	tel, err := telemetry.Start(ctx, name)
-	if err != nil {
-		return err
-	}
-	cleanups.Add("telemetry", tel.Shutdown)
-	listener, err := tel.PolicyListener()
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
 	if err != nil {
 		return err
 	}
 	policies := newPolicies(listener)
 
-	store, err := cfg.Postgres.Open(ctx, int32(cfg.Lanes)+2, tel.PgxTracer())
+	db, err := cfg.Postgres.Open(ctx, int32(cfg.Concurrency)+2, tel.PgxTracer())
 	if err != nil {
 		return err
 	}
-	cleanups.Add("postgres client", func(context.Context) error { store.Close(); return nil })
-	rdb := cfg.Redis.Dial(int(cfg.Lanes))
+	cleanups.Add("postgres client", func(context.Context) error { db.Close(); return nil })
+	rdb := cfg.Redis.Dial(int(cfg.Concurrency))
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
-	queue := votestream.NewQueue(rdb)
+	stream := votestream.NewQueue(rdb)
 
-	storeMonitor := resilience.NewMonitor(policies.store, pingEvery, store.Ping)
-	queueMonitor := resilience.NewMonitor(policies.queue, pingEvery, queue.Ping)
+	storeMonitor := resilience.NewMonitor(policies.store, db.Ping)
+	queueMonitor := resilience.NewMonitor(policies.queue, stream.Ping)
 	cleanups.Background("postgres monitor", storeMonitor.Run)
 	cleanups.Background("redis monitor", queueMonitor.Run)
-	var migrated atomic.Bool
-	health := lifecycle.NewHealth(func() error {
-		if !migrated.Load() {
-			return errors.New("the database's schema is not there yet")
-		}
-		return nil
-	},
+	var migrations migrationGate
+	health := lifecycle.NewHealth(migrations.ready,
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
-	if err := tel.ObserveBreakers(policies.all()...); err != nil {
-		return err
-	}
-	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
+	err = errors.Join(
+		tel.ObserveBreakers(policies.all()...),
+		lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()))
+	if err != nil {
 		return err
 	}
 
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
-	recorder, err := tel.Recorder(resilientRecorder{crashingRecorder{store, crasher}, policies.store}.Record)
+	store := resilientStore{crashingStore{db, crasher}, policies}
+	queue := resilientQueue{crashingQueue{stream, crasher}, policies}
+	recorder, err := tel.Recorder(store.Record)
 	if err != nil {
 		return err
 	}
-	settler, err := tel.Settler(resilientSettler{crashingSettler{queue, crasher}, policies.queue, policies.bury})
+	acker, err := tel.Acker(queue)
 	if err != nil {
 		return err
 	}
-	p := &processor{store: recorder, queue: settler, maxTries: int64(cfg.MaxTries)}
-	step, err := tel.Processor(p.Process, cfg.QueueTraces)
+	processor := &processor{store: recorder, queue: acker, maxRetries: int64(cfg.MaxTries)}
+	step, err := tel.Processor(processor.Process, telemetry.QueueTraces(cfg.QueueTraces))
 	if err != nil {
 		return err
 	}
 
-	if err := policies.migrate.Do(ctx, store.Migrate); err != nil {
+	if err := store.Migrate(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil // told to stop while PostgreSQL was away
+			return nil // stopped while PostgreSQL was unavailable
 		}
 		return err
 	}
-	migrated.Store(true)
-	ensureGroup := func(ctx context.Context) error { return policies.queue.Do(ctx, queue.EnsureGroup) }
-	slog.InfoContext(ctx, "taking votes", "lanes", cfg.Lanes, "consumer", cfg.ConsumerName)
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		slog.Info("draining")
-		health.Drain()
-		time.AfterFunc(finishTimeout, cancel)
-	})()
-	var lanes sync.WaitGroup
-	for i := range cfg.Lanes {
-		consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
-			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: readBlock,
+	migrations.completed.Store(true)
+	slog.InfoContext(ctx, "consuming votes", "concurrency", cfg.Concurrency, "consumer", cfg.ConsumerName)
+	consumers := make([]consumer, cfg.Concurrency)
+	for i := range consumers {
+		source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
+			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: time.Second,
 			ClaimIdle: time.Duration(cfg.ClaimIdle),
 		})
-		l := lane{source: crashingSource{consumer, crasher}, step: step, storeUp: storeMonitor.WaitUp, connect: ensureGroup}
-		lanes.Go(func() { l.run(ctx, work) })
+		consumers[i] = consumer{crashingSource{source, crasher}, step, storeMonitor.WaitUp, queue.EnsureGroup}
 	}
-	lanes.Wait()
+	consume(ctx, consumers, func() { slog.Info("draining"); health.Drain() })
 	return nil
 }

@@ -14,30 +14,30 @@ type recorder interface {
 	Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error)
 }
 
-// settler takes entries out of the stream, because they are stored or because they are given up.
-type settler interface {
-	Settle(ctx context.Context, entryIDs []string) error
-	Bury(ctx context.Context, burials []votestream.Burial) error
-	// CountTry notes that an entry is about to be tried alone and returns how often it has been.
-	CountTry(ctx context.Context, entryID string) (int64, error)
+// acker removes entries from the stream because they are stored or never can be.
+type acker interface {
+	Ack(ctx context.Context, entryIDs []string) error
+	DeadLetter(ctx context.Context, failures []votestream.Failure) error
+	// CountRetry notes that an entry is about to be retried in isolation and returns the number of such retries.
+	CountRetry(ctx context.Context, entryID string) (int64, error)
 }
 
-// processor is the worker's business step: store a batch, then acknowledge it. What can't be stored goes to the dead
-// letters and does not hold up the rest.
+// processor is the worker's business step: store a batch, then acknowledge it. An entry that can't be stored is
+// dead-lettered and does not hold up the others.
 type processor struct {
-	store    recorder
-	queue    settler
-	maxTries int64 // of an entry that was tried alone and never settled
+	store      recorder
+	queue      acker
+	maxRetries int64 // in isolation
 }
 
-// Process returns nil when every entry of the batch is out of the stream, or will be found again as pending (a dead
-// letter that could not be moved). An error means that the whole batch is still pending.
+// Process returns nil when every entry has left the stream, but for failed ones that could not be dead-lettered: these
+// stay pending and are delivered again. After an error the whole batch is pending.
 func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) error {
-	var burials []votestream.Burial
+	var failures []votestream.Failure
 	votes := make([]votestream.Delivery, 0, len(batch))
 	for _, d := range batch {
-		if reason, err := p.unfit(ctx, d, len(batch) == 1); err != nil {
-			burials = append(burials, votestream.Burial{Delivery: d, Reason: reason, Err: err})
+		if reason, err := p.reject(ctx, d, len(batch) == 1); err != nil {
+			failures = append(failures, votestream.Failure{Delivery: d, Reason: reason, Err: err})
 			continue
 		}
 		votes = append(votes, d)
@@ -47,46 +47,50 @@ func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) er
 		return err
 	}
 	if len(stored) > 0 {
-		if err := p.queue.Settle(ctx, stored); err != nil {
+		if err := p.queue.Ack(ctx, stored); err != nil {
 			return err
 		}
 	}
-	if burials = append(burials, refused...); len(burials) > 0 {
-		if err := p.queue.Bury(ctx, burials); err != nil {
-			slog.WarnContext(ctx, "dead letters stay pending for now", "entries", len(burials), "error", err)
-			return nil
-		}
-		for _, b := range burials {
-			slog.WarnContext(ctx, "entry moved to the dead letters", "entry", b.Delivery.EntryID, "reason", string(b.Reason), "error", b.Err)
-		}
+	if failures = append(failures, refused...); len(failures) == 0 {
+		return nil
+	}
+	if err := p.queue.DeadLetter(ctx, failures); err != nil {
+		slog.WarnContext(ctx, "dead-lettering failed; entries stay pending", "entries", len(failures), "error", err)
+		return nil
+	}
+	for _, f := range failures {
+		slog.WarnContext(ctx, "entry dead-lettered", "entry", f.Delivery.EntryID, "reason", string(f.Reason), "error", f.Err)
 	}
 	return nil
 }
 
-// unfit says why an entry must not even be tried.
-func (p *processor) unfit(ctx context.Context, d votestream.Delivery, alone bool) (votestream.Reason, error) {
+// reject returns why an entry must be dead-lettered without an attempt to store it; a nil error accepts it.
+func (p *processor) reject(ctx context.Context, d votestream.Delivery, isolated bool) (votestream.Reason, error) {
 	if d.Err != nil {
 		return votestream.ReasonUndecodable, d.Err
 	}
 	if err := d.Message.Vote.Validate(); err != nil {
 		return votestream.ReasonInvalid, err
 	}
-	if !alone || !suspect(d) {
+	if !isolated || !quarantined(d) {
 		return "", nil
 	}
-	tries, err := p.queue.CountTry(ctx, d.EntryID)
+	retries, err := p.queue.CountRetry(ctx, d.EntryID)
 	if err != nil {
-		slog.WarnContext(ctx, "trying a suspect without counting it", "entry", d.EntryID, "error", err)
+		slog.WarnContext(ctx, "retry of a quarantined entry not counted", "entry", d.EntryID, "error", err)
 		return "", nil
 	}
-	if tries > p.maxTries {
-		return votestream.ReasonDeliveries, fmt.Errorf("handed out %d times, tried alone %d times and never settled", d.Deliveries, p.maxTries)
+	if retries > p.maxRetries {
+		return votestream.ReasonDeliveries,
+			fmt.Errorf("delivered %d times, retried alone %d times and never acknowledged", d.Deliveries, p.maxRetries)
 	}
 	return "", nil
 }
 
-// record stores a batch. If the database refuses the data of some of it, halves are tried until the culprits are alone.
-func (p *processor) record(ctx context.Context, batch []votestream.Delivery) (stored []string, refused []votestream.Burial, err error) {
+// record stores a batch. If the database refuses its data, record bisects it until the culprits are found.
+func (p *processor) record(ctx context.Context, batch []votestream.Delivery) (
+	stored []string, refused []votestream.Failure, err error,
+) {
 	if len(batch) == 0 {
 		return nil, nil, nil
 	}
@@ -102,7 +106,7 @@ func (p *processor) record(ctx context.Context, batch []votestream.Delivery) (st
 	case !votestore.IsDataError(err):
 		return nil, nil, err
 	case len(batch) == 1:
-		return nil, []votestream.Burial{{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: err}}, nil
+		return nil, []votestream.Failure{{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: err}}, nil
 	}
 	middle := len(batch) / 2
 	for _, half := range [][]votestream.Delivery{batch[:middle], batch[middle:]} {

@@ -19,26 +19,29 @@ import (
 )
 
 var (
-	errAway   = errors.New("connection refused")
+	errDown   = errors.New("connection refused")
 	errRefuse = fmt.Errorf("record votes: %w", &pgconn.PgError{Code: "22021", Message: "invalid byte sequence"})
 )
 
-// ledger stands for store and queue, and notes in which order they were asked for what.
+// ledger fakes the store and the queue, and notes the calls in order.
 type ledger struct {
-	calls    []string
-	culprits []string // entries whose data the store refuses
-	awayFrom int      // the call to Record from which on the store is away; 0: never
-	records  int
-	settle   error
-	bury     error
-	count    error
-	tries    map[string]int64
+	calls         []string
+	culprits      []string // entries whose data the store refuses
+	downFrom      int      // the call to Record from which on the store is down; 0: never
+	records       int
+	ackErr        error
+	deadLetterErr error
+	countErr      error
+	retries       map[string]int64
 
 	entries []votestore.Entry // stored
 	stored  []string
-	settled []string
-	buried  []votestream.Burial
+	acked   []string
+	dead    []votestream.Failure
 }
+
+func (l *ledger) Migrate(context.Context) error     { return nil }
+func (l *ledger) EnsureGroup(context.Context) error { return nil }
 
 func (l *ledger) note(call string, ids []string) {
 	l.calls = append(l.calls, call+" "+strings.Join(ids, " "))
@@ -50,8 +53,8 @@ func (l *ledger) Record(_ context.Context, entries []votestore.Entry) (votestore
 		ids = append(ids, e.EntryID)
 	}
 	l.note("record", ids)
-	if l.records++; l.awayFrom > 0 && l.records >= l.awayFrom {
-		return votestore.Outcome{}, errAway
+	if l.records++; l.downFrom > 0 && l.records >= l.downFrom {
+		return votestore.Outcome{}, errDown
 	}
 	for _, id := range ids {
 		if slices.Contains(l.culprits, id) {
@@ -62,44 +65,44 @@ func (l *ledger) Record(_ context.Context, entries []votestore.Entry) (votestore
 	return votestore.Outcome{Stored: len(ids)}, nil
 }
 
-func (l *ledger) Settle(_ context.Context, ids []string) error {
-	l.note("settle", ids)
-	if l.settle == nil {
-		l.settled = append(l.settled, ids...)
+func (l *ledger) Ack(_ context.Context, ids []string) error {
+	l.note("ack", ids)
+	if l.ackErr == nil {
+		l.acked = append(l.acked, ids...)
 	}
-	return l.settle
+	return l.ackErr
 }
 
-func (l *ledger) Bury(_ context.Context, burials []votestream.Burial) error {
+func (l *ledger) DeadLetter(_ context.Context, failures []votestream.Failure) error {
 	var ids []string
-	for _, b := range burials {
-		ids = append(ids, b.Delivery.EntryID)
+	for _, f := range failures {
+		ids = append(ids, f.Delivery.EntryID)
 	}
-	l.note("bury", ids)
-	if l.bury == nil {
-		l.buried = append(l.buried, burials...)
+	l.note("dead-letter", ids)
+	if l.deadLetterErr == nil {
+		l.dead = append(l.dead, failures...)
 	}
-	return l.bury
+	return l.deadLetterErr
 }
 
-func (l *ledger) CountTry(_ context.Context, id string) (int64, error) {
-	l.note("try", []string{id})
-	if l.tries == nil {
-		l.tries = map[string]int64{}
+func (l *ledger) CountRetry(_ context.Context, id string) (int64, error) {
+	l.note("retry", []string{id})
+	if l.retries == nil {
+		l.retries = map[string]int64{}
 	}
-	l.tries[id]++
-	return l.tries[id], l.count
+	l.retries[id]++
+	return l.retries[id], l.countErr
 }
 
-const maxTries = 5
+const maxRetries = 5
 
 func (l *ledger) process(t *testing.T, batch []votestream.Delivery) error {
 	t.Helper()
-	p := processor{store: l, queue: l, maxTries: maxTries}
+	p := processor{store: l, queue: l, maxRetries: maxRetries}
 	return p.Process(t.Context(), batch)
 }
 
-// batch is one delivery for each entry id, each a valid vote handed out for the first time.
+// batch returns a first delivery of a valid vote for each entry id.
 func batch(ids ...string) []votestream.Delivery {
 	deliveries := make([]votestream.Delivery, len(ids))
 	for i, id := range ids {
@@ -118,13 +121,13 @@ func (l *ledger) wantCalls(t *testing.T, want ...string) {
 	}
 }
 
-func TestNothingIsSettledBeforeItIsRecorded(t *testing.T) {
+func TestNothingIsAckedBeforeItIsRecorded(t *testing.T) {
 	l := &ledger{}
 	votes := batch("1", "2", "3")
 	if err := l.process(t, votes); err != nil {
 		t.Fatal(err)
 	}
-	l.wantCalls(t, "record 1 2 3", "settle 1 2 3")
+	l.wantCalls(t, "record 1 2 3", "ack 1 2 3")
 	for i, e := range l.entries {
 		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace || e.EntryID != votes[i].EntryID {
 			t.Errorf("stored %+v of %+v", e, votes[i])
@@ -132,25 +135,25 @@ func TestNothingIsSettledBeforeItIsRecorded(t *testing.T) {
 	}
 }
 
-func TestWhatCanNotBeRecordedStaysPendingWithAllThatCameWithIt(t *testing.T) {
-	l := &ledger{awayFrom: 1}
+func TestABatchThatCanNotBeRecordedStaysPendingAsAWhole(t *testing.T) {
+	l := &ledger{downFrom: 1}
 	votes := batch("1", "2")
 	votes[0].Err = votestream.ErrUndecodable
-	if err := l.process(t, votes); !errors.Is(err, errAway) {
+	if err := l.process(t, votes); !errors.Is(err, errDown) {
 		t.Errorf("err = %v", err)
 	}
 	l.wantCalls(t, "record 2")
 }
 
-func TestHalvesAreTriedUntilTheCulpritIsAlone(t *testing.T) {
+func TestABatchIsBisectedUntilTheCulpritIsFound(t *testing.T) {
 	l := &ledger{culprits: []string{"3"}}
 	if err := l.process(t, batch("1", "2", "3", "4", "5", "6", "7", "8")); err != nil {
 		t.Fatal(err)
 	}
-	l.wantCalls(t, "record 1 2 3 4 5 6 7 8", "record 1 2 3 4", "record 1 2", "record 3 4", "record 3", "record 4", "record 5 6 7 8",
-		"settle 1 2 4 5 6 7 8", "bury 3")
-	if b := l.buried[0]; b.Reason != votestream.ReasonRejected || !errors.Is(b.Err, errRefuse) {
-		t.Errorf("buried for %s: %v", b.Reason, b.Err)
+	l.wantCalls(t, "record 1 2 3 4 5 6 7 8", "record 1 2 3 4", "record 1 2", "record 3 4", "record 3", "record 4",
+		"record 5 6 7 8", "ack 1 2 4 5 6 7 8", "dead-letter 3")
+	if f := l.dead[0]; f.Reason != votestream.ReasonRejected || !errors.Is(f.Err, errRefuse) {
+		t.Errorf("dead-lettered for %s: %v", f.Reason, f.Err)
 	}
 }
 
@@ -171,112 +174,107 @@ func TestEveryCulpritIsFoundWhereverItIs(t *testing.T) {
 		if err := l.process(t, batch(all...)); err != nil {
 			t.Fatal(err)
 		}
-		var buried []string
-		for _, b := range l.buried {
-			buried = append(buried, b.Delivery.EntryID)
+		var dead []string
+		for _, f := range l.dead {
+			dead = append(dead, f.Delivery.EntryID)
 		}
-		if !slices.Equal(l.stored, rest) || !slices.Equal(l.settled, rest) || !slices.Equal(buried, culprits) {
-			t.Errorf("culprits %v: stored %v, settled %v, buried %v", culprits, l.stored, l.settled, buried)
-		}
-	}
-}
-
-func TestAStoreThatGoesAwayInTheMiddleOfTheSearchLeavesTheWholeBatchPending(t *testing.T) {
-	for away := 2; away <= 5; away++ {
-		l := &ledger{culprits: []string{"1"}, awayFrom: away}
-		if err := l.process(t, batch("1", "2", "3", "4")); !errors.Is(err, errAway) {
-			t.Errorf("away from call %d on: err = %v", away, err)
-		}
-		if len(l.settled)+len(l.buried) > 0 {
-			t.Errorf("away from call %d on: settled %v, buried %v", away, l.settled, l.buried)
+		if !slices.Equal(l.stored, rest) || !slices.Equal(l.acked, rest) || !slices.Equal(dead, culprits) {
+			t.Errorf("culprits %v: stored %v, acked %v, dead-lettered %v", culprits, l.stored, l.acked, dead)
 		}
 	}
 }
 
-func TestABurialThatFailsUndoesNothing(t *testing.T) {
-	l := &ledger{culprits: []string{"2"}, bury: errAway}
+func TestAStoreThatFailsDuringTheSearchLeavesTheWholeBatchPending(t *testing.T) {
+	for down := 2; down <= 5; down++ {
+		l := &ledger{culprits: []string{"1"}, downFrom: down}
+		if err := l.process(t, batch("1", "2", "3", "4")); !errors.Is(err, errDown) {
+			t.Errorf("down from call %d on: err = %v", down, err)
+		}
+		if len(l.acked)+len(l.dead) > 0 {
+			t.Errorf("down from call %d on: acked %v, dead-lettered %v", down, l.acked, l.dead)
+		}
+	}
+}
+
+func TestAFailedDeadLetteringUndoesNothing(t *testing.T) {
+	l := &ledger{culprits: []string{"2"}, deadLetterErr: errDown}
 	if err := l.process(t, batch("1", "2", "3")); err != nil {
-		t.Errorf("err = %v: the dead letter is found again as pending, and the rest is done", err)
+		t.Errorf("err = %v, though the others are done and the failed entry is still pending", err)
 	}
-	if !slices.Equal(l.settled, []string{"1", "3"}) {
-		t.Errorf("settled %v", l.settled)
-	}
-}
-
-func TestASettlementThatFailsIsToldAndNothingIsBuried(t *testing.T) {
-	l := &ledger{culprits: []string{"2"}, settle: errAway}
-	if err := l.process(t, batch("1", "2")); !errors.Is(err, errAway) {
-		t.Errorf("err = %v", err)
-	}
-	if len(l.buried) > 0 {
-		t.Errorf("buried %v", l.buried)
+	if !slices.Equal(l.acked, []string{"1", "3"}) {
+		t.Errorf("acked %v", l.acked)
 	}
 }
 
-func TestUnfitEntriesAreBuriedWithTheirReasonAndNeverTried(t *testing.T) {
+func TestNothingIsDeadLetteredAfterAFailedAck(t *testing.T) {
+	l := &ledger{culprits: []string{"2"}, ackErr: errDown}
+	if err := l.process(t, batch("1", "2")); !errors.Is(err, errDown) || len(l.dead) > 0 {
+		t.Errorf("err = %v, dead-lettered %v", err, l.dead)
+	}
+}
+
+func TestInvalidEntriesAreDeadLetteredWithTheirReasonAndNotRecorded(t *testing.T) {
 	undecodable := fmt.Errorf("%w: field id: invalid UUID length: 1", votestream.ErrUndecodable)
 	for name, c := range map[string]struct {
-		spoil  func(*votestream.Delivery)
+		spoil  func(d *votestream.Delivery, v *ballot.Vote)
 		reason votestream.Reason
 		err    error
-		text   string
 	}{
-		"not a vote":        {func(d *votestream.Delivery) { d.Err = undecodable }, votestream.ReasonUndecodable, undecodable, ""},
-		"unknown pet":       {func(d *votestream.Delivery) { d.Message.Vote.Pet = "birds" }, votestream.ReasonInvalid, ballot.ErrUnknownChoice, ""},
-		"no id":             {func(d *votestream.Delivery) { d.Message.Vote.ID = uuid.Nil }, votestream.ReasonInvalid, ballot.ErrInvalidVote, "no id"},
-		"cast at no time":   {func(d *votestream.Delivery) { d.Message.Vote.CastAt = time.Time{} }, votestream.ReasonInvalid, ballot.ErrInvalidVote, ""},
-		"bad and too often": {func(d *votestream.Delivery) { d.Err, d.Deliveries = undecodable, 99 }, votestream.ReasonUndecodable, undecodable, ""},
+		"undecodable": {func(d *votestream.Delivery, _ *ballot.Vote) { d.Err = undecodable }, "undecodable", undecodable},
+		"quarantined": {func(d *votestream.Delivery, _ *ballot.Vote) { d.Err, d.Deliveries = undecodable, 99 },
+			"undecodable", undecodable},
+		"unknown pet": {func(_ *votestream.Delivery, v *ballot.Vote) { v.Pet = "birds" }, "invalid", ballot.ErrUnknownChoice},
+		"no id":       {func(_ *votestream.Delivery, v *ballot.Vote) { v.ID = uuid.Nil }, "invalid", ballot.ErrInvalidVote},
 	} {
-		t.Run(name, func(t *testing.T) {
-			l := &ledger{}
-			votes := batch("1", "2")
-			c.spoil(&votes[0])
-			if err := l.process(t, votes); err != nil {
-				t.Fatal(err)
-			}
-			l.wantCalls(t, "record 2", "settle 2", "bury 1")
-			if b := l.buried[0]; b.Reason != c.reason || c.err != nil && !errors.Is(b.Err, c.err) || !strings.Contains(b.Err.Error(), c.text) {
-				t.Errorf("buried for %s: %v", b.Reason, b.Err)
-			}
-		})
+		l := &ledger{}
+		votes := batch("1", "2")
+		c.spoil(&votes[0], &votes[0].Message.Vote)
+		if err := l.process(t, votes); err != nil {
+			t.Fatal(err)
+		}
+		l.wantCalls(t, "record 2", "ack 2", "dead-letter 1")
+		if f := l.dead[0]; f.Reason != c.reason || !errors.Is(f.Err, c.err) {
+			t.Errorf("%s: dead-lettered for %s: %v", name, f.Reason, f.Err)
+		}
 	}
 }
 
-// What kills its worker is found by being tried alone, and however often the others were handed out with it they are not
-// taken for it.
-func TestOnlyASuspectThatWasTriedAloneAgainAndAgainIsGivenUp(t *testing.T) {
-	l := &ledger{tries: map[string]int64{"1": maxTries}}
+// An entry that kills its worker is identified by its isolated retries. Entries that were often delivered together with
+// it are innocent.
+func TestOnlyAnEntryWithTooManyIsolatedRetriesIsDeadLettered(t *testing.T) {
+	l := &ledger{retries: map[string]int64{"1": maxRetries}}
 	votes := batch("1", "2", "3")
 	for i := range votes {
 		votes[i].Deliveries = 99
 	}
-	for _, part := range parts(votes) {
+	for _, part := range split(votes) {
 		if err := l.process(t, part); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.wantCalls(t, "try 1", "bury 1", "try 2", "record 2", "settle 2", "try 3", "record 3", "settle 3")
-	if b := l.buried[0]; b.Reason != votestream.ReasonDeliveries || !strings.Contains(b.Err.Error(), "tried alone 5 times") {
-		t.Errorf("buried for %s: %v", b.Reason, b.Err)
+	l.wantCalls(t, "retry 1", "dead-letter 1", "retry 2", "record 2", "ack 2", "retry 3", "record 3", "ack 3")
+	f := l.dead[0]
+	if f.Reason != votestream.ReasonDeliveries || !strings.Contains(f.Err.Error(), "retried alone 5 times") {
+		t.Errorf("dead-lettered for %s: %v", f.Reason, f.Err)
 	}
 }
 
-func TestASuspectIsTriedThoughItCannotBeCounted(t *testing.T) {
-	l := &ledger{count: errAway}
+func TestAQuarantinedEntryIsRetriedEvenIfTheRetryCanNotBeCounted(t *testing.T) {
+	l := &ledger{countErr: errDown}
 	votes := batch("1")
 	votes[0].Deliveries = 99
 	if err := l.process(t, votes); err != nil {
 		t.Fatal(err)
 	}
-	l.wantCalls(t, "try 1", "record 1", "settle 1")
+	l.wantCalls(t, "retry 1", "record 1", "ack 1")
 }
 
-func TestABatchWithNothingToStoreDoesNotAskTheStore(t *testing.T) {
-	l := &ledger{awayFrom: 1}
+func TestABatchWithNothingToStoreDoesNotCallTheStore(t *testing.T) {
+	l := &ledger{downFrom: 1}
 	votes := batch("1")
 	votes[0].Err = votestream.ErrUndecodable
 	if err := errors.Join(l.process(t, votes), l.process(t, nil)); err != nil {
 		t.Error(err)
 	}
-	l.wantCalls(t, "bury 1")
+	l.wantCalls(t, "dead-letter 1")
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"petvote/shared/resilience"
@@ -9,49 +11,79 @@ import (
 	"petvote/shared/votestream"
 )
 
-// policies are the worker's four ways of asking its dependencies. The worker has no caller who waits, so it tries again
-// for as long as it takes; only moving a dead letter is given up for the time being, so that a Redis that is out of
-// memory, which refuses just that, does not keep good votes from being acknowledged.
-type policies struct{ store, migrate, queue, bury *resilience.Policy }
+// policies retry for as long as it takes, because nobody waits for the worker. Only dead-lettering has a budget: a
+// Redis that is out of memory refuses it, and good votes must be acknowledged nevertheless.
+type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
 
 func newPolicies(l resilience.Listener) policies {
-	return policies{
-		store:   resilience.New(resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Classify: votestore.Classify, Listener: l}),
-		migrate: resilience.New(resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}),
-		queue:   resilience.New(resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Classify: votestream.Classify, Listener: l}),
-		bury: resilience.New(resilience.Settings{Name: "redis-dead-letters", Timeout: 2 * time.Second, Budget: 3 * time.Second,
-			Classify: votestream.Classify, Listener: l}),
-	}
+	store := resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Permanent: votestore.IsPermanent, Listener: l}
+	migrate := resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}
+	queue := resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
+	deadLetters := queue
+	deadLetters.Name, deadLetters.Budget = "redis-dead-letters", 3*time.Second
+	return policies{resilience.New(store), resilience.New(migrate), resilience.New(queue), resilience.New(deadLetters)}
 }
 
 func (p policies) all() []*resilience.Policy {
-	return []*resilience.Policy{p.store, p.migrate, p.queue, p.bury}
+	return []*resilience.Policy{p.store, p.migrate, p.queue, p.deadLetters}
 }
 
-// resilientRecorder stores under a policy.
-type resilientRecorder struct {
-	next   recorder
-	policy *resilience.Policy
+type store interface {
+	recorder
+	Migrate(ctx context.Context) error
 }
 
-func (r resilientRecorder) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	return resilience.Call(ctx, r.policy, func(ctx context.Context) (votestore.Outcome, error) { return r.next.Record(ctx, entries) })
+// resilientStore is a store under the policies.
+type resilientStore struct {
+	next     store
+	policies policies
 }
 
-// resilientSettler settles and buries, each under a policy of its own.
-type resilientSettler struct {
-	next         settler
-	settle, bury *resilience.Policy
+func (s resilientStore) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+	return resilience.Call(ctx, s.policies.store, func(ctx context.Context) (votestore.Outcome, error) {
+		return s.next.Record(ctx, entries)
+	})
 }
 
-func (s resilientSettler) Settle(ctx context.Context, entryIDs []string) error {
-	return s.settle.Do(ctx, func(ctx context.Context) error { return s.next.Settle(ctx, entryIDs) })
+func (s resilientStore) Migrate(ctx context.Context) error {
+	return s.policies.migrate.Do(ctx, s.next.Migrate)
 }
 
-func (s resilientSettler) CountTry(ctx context.Context, entryID string) (int64, error) {
-	return resilience.Call(ctx, s.bury, func(ctx context.Context) (int64, error) { return s.next.CountTry(ctx, entryID) })
+// migrationGate keeps the worker unready until the migrations have completed.
+type migrationGate struct{ completed atomic.Bool }
+
+func (g *migrationGate) ready() error {
+	if !g.completed.Load() {
+		return errors.New("database migrations have not completed")
+	}
+	return nil
 }
 
-func (s resilientSettler) Bury(ctx context.Context, burials []votestream.Burial) error {
-	return s.bury.Do(ctx, func(ctx context.Context) error { return s.next.Bury(ctx, burials) })
+type queue interface {
+	acker
+	EnsureGroup(ctx context.Context) error
+}
+
+// resilientQueue is a queue under the policies.
+type resilientQueue struct {
+	next     queue
+	policies policies
+}
+
+func (q resilientQueue) EnsureGroup(ctx context.Context) error {
+	return q.policies.queue.Do(ctx, q.next.EnsureGroup)
+}
+
+func (q resilientQueue) Ack(ctx context.Context, entryIDs []string) error {
+	return q.policies.queue.Do(ctx, func(ctx context.Context) error { return q.next.Ack(ctx, entryIDs) })
+}
+
+func (q resilientQueue) CountRetry(ctx context.Context, entryID string) (int64, error) {
+	return resilience.Call(ctx, q.policies.deadLetters, func(ctx context.Context) (int64, error) {
+		return q.next.CountRetry(ctx, entryID)
+	})
+}
+
+func (q resilientQueue) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
+	return q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.DeadLetter(ctx, failures) })
 }

@@ -46,7 +46,8 @@ type Vote struct {
 	CastAt time.Time // UTC
 }
 
-// Validate returns [ErrUnknownChoice] or [ErrInvalidVote] (wrapped, with the reason) for a vote that must not be counted.
+// Validate returns [ErrUnknownChoice] or [ErrInvalidVote] (wrapped, with the reason) for a vote that must not be
+// counted.
 func (v Vote) Validate() error {
 	if _, err := ParseChoice(string(v.Pet)); err != nil {
 		return err

@@ -33,7 +33,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		{"unknown pet", func(v *Vote) { v.Pet = "birds" }, ErrUnknownChoice},
 		{"no id", func(v *Vote) { v.ID = uuid.Nil }, ErrInvalidVote},
 		{"no time", func(v *Vote) { v.CastAt = time.Time{} }, ErrInvalidVote},
-		{"a year PostgreSQL and JSON can't hold", func(v *Vote) { v.CastAt = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC) }, ErrInvalidVote},
+		{"a year beyond RFC 3339", func(v *Vote) { v.CastAt = v.CastAt.AddDate(10_000, 0, 0) }, ErrInvalidVote},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

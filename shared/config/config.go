@@ -1,4 +1,4 @@
-// Package config reads a service's settings from its environment, once, at its start.
+// Package config reads a service's settings from the environment, once, at the start.
 package config
 
 import (
@@ -13,9 +13,8 @@ import (
 )
 
 // Load fills into, a pointer to a struct with `env` tags (nested structs included), from an environment in the form of
-// [os.Environ]. A variable NAME whose value should not stand in the environment can be given as NAME_FILE, the path of
-// a file that holds it. If anything is wrong the error is one message with a line for every bad variable, sorted, and
-// into must not be used.
+// [os.Environ]. NAME_FILE, the path of a file that holds the value, may take the place of NAME: a secret need not be in
+// the environment. If any variable is bad, the error is one message with a sorted line for each, and into is unusable.
 func Load(environ []string, into any) error {
 	problems := parse(reflect.ValueOf(into).Elem(), env.ToMap(environ))
 	if len(problems) == 0 {
@@ -25,11 +24,11 @@ func Load(environ []string, into any) error {
 	return fmt.Errorf("bad configuration:\n  %s", strings.Join(problems, "\n  "))
 }
 
-// parse fills one struct's own variables and then those of the structs in it. The library sees the former alone, since
-// its errors name fields and no variables, and fields of two structs may have one name.
+// parse fills a struct's own fields, then the structs in it. The library gets only the former: its errors name fields,
+// not variables, and two structs may use the same field name.
 func parse(into reflect.Value, vars map[string]string) (problems []string) {
 	var own []reflect.StructField
-	variables := map[string]string{} // by the field's name
+	variables := map[string]string{} // by field name
 	for field, value := range into.Fields() {
 		if name, _, _ := strings.Cut(field.Tag.Get("env"), ","); name != "" {
 			own = append(own, reflect.StructField{Name: field.Name, Type: field.Type, Tag: field.Tag})
@@ -55,7 +54,7 @@ func parse(into reflect.Value, vars map[string]string) (problems []string) {
 	return problems
 }
 
-// readFiles sets NAME from NAME_FILE for every variable that the struct has.
+// readFiles sets NAME from NAME_FILE for each variable of a struct.
 func readFiles(vars, variables map[string]string) (problems []string) {
 	for _, name := range variables {
 		path := vars[name+"_FILE"]
@@ -76,7 +75,7 @@ func readFiles(vars, variables map[string]string) (problems []string) {
 	return problems
 }
 
-// describe names the variable, which the library's error does not, and shows its value unless that may hold a password.
+// describe names the variable, as the library's error does not, and shows its value unless that may hold a password.
 func describe(err error, variables, vars map[string]string) string {
 	bad, ok := errors.AsType[env.ParseError](err)
 	if !ok {

@@ -35,8 +35,10 @@ func TestLoadNamesEveryBadVariableAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud"`, `LOG_FORMAT="xml"`, "RESULT_URL:",
-		`WAIT="soon"`, "REDIS_PASSWORD_FILE: open /does/not/exist"} {
+	for _, name := range []string{
+		`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud"`, `LOG_FORMAT="xml"`, "RESULT_URL:",
+		`WAIT="soon"`, "REDIS_PASSWORD_FILE: open /does/not/exist",
+	} {
 		if !strings.Contains(err.Error(), "\n  "+name) {
 			t.Errorf("no line for %s in: %v", name, err)
 		}
@@ -57,8 +59,46 @@ func TestLoadReadsSecretsFromFiles(t *testing.T) {
 	}
 }
 
-// Two structs may call a field the same, as the settings of Redis and PostgreSQL do.
-func TestFieldsOfOneNameInTwoStructsAreToldApart(t *testing.T) {
+func TestLinksAreAbsoluteAndSafeInAPage(t *testing.T) {
+	for address, want := range map[string]Link{
+		"http://localhost:8085":            "http://localhost:8085",
+		"http://[::1]:8085/":               "http://[::1]:8085",
+		"https://pets.example/result/":     "https://pets.example/result",
+		`http://results.example/"><wince>`: "http://results.example/%22%3E%3Cwince%3E",
+		`http://results.example"><wince>`:  "",
+		"localhost:8085":                   "",
+		"results":                          "",
+		"http://":                          "",
+		"http://user:secret@localhost/":    "",
+		"http://localhost:8085/?a=b":       "",
+		"http://localhost/#a":              "",
+		"ftp://results.example":            "",
+		"javascript:alert(1)":              "",
+	} {
+		var got Link
+		if err := got.UnmarshalText([]byte(address)); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q became %q, %v; want %q", address, got, err, want)
+		}
+	}
+}
+
+func TestCountsHaveBounds(t *testing.T) {
+	for text, want := range map[string]Count{"1": 1, "65535": 65535, "": 0, "0": 0, "-1": 0, "65536": 0, "many": 0} {
+		var got Count
+		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q became %d, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]Concurrency{"1": 1, "64": 64, "0": 0, "65": 0} {
+		var got Concurrency
+		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q became %d, %v", text, got, err)
+		}
+	}
+}
+
+// As the settings of Redis and PostgreSQL do.
+func TestTwoStructsMayUseTheSameFieldNames(t *testing.T) {
 	type redis struct {
 		Port     Port   `env:"REDIS_PORT"`
 		Password string `env:"REDIS_PASSWORD"`

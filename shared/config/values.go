@@ -1,28 +1,33 @@
 package config
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Service is what every service reads besides the addresses of its dependencies.
+// Service holds the settings that every service has besides the addresses of its dependencies.
 type Service struct {
-	Host      string     `env:"LISTEN_HOST"` // the address to listen on; "" is every one the machine has
+	Host      string     `env:"LISTEN_HOST"` // empty: all interfaces
 	OpsPort   Port       `env:"OPS_PORT" envDefault:"9464"`
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat LogFormat  `env:"LOG_FORMAT" envDefault:"json"`
 	Pprof     bool       `env:"PPROF"` // serve Go's profiles on the ops port
 }
 
-// Port is a TCP port. 0 stands for one that the system chooses.
+// Port is a TCP port. 0 lets the system choose one.
 type Port uint16
 
-// UnmarshalText refuses what is no port.
+// UnmarshalText accepts 0 to 65535.
 func (p *Port) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 16)
 	if err != nil {
@@ -32,15 +37,36 @@ func (p *Port) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// On is the port on a host, as net.Listen takes it.
+// On returns the address of the port on a host, in the form that net.Listen takes.
 func (p Port) On(host string) string { return net.JoinHostPort(host, p.String()) }
 
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 
-// Delay is a short time, from none to a minute.
+// Count is a number from 1 to 65535.
+type Count uint16
+
+// UnmarshalText refuses 0, with which no service would do any work.
+func (c *Count) UnmarshalText(text []byte) error { return c.parse(text, math.MaxUint16) }
+
+func (c *Count) parse(text []byte, most uint64) error {
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil || n == 0 || n > most {
+		return fmt.Errorf("not a number from 1 to %d", most)
+	}
+	*c = Count(n)
+	return nil
+}
+
+// Concurrency is a [Count] of things that each hold connections, from 1 to 64.
+type Concurrency Count
+
+// UnmarshalText refuses more than 64.
+func (c *Concurrency) UnmarshalText(text []byte) error { return (*Count)(c).parse(text, 64) }
+
+// Delay is a short time, from 0 to a minute.
 type Delay time.Duration
 
-// UnmarshalText refuses others.
+// UnmarshalText refuses times outside that range.
 func (d *Delay) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil || v < 0 || v > time.Minute {
@@ -53,24 +79,32 @@ func (d *Delay) UnmarshalText(text []byte) error {
 // LogFormat is "json", for machines, or "text", for people.
 type LogFormat string
 
-// UnmarshalText refuses other formats.
+// UnmarshalText refuses other formats, but not capitals.
 func (f *LogFormat) UnmarshalText(text []byte) error {
-	switch v := LogFormat(strings.ToLower(string(text))); v {
-	case "json", "text":
-		*f = v
-		return nil
-	}
-	return errors.New(`not a log format ("json" or "text")`)
+	return OneOf(f, bytes.ToLower(text), "json", "text")
 }
 
-// Link is the base URL of another page, without a slash at its end; empty if there is none.
+// OneOf sets a value to text if it is one of the words.
+func OneOf[T ~string](into *T, text []byte, words ...T) error {
+	if !slices.Contains(words, T(text)) {
+		return fmt.Errorf("not one of %q", words)
+	}
+	*into = T(text)
+	return nil
+}
+
+// Link is the base URL of another page without a trailing slash, ready for a path to be appended; empty: not
+// configured. It holds no character that could end an HTML attribute.
 type Link string
 
-// UnmarshalText refuses what is no absolute http or https URL.
+var linkHost = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+
+// UnmarshalText accepts absolute http and https URLs without user, query and fragment.
 func (l *Link) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("not an address of the form http://host or https://host/path, without user, query and fragment")
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !linkHost.MatchString(u.Host) ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("not an address like http://host or https://host/path, without user, query and fragment")
 	}
 	*l = Link(strings.TrimRight(u.String(), "/"))
 	return nil

@@ -7,7 +7,12 @@ import (
 	"time"
 )
 
-// Cleanups are the things to undo at the end, in the reverse order in which they were added. The zero value is empty.
+const (
+	cleanupTimeout = 3 * time.Second        // for each clean-up
+	reportGrace    = 100 * time.Millisecond // after that, for a task that heeds its context to say how it ended
+)
+
+// Cleanups is a stack of tasks that undo the start. The zero value is empty.
 type Cleanups struct{ tasks []cleanup }
 
 type cleanup struct {
@@ -20,12 +25,12 @@ func (c *Cleanups) Add(name string, do func(context.Context) error) {
 	c.tasks = append(c.tasks, cleanup{name, do})
 }
 
-// Run does every task, each within its own bound of time and whether or not another failed, and empties the stack. Its
-// error joins theirs, each with its name.
-func (c *Cleanups) Run(each time.Duration) error {
+// Run empties the stack from the top. Each task has a time-out of its own, and a failed task does not skip the others.
+// The error joins theirs, each with its task's name.
+func (c *Cleanups) Run() error {
 	var errs []error
 	for i := len(c.tasks) - 1; i >= 0; i-- {
-		if err := c.tasks[i].within(each); err != nil {
+		if err := c.tasks[i].run(); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", c.tasks[i].name, err))
 		}
 	}
@@ -33,39 +38,23 @@ func (c *Cleanups) Run(each time.Duration) error {
 	return errors.Join(errs...)
 }
 
-func (t cleanup) within(d time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+func (t cleanup) run() error {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- t.do(ctx) }() // left behind if it does not end, as the process ends now
+	go func() { done <- t.do(ctx) }() // abandoned if it hangs: the process ends now
 	select {
 	case err := <-done:
 		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-done: // it may have ended just in time, or because of the bound
-		return err
-	case <-time.After(graceAfterBound):
+	case <-time.After(cleanupTimeout + reportGrace):
 		return errors.New("did not end in time")
 	}
 }
 
-// graceAfterBound lets a task that heeds its context say how it ended.
-const graceAfterBound = 100 * time.Millisecond
-
-// Background runs a task until the clean-up stops it and has seen it end. The task must return when its context ends.
+// Background runs a task whose clean-up cancels its context and waits until it has returned.
 func (c *Cleanups) Background(name string, task func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- task(ctx) }()
-	c.Add(name, func(bound context.Context) error {
-		cancel()
-		select {
-		case err := <-ended:
-			return err
-		case <-bound.Done():
-			return errors.New("did not end in time")
-		}
-	})
+	c.Add(name, func(context.Context) error { cancel(); return <-ended })
 }

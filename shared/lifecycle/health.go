@@ -8,21 +8,21 @@ import (
 	"petvote/shared/resilience"
 )
 
-// Dependency is something a service talks to.
+// Dependency is a server that a service calls.
 type Dependency struct {
 	Health   func() resilience.Health
-	Required bool // without it the service can't do its own job and is not ready
+	Required bool // the service can't do its job without it, so it is not ready
 }
 
-// Health answers the probes. Liveness never looks at anything; readiness looks at the required dependencies, at a gate
-// of the service's own, and at whether it is stopping.
+// Health answers the probes. Liveness depends on nothing. Readiness depends on the required dependencies, on a gate of
+// the service's own, and on whether the service is stopping.
 type Health struct {
 	dependencies []Dependency
 	gate         func() error
 	draining     atomic.Bool
 }
 
-// NewHealth returns the health of a service. gate, which may be nil, returns why the service is not ready.
+// NewHealth returns a service's health. gate, which may be nil, returns the reason if the service is not ready.
 func NewHealth(gate func() error, dependencies ...Dependency) *Health {
 	if gate == nil {
 		gate = func() error { return nil }
@@ -30,7 +30,7 @@ func NewHealth(gate func() error, dependencies ...Dependency) *Health {
 	return &Health{dependencies: dependencies, gate: gate}
 }
 
-// The states that readiness tells, the last two with HTTP status 503.
+// The states of readiness; the last two have HTTP status 503.
 const (
 	statusReady       = "ready"
 	statusDegraded    = "degraded"
@@ -49,10 +49,10 @@ type dependencyReport struct {
 	Required bool `json:"required"`
 }
 
-// Drain makes readiness tell that the service is stopping.
+// Drain turns readiness because the service is stopping.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Draining says whether [Health.Drain] was called.
+// Draining reports whether [Health.Drain] was called.
 func (h *Health) Draining() bool { return h.draining.Load() }
 
 // Live answers GET /healthz.
@@ -60,19 +60,19 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 	writeReport(w, http.StatusOK, report{Status: "alive"})
 }
 
-// Ready answers GET /readyz for the public: the status alone.
+// Ready answers GET /readyz on the public port: the status alone.
 func (h *Health) Ready(w http.ResponseWriter, _ *http.Request) {
-	code, r := h.look()
+	code, r := h.check()
 	writeReport(w, code, report{Status: r.Status})
 }
 
-// ReadyInFull answers GET /readyz on the ops port, with each dependency's state.
-func (h *Health) ReadyInFull(w http.ResponseWriter, _ *http.Request) {
-	code, r := h.look()
+// ReadyDetailed answers GET /readyz on the ops port, with each dependency's state.
+func (h *Health) ReadyDetailed(w http.ResponseWriter, _ *http.Request) {
+	code, r := h.check()
 	writeReport(w, code, r)
 }
 
-func (h *Health) look() (int, report) {
+func (h *Health) check() (int, report) {
 	r := report{Status: statusReady}
 	for _, d := range h.dependencies {
 		state := d.Health()
@@ -80,9 +80,9 @@ func (h *Health) look() (int, report) {
 		switch {
 		case state.Up:
 		case d.Required:
-			r.Status, r.Reason = statusUnavailable, state.Name+" is away"
+			r.Status, r.Reason = statusUnavailable, state.Name+" unavailable"
 		case r.Status == statusReady:
-			r.Status, r.Reason = statusDegraded, state.Name+" is away"
+			r.Status, r.Reason = statusDegraded, state.Name+" unavailable"
 		}
 	}
 	if err := h.gate(); err != nil {
@@ -101,5 +101,5 @@ func writeReport(w http.ResponseWriter, code int, r report) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(r) // the prober is gone if this fails
+	_ = json.NewEncoder(w).Encode(r) // an error means that the client is gone
 }

@@ -14,8 +14,8 @@ import (
 	"petvote/shared/config"
 )
 
-// Probe asks the service that runs with the same environment whether it is ready, and writes its answer, each dependency's
-// state in it, to out. It is the health check of the images, which have neither a shell nor curl.
+// Probe asks the service that runs with the same environment whether it is ready and writes its answer, with each
+// dependency's state, to out. It is the health check of the images, which have neither a shell nor curl.
 func Probe(ctx context.Context, environ []string, out io.Writer) error {
 	var c config.Service
 	if err := config.Load(environ, &c); err != nil {
@@ -23,7 +23,8 @@ func Probe(ctx context.Context, environ []string, out io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.OpsPort.On(cmp.Or(c.Host, "127.0.0.1"))+"/readyz", nil)
+	url := "http://" + c.OpsPort.On(cmp.Or(c.Host, "127.0.0.1")) + "/readyz"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
@@ -32,11 +33,7 @@ func Probe(ctx context.Context, environ []string, out io.Writer) error {
 		return fmt.Errorf("probe: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
-	if err != nil {
-		return fmt.Errorf("probe: %w", err)
-	}
-	if _, err := out.Write(body); err != nil {
+	if _, err := io.Copy(out, io.LimitReader(resp.Body, 16<<10)); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
@@ -45,18 +42,28 @@ func Probe(ctx context.Context, environ []string, out io.Writer) error {
 	return nil
 }
 
-// Subcommand carries out what a service can do besides running, and says whether that was it.
-func Subcommand(ctx context.Context, service string, args, environ []string) (done bool, err error) {
-	switch {
-	case len(args) == 0:
-		return false, nil
-	case len(args) == 1 && args[0] == "health":
-		return true, Probe(ctx, environ, os.Stdout)
-	case PrintVersion(os.Stdout, service, args):
+// Subcommand runs a command other than the service itself; done reports whether there was one. more are lines of the
+// usage for commands that the caller handles.
+func Subcommand(ctx context.Context, service string, args, environ []string, more ...string) (done bool, err error) {
+	usage := "usage: " + service + "            run the service, configured by its environment"
+	for _, line := range append([]string{
+		"health     ask the running service whether it is ready",
+		"version    print the version",
+	}, more...) {
+		usage += "\n       " + service + " " + line
+	}
+	if PrintVersion(os.Stdout, service, args) {
 		return true, nil
 	}
-	return true, fmt.Errorf(`unknown command %q
-usage: %[2]s            run the service, configured by its environment
-       %[2]s health     ask the running service whether it is ready
-       %[2]s version    print the version`, strings.Join(args, " "), service)
+	switch command := strings.Join(args, " "); command {
+	case "":
+		return false, nil
+	case "health":
+		return true, Probe(ctx, environ, os.Stdout)
+	case "help", "-h", "--help":
+		fmt.Println(usage)
+		return true, nil
+	default:
+		return true, fmt.Errorf("unknown command %q\n%s", command, usage)
+	}
 }

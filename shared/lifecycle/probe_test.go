@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"petvote/infra/servers"
+	"petvote/shared/config"
 )
 
 // ops serves a service's health for operators and returns the environment that says where.
@@ -22,12 +22,13 @@ func ops(t *testing.T, health *Health) []string {
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "petvote_viewers 1") })
 	var cleanups Cleanups
-	if err := ServeOps(&cleanups, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), health, metrics, false); err != nil {
+	cfg := config.Service{Host: "127.0.0.1", OpsPort: config.Port(port)}
+	if err := ServeOps(&cleanups, cfg, health, metrics); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		if err := cleanups.Run(time.Second); err != nil {
+		if err := cleanups.Run(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -60,7 +61,8 @@ func TestProbeFailsWhereNobodyAnswers(t *testing.T) {
 }
 
 func TestProbeNamesABadPort(t *testing.T) {
-	if err := Probe(t.Context(), []string{"OPS_PORT=70000"}, io.Discard); err == nil || !strings.Contains(err.Error(), `OPS_PORT="70000"`) {
+	err := Probe(t.Context(), []string{"OPS_PORT=70000"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), `OPS_PORT="70000"`) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -84,14 +86,18 @@ func TestOperatorsGetProbesAndMetrics(t *testing.T) {
 }
 
 func TestAPortThatIsTakenIsNamedByItsVariable(t *testing.T) {
-	environ := ops(t, NewHealth(nil))
-	_, port, _ := strings.Cut(environ[1], "=")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := config.Service{Host: "127.0.0.1", OpsPort: config.Port(taken.Addr().(*net.TCPAddr).Port)}
 	var cleanups Cleanups
-	err := ServeOps(&cleanups, "127.0.0.1:"+port, NewHealth(nil), http.NotFoundHandler(), false)
+	err = ServeOps(&cleanups, cfg, NewHealth(nil), http.NotFoundHandler())
 	if err == nil || !strings.Contains(err.Error(), "OPS_PORT") {
 		t.Errorf("err = %v", err)
 	}
-	if err := cleanups.Run(time.Second); err != nil {
+	if err := cleanups.Run(); err != nil {
 		t.Errorf("there was something to clean up: %v", err)
 	}
 }
@@ -104,13 +110,16 @@ func TestSubcommandHealthProbesAndAnythingElseIsAnsweredWithTheUsage(t *testing.
 	if done, err := Subcommand(t.Context(), "vote", []string{"health"}, environ); !done || err != nil {
 		t.Errorf("health: done %v, %v", done, err)
 	}
-	for _, args := range [][]string{{"help"}, {"health", "now"}, {"version", "now"}} {
-		done, err := Subcommand(t.Context(), "vote", args, environ)
+	if done, err := Subcommand(t.Context(), "vote", []string{"help"}, nil); !done || err != nil {
+		t.Errorf("help: done %v, %v", done, err)
+	}
+	for _, args := range [][]string{{"health", "now"}, {"version", "now"}} {
+		done, err := Subcommand(t.Context(), "vote", args, environ, "dead       manage the dead letters")
 		if !done || err == nil {
 			t.Errorf("%q: done %v, %v", args, done, err)
 			continue
 		}
-		for _, want := range []string{strconv.Quote(strings.Join(args, " ")), "usage: vote ", "vote health "} {
+		for _, want := range []string{strconv.Quote(strings.Join(args, " ")), "usage: vote ", "vote health ", "vote dead "} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: the message lacks %q: %v", args, want, err)
 			}

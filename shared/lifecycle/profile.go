@@ -9,45 +9,47 @@ import (
 	"time"
 )
 
-// What profiles of waiting sample: one contention in so many, and one wait for each so long a time spent waiting.
+// Sampling of the mutex and block profiles: one contention in so many, one event per so much time blocked.
 const (
 	contentionsPerSample = 100
-	waitPerSample        = 100 * time.Microsecond
+	blockedPerSample     = 100 * time.Microsecond
 )
 
-// How long a CPU profile takes, in seconds, unless the request says otherwise.
+// The duration of a CPU profile, in seconds: the default and the maximum.
 const (
-	profileSeconds     = 30
-	mostProfileSeconds = 300
+	profileSeconds    = 30
+	maxProfileSeconds = 300
 )
 
-// profile serves Go's profiles under /debug/pprof/, as net/http/pprof does, which would make each image half a megabyte
-// larger: the CPU's, and the others by their names, those of mutexes and of blocking among them, which nothing records before.
-// They tell much about a service and take of its time, so they are for the operators' port and only when asked for.
-func profile(mux *http.ServeMux) {
+// serveProfiles serves Go's profiles under /debug/pprof/ like net/http/pprof, which would make each image half a
+// megabyte larger. Profiles reveal much about a service and cost CPU, so they are on the ops port only, and off by
+// default.
+func serveProfiles(mux *http.ServeMux) {
 	runtime.SetMutexProfileFraction(contentionsPerSample)
-	runtime.SetBlockProfileRate(int(waitPerSample))
+	runtime.SetBlockProfileRate(int(blockedPerSample))
 	mux.HandleFunc("GET /debug/pprof/profile", profileCPU)
 	mux.HandleFunc("GET /debug/pprof/{name}", func(w http.ResponseWriter, r *http.Request) {
 		p := pprof.Lookup(r.PathValue("name"))
 		if p == nil {
-			http.Error(w, "no such profile; there are profile, heap, allocs, goroutine, mutex, block, threadcreate", http.StatusNotFound)
+			http.Error(w, "no such profile; try profile, heap, allocs, goroutine, mutex, block or threadcreate",
+				http.StatusNotFound)
 			return
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
-		_ = p.WriteTo(w, 0) // who asked is gone if this fails
+		_ = p.WriteTo(w, 0) // an error means that the client is gone
 	})
 }
 
-// profileCPU profiles for as many seconds as the request says, or until whoever asked is gone.
+// profileCPU profiles for the requested number of seconds, or until the client is gone.
 func profileCPU(w http.ResponseWriter, r *http.Request) {
 	seconds, err := strconv.Atoi(r.URL.Query().Get("seconds"))
-	if err != nil || seconds < 1 || seconds > mostProfileSeconds {
+	if err != nil || seconds < 1 || seconds > maxProfileSeconds {
 		seconds = profileSeconds
 	}
-	lasts := time.Duration(seconds) * time.Second
-	stream := http.NewResponseController(w) // which takes longer than other answers may
-	if err := errors.Join(stream.SetReadDeadline(time.Time{}), stream.SetWriteDeadline(time.Now().Add(lasts+writeTimeout))); err != nil {
+	duration := time.Duration(seconds) * time.Second
+	conn := http.NewResponseController(w) // the server's own deadlines are shorter
+	err = errors.Join(conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Now().Add(duration+writeTimeout)))
+	if err != nil {
 		http.Error(w, "this connection can't wait for a profile", http.StatusInternalServerError)
 		return
 	}
@@ -59,6 +61,6 @@ func profileCPU(w http.ResponseWriter, r *http.Request) {
 	defer pprof.StopCPUProfile()
 	select {
 	case <-r.Context().Done():
-	case <-time.After(lasts):
+	case <-time.After(duration):
 	}
 }

@@ -2,13 +2,12 @@ package lifecycle
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"petvote/infra/servers"
+	"petvote/shared/config"
 )
 
 func TestProfilesAreServedOnlyWhenAskedFor(t *testing.T) {
@@ -17,24 +16,25 @@ func TestProfilesAreServedOnlyWhenAskedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		cfg := config.Service{Host: "127.0.0.1", OpsPort: config.Port(port), Pprof: profiles}
 		var cleanups Cleanups
-		if err := ServeOps(&cleanups, addr, NewHealth(nil), http.NotFoundHandler(), profiles); err != nil {
+		if err := ServeOps(&cleanups, cfg, NewHealth(nil), http.NotFoundHandler()); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"mutex", "heap", "profile?seconds=1"} {
-			resp, err := http.Get("http://" + addr + "/debug/pprof/" + name)
+			resp, err := http.Get("http://" + cfg.OpsPort.On(cfg.Host) + "/debug/pprof/" + name)
 			if err != nil {
 				t.Fatal(err)
 			}
 			body, err := io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
-			if err != nil || resp.StatusCode != want || want == http.StatusOK && !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) { // gzip
+			gzipped := bytes.HasPrefix(body, []byte{0x1f, 0x8b})
+			if err != nil || resp.StatusCode != want || gzipped != profiles {
 				t.Errorf("%s, profiles %t: status %d, %d bytes, %v; want %d", name, profiles, resp.StatusCode, len(body), err, want)
 			}
 		}
 		http.DefaultClient.CloseIdleConnections()
-		if err := cleanups.Run(time.Second); err != nil {
+		if err := cleanups.Run(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -8,33 +8,36 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"petvote/shared/config"
 )
 
-// Limits of every server: what a client may take of its time and memory.
+// Limits of every server, on a client's share of its time and memory.
 const (
 	readHeaderTimeout = 2 * time.Second
 	readTimeout       = 5 * time.Second
 	writeTimeout      = 10 * time.Second // a handler that streams sets its own deadlines
-	idleTimeout       = 5 * time.Second  // an idle connection takes the place of another where their number is bounded
+	idleTimeout       = 5 * time.Second  // an idle connection occupies a slot where their number is bounded
 	maxHeaderBytes    = 16 << 10
 )
+
+// drainTimeout bounds the wait for requests in progress once the server has stopped accepting.
+const drainTimeout = 5 * time.Second
 
 // Server is a service's public HTTP server.
 type Server struct {
 	Listener net.Listener
 	Handler  http.Handler
 	Health   *Health
-	// DrainDelay is how long the server goes on taking requests after readiness has turned, so that whoever balances
-	// load over several of them has time to notice.
+	// DrainDelay is how long the server goes on accepting requests after readiness has turned, so that load balancers
+	// have time to notice.
 	DrainDelay time.Duration
-	// DrainTimeout bounds the wait for requests in progress after that.
-	DrainTimeout time.Duration
 	// OnDrain, which may be nil, ends the handlers that would not end by themselves.
 	OnDrain func()
 }
 
-// Run serves until ctx ends and every request taken is answered. From then on it answers with "Connection: close", so
-// that no client sends a request into a connection that is being closed.
+// Run serves until ctx ends, then until every accepted request is answered. While draining it answers with
+// "Connection: close", so that no client sends a request into a closing connection.
 func (s *Server) Run(ctx context.Context) error {
 	server := newHTTPServer(s.closeWhileDraining(s.Handler))
 	if s.OnDrain != nil {
@@ -55,7 +58,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-time.After(s.DrainDelay):
 	}
-	bound, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
+	bound, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := server.Shutdown(bound); err != nil {
 		return fmt.Errorf("drain: %w", errors.Join(err, server.Close()))
@@ -72,35 +75,31 @@ func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	})
 }
 
-// ServeOps serves the probes and metrics for operators, and Go's profiles if they are asked for, until the clean-up, which comes
+// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up, which comes
 // after the public server's end.
-func ServeOps(c *Cleanups, addr string, health *Health, metrics http.Handler, profiles bool) error {
-	listener, err := net.Listen("tcp", addr)
+func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Handler) error {
+	listener, err := net.Listen("tcp", cfg.OpsPort.On(cfg.Host))
 	if err != nil {
 		return fmt.Errorf("listen for operators (OPS_PORT): %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", health.Live)
-	mux.HandleFunc("GET /readyz", health.ReadyInFull)
+	mux.HandleFunc("GET /readyz", health.ReadyDetailed)
 	mux.Handle("GET /metrics", metrics)
-	if profiles {
-		profile(mux)
+	if cfg.Pprof {
+		serveProfiles(mux)
 	}
 	server := newHTTPServer(mux)
-	served := make(chan error, 1)
-	go func() {
-		err := server.Serve(listener)
-		if !errors.Is(err, http.ErrServerClosed) {
-			slog.Error("operators' server ended", "error", err)
+	c.Background("ops server", func(ctx context.Context) error {
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(listener) }()
+		select {
+		case err := <-served:
+			slog.Error("ops server exited", "error", err)
+			return err
+		case <-ctx.Done():
+			return server.Shutdown(context.WithoutCancel(ctx))
 		}
-		served <- err
-	}()
-	c.Add("ops server", func(ctx context.Context) error {
-		err := server.Shutdown(ctx)
-		if served := <-served; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
-		return err
 	})
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// pipes is a listener in memory. Waiting for the real network does not let faked time pass; waiting for it does.
+// pipes is a listener in memory. Unlike the real network it lets faked time pass.
 type pipes struct {
 	waiting chan net.Conn
 	closed  chan struct{}
@@ -58,7 +58,7 @@ type running struct {
 	ended  chan error
 }
 
-const drainDelay, drainTimeout = 500 * time.Millisecond, 2 * time.Second
+const drainDelay = 500 * time.Millisecond
 
 // run starts a server with one route of its own, /work, beside /readyz.
 func run(t *testing.T, work http.HandlerFunc, onDrain func()) *running {
@@ -69,7 +69,7 @@ func run(t *testing.T, work http.HandlerFunc, onDrain func()) *running {
 	transport := &http.Transport{DialContext: listener.dial}
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
-		Server: &Server{Listener: listener, Handler: mux, Health: health, DrainDelay: drainDelay, DrainTimeout: drainTimeout, OnDrain: onDrain},
+		Server: &Server{Listener: listener, Handler: mux, Health: health, DrainDelay: drainDelay, OnDrain: onDrain},
 		client: &http.Client{Transport: transport}, stop: cancel, ended: make(chan error, 1),
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -109,7 +109,7 @@ func TestReadinessTurnsBeforeTheListenerCloses(t *testing.T) {
 		}
 		time.Sleep(drainDelay - time.Millisecond)
 		if got := r.get("/work"); got.status != 200 || got.body != "hello" || !got.last {
-			t.Errorf("a request that comes while callers may not have noticed: %+v, want an answer and the connection's end", got)
+			t.Errorf("a request before callers have noticed: %+v, want an answer and the connection's end", got)
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()

@@ -5,30 +5,26 @@ import (
 	"errors"
 )
 
-// ErrUnavailable says that a dependency did not do what was asked within the policy's limits.
+// ErrUnavailable reports that a dependency did not complete a call within the policy's limits.
 var ErrUnavailable = errors.New("unavailable")
 
-// Class says what an error means for the policy.
-type Class int
+// class is what an error means to the policy.
+type class int
 
-// The classes. The zero value is the safe one: an error nobody knows is the dependency's.
 const (
-	Unavailable Class = iota // the dependency did not do it: count it, try again
-	Rejected                 // the dependency answered with an error that would come again: return it
-	Canceled                 // the caller gave up: return it
+	failed   class = iota // the dependency did not do it: counted, retried
+	rejected              // it answered and would answer the same again: neither counted nor retried
+	canceled              // the caller gave up: neither counted nor retried
 )
 
-// Classifier sorts the errors of one dependency. It is never called with nil.
-type Classifier func(error) Class
-
-// classify puts what every dependency has in common before its own classifier. A caller that gave up is seen by its
-// context, since clients dress that up in errors of their own; an attempt's own time-out is the dependency's failure.
-func classify(caller context.Context, err error, own Classifier) Class {
-	if errors.Is(caller.Err(), context.Canceled) {
-		return Canceled
+// classify recognises a canceled call by the caller's context, because clients wrap the cancellation in errors of their
+// own. An attempt's own time-out is the dependency's failure.
+func (p *Policy) classify(caller context.Context, err error) class {
+	switch {
+	case errors.Is(caller.Err(), context.Canceled):
+		return canceled
+	case errors.Is(err, context.DeadlineExceeded) || p.settings.Permanent == nil || !p.settings.Permanent(err):
+		return failed
 	}
-	if own == nil || errors.Is(err, context.DeadlineExceeded) {
-		return Unavailable
-	}
-	return own(err)
+	return rejected
 }

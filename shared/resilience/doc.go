@@ -1,29 +1,28 @@
-// Package resilience holds the one policy by which every call to Redis and PostgreSQL is made:
+// Package resilience is the one policy for every call to Redis and PostgreSQL:
 //
 //	Policy.Do ─▶ backoff ─▶ circuit breaker ─▶ time-out ─▶ the call
-//	  budget     jitter      one for each        one for
-//	             between     dependency and      each
-//	             attempts    kind of use         attempt
+//	  budget     jittered    per dependency     per
+//	             waits       and use            attempt
 //
 // # The order, and why
 //
-// The time-out is innermost, so that a dependency that hangs looks to the breaker like one that fails. The breaker
-// counts attempts, not calls, and so opens as soon as the dependency is seen to be down. The backoff is outermost: it
-// waits between attempts and, for a policy that has no budget (a worker that must not give up), waits out an open
-// breaker too. For a policy with a budget (a request that a person waits for) an open breaker ends the call at once.
-// There is no other layer of retries: the clients' own are switched off.
+// The time-out is innermost, so that the breaker sees a hanging dependency as a failing one. The breaker counts
+// attempts, not calls, so that it opens as soon as the dependency is known to be down. The backoff is outermost: it
+// waits between attempts. Without a budget (a worker that must not give up) it also waits out an open breaker; with a
+// budget (a request that a person waits for) an open breaker ends the call at once. This is the only layer of retries:
+// the clients' own are off. Only the loops that read notices and the stream pause and start over after an error.
 //
 // # What counts as a failure
 //
-// A [Classifier] sorts errors into three classes. [Unavailable]: the dependency did not do it; counted against the
-// breaker and tried again. [Rejected]: it answered, and would answer the same again (a missing key, bad data); neither
-// counted nor tried again. [Canceled]: the caller gave up; neither, and a half-open breaker learns nothing from it.
+// An attempt that fails, or exceeds its time-out, counts against the breaker and is retried. A permanent error
+// ([Settings].Permanent: a missing key, bad data) is an answer: it counts as a success and is not retried. A call that
+// its caller cancels counts as neither, and leaves a half-open breaker open.
 //
 // # Failure
 //
-// A call that was not done returns an error that wraps [ErrUnavailable] and the cause; for an open breaker the cause is
-// gobreaker.ErrOpenState or gobreaker.ErrTooManyRequests. Such a call may have taken effect nevertheless (its answer was
-// lost), so what is called must be safe to repeat.
+// A call that did not complete returns an error that wraps [ErrUnavailable] and the cause; [Refused] reports that an
+// open breaker was the cause. The call may have taken effect nevertheless (its answer was lost), so it must be safe to
+// repeat.
 //
-// A [Monitor] pings a dependency beside the calls and is what readiness asks.
+// A [Monitor] pings a dependency beside the calls; readiness reads its state.
 package resilience

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Health is what is known of a dependency.
+// Health is a dependency's state.
 type Health struct {
 	Name      string    `json:"name"`
 	Up        bool      `json:"up"`
@@ -17,13 +17,11 @@ type Health struct {
 	ErrorAt   time.Time `json:"last_error_at,omitzero"`
 }
 
-// Monitor pings one dependency at a steady pace. It says in the log when the dependency goes and when it comes back, so
-// that a service that waits tells what for. Its pings have a breaker of their own: that a ping gets through says nothing
-// of the calls that the watched policy makes, and must neither excuse their failures nor close their breaker.
+// Monitor pings one dependency at a steady pace and logs when it becomes unavailable or available again. Pings have a
+// breaker of their own: a ping that succeeds must neither excuse failed calls nor close their breaker.
 type Monitor struct {
-	policy *Policy // the one that is watched
+	policy *Policy // of the watched calls
 	pings  *Policy
-	every  time.Duration
 	ping   func(context.Context) error
 
 	mu      sync.Mutex
@@ -32,23 +30,29 @@ type Monitor struct {
 	changed chan struct{} // closed and replaced when state.Up changes
 }
 
-// pingTimeout bounds a ping, so that a dependency that hangs is seen soon even where a call may take long.
-const pingTimeout = time.Second
+const (
+	pingEvery   = 500 * time.Millisecond
+	pingTimeout = time.Second // shows a hanging dependency soon, even where a call may take long
+)
 
-// NewMonitor returns a monitor that takes the dependency for down until [Monitor.Run] has reached it. ping must be
-// cheap and safe to repeat.
-func NewMonitor(p *Policy, every time.Duration, ping func(context.Context) error) *Monitor {
-	pings := New(Settings{Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: every / 2, Classify: p.settings.Classify})
-	return &Monitor{policy: p, pings: pings, every: every, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{})}
+// NewMonitor returns a monitor that reports the dependency as down until the first ping of [Monitor.Run] succeeds. ping
+// must be cheap and safe to repeat.
+func NewMonitor(p *Policy, ping func(context.Context) error) *Monitor {
+	return &Monitor{
+		policy: p, ping: ping,
+		pings: New(Settings{
+			Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2, Permanent: p.settings.Permanent,
+		}),
+		state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{}),
+	}
 }
 
 // Run pings until ctx ends; it always returns nil.
 func (m *Monitor) Run(ctx context.Context) error {
-	tick := time.NewTicker(m.every)
+	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
-		// One attempt for each tick: the ticks are the retries.
-		err := m.pings.once(ctx, m.ping)
+		err := m.pings.once(ctx, m.ping) // the ticks are the retries
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -61,8 +65,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// Health returns the dependency's state. It is up while the last ping went through and the watched calls do: their
-// breaker is closed, or half open with no failure lately, so that a service without traffic becomes ready again.
+// Health returns the dependency's state. It is up if the last ping succeeded and the watched calls' breaker is closed,
+// or half-open without a recent failure, so that a service without traffic becomes ready again.
 func (m *Monitor) Health() Health {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,7 +80,7 @@ func (m *Monitor) Health() Health {
 	return h
 }
 
-// WaitUp returns when the dependency is up as of the last ping, or with the context's error.
+// WaitUp returns nil as soon as the latest ping succeeded, or the context's error.
 func (m *Monitor) WaitUp(ctx context.Context) error {
 	for {
 		m.mu.Lock()
@@ -96,7 +100,7 @@ func (m *Monitor) WaitUp(ctx context.Context) error {
 func (m *Monitor) note(ctx context.Context, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil && !Refused(err) { // a refusal repeats an error that is noted already
+	if err != nil && !Refused(err) { // the error that opened the breaker is noted already
 		m.state.LastError, m.state.ErrorAt = err.Error(), time.Now().UTC()
 	}
 	up := err == nil
@@ -108,8 +112,8 @@ func (m *Monitor) note(ctx context.Context, err error) {
 	m.changed = make(chan struct{})
 	m.state.Up, m.state.Since = up, time.Now().UTC()
 	if up {
-		slog.InfoContext(ctx, "dependency is up", "dependency", m.policy.Name())
+		slog.InfoContext(ctx, "dependency available", "dependency", m.policy.Name())
 	} else {
-		slog.WarnContext(ctx, "waiting for dependency", "dependency", m.policy.Name(), "error", err)
+		slog.WarnContext(ctx, "dependency unavailable; waiting", "dependency", m.policy.Name(), "error", err)
 	}
 }

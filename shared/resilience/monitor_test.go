@@ -9,21 +9,19 @@ import (
 	"time"
 )
 
-// watched is a dependency that a test can take down, and the monitor of it.
+// watched is a dependency that a test can take down, with its monitor.
 type watched struct {
 	*Monitor
 	down, hangs atomic.Bool
 	pings       atomic.Int32
 }
 
-const pingEvery = 500 * time.Millisecond
-
-// watch runs a monitor until the end of the test, of a dependency that is down at first or not.
+// watch monitors a dependency until the end of the test.
 func watch(t *testing.T, p *Policy, down bool) *watched {
 	t.Helper()
 	w := &watched{}
 	w.down.Store(down)
-	w.Monitor = NewMonitor(p, pingEvery, func(ctx context.Context) error {
+	w.Monitor = NewMonitor(p, func(ctx context.Context) error {
 		w.pings.Add(1)
 		if w.hangs.Load() {
 			<-ctx.Done()
@@ -46,7 +44,7 @@ func watch(t *testing.T, p *Policy, down bool) *watched {
 	return w
 }
 
-func TestMonitorPingsAtASteadyPaceAlsoWhileTheDependencyIsDown(t *testing.T) {
+func TestMonitorPingsAtASteadyPaceWhileTheDependencyIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, New(Settings{Name: "redis", Failures: 1000}), true)
 		time.Sleep(10*pingEvery + pingEvery/2)
@@ -56,7 +54,7 @@ func TestMonitorPingsAtASteadyPaceAlsoWhileTheDependencyIsDown(t *testing.T) {
 	})
 }
 
-func TestAPingThatHangsIsGivenUpBeforeACallWouldBe(t *testing.T) {
+func TestAHangingPingIsCutOffBeforeACallWouldBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, New(Settings{Name: "postgres", Timeout: time.Minute}), false)
 		synctest.Wait()
@@ -72,7 +70,7 @@ func TestAPingThatHangsIsGivenUpBeforeACallWouldBe(t *testing.T) {
 	})
 }
 
-func TestADependencyThatRefusesCallsIsDownWhateverThePingsSay(t *testing.T) {
+func TestAnOpenBreakerMeansDownWhateverThePingsSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Settings{Name: "redis", Failures: 2, OpenFor: time.Minute})
 		w := watch(t, p, false)
@@ -86,7 +84,7 @@ func TestADependencyThatRefusesCallsIsDownWhateverThePingsSay(t *testing.T) {
 	})
 }
 
-func TestPingsThatGetThroughDoNotExcuseCallsThatFail(t *testing.T) {
+func TestSuccessfulPingsDoNotExcuseFailingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Settings{Name: "postgres", Failures: 3, OpenFor: 500 * time.Millisecond})
 		w := watch(t, p, false)
@@ -105,7 +103,7 @@ func TestPingsThatGetThroughDoNotExcuseCallsThatFail(t *testing.T) {
 	})
 }
 
-func TestSinceIsTheLastChangeAndNotTheLastPing(t *testing.T) {
+func TestSinceIsTheLastChangeNotTheLastPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, New(Settings{Name: "redis", Failures: 1000}), false)
 		start := time.Now()
@@ -119,9 +117,12 @@ func TestSinceIsTheLastChangeAndNotTheLastPing(t *testing.T) {
 	})
 }
 
-func TestWaitUpReturnsWhenTheDependencyComesOrTheContextEnds(t *testing.T) {
+func TestWaitUpReturnsOnRecoveryOrWhenTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, New(Settings{Name: "postgres", Failures: 1000}), true)
+		if w.Health().Up {
+			t.Error("up before the first ping")
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -143,6 +144,9 @@ func TestWaitUpReturnsWhenTheDependencyComesOrTheContextEnds(t *testing.T) {
 		}
 		if err := w.WaitUp(t.Context()); err != nil || time.Since(start) > pingEvery {
 			t.Errorf("while up: %v after %v", err, time.Since(start))
+		}
+		if h := w.Health(); !h.Up || h.Breaker != "closed" {
+			t.Errorf("health %+v after recovery", h)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,40 +12,41 @@ import (
 	"github.com/sony/gobreaker"
 )
 
-// Settings are the numbers and hooks of a [Policy]. Zero values take the defaults given.
+// Settings configure a [Policy]. Zero values take the defaults given.
 type Settings struct {
 	// Name identifies the policy in metrics, logs and health answers, as "dependency" or "dependency-use".
 	Name string
-	// Timeout bounds one attempt, and is no more than Budget. Default 1 s.
+	// Timeout bounds one attempt; Budget caps it. Default 1 s.
 	Timeout time.Duration
-	// Budget bounds the whole call, waits included. 0 means until the caller's context ends.
+	// Budget bounds the whole call, waits included. 0: only the caller's context does.
 	Budget time.Duration
 	// FirstWait and MaxWait bound the growing, jittered wait between attempts. Defaults 50 ms and 1 s.
 	FirstWait, MaxWait time.Duration
-	// Failures in a row that open the breaker. Default 5.
+	// Failures is how many in a row open the breaker. Default 5.
 	Failures uint32
-	// OpenFor is how long an open breaker refuses before it lets one attempt through. Default 500 ms.
+	// OpenFor is how long an open breaker refuses calls before it lets one probe through. Default 500 ms.
 	OpenFor time.Duration
-	// Classify sorts this dependency's errors. Nil takes every error for [Unavailable].
-	Classify Classifier
-	// Listener hears what happens. Nil is allowed.
+	// Permanent reports errors with which the dependency would answer again: they are neither counted nor retried. It is
+	// never called with nil. Nil reports none.
+	Permanent func(error) bool
+	// Listener may be nil.
 	Listener Listener
 }
 
-// Listener hears what a policy does; metrics, logs and span events hang here. Its methods must return quickly and must
-// not call the policy.
+// Listener receives a policy's events, for metrics, logs and span events. Its methods must return quickly and must not
+// call the policy.
 type Listener interface {
 	// Attempt is called after every attempt that reached the dependency, with the attempt's error or nil.
 	Attempt(ctx context.Context, policy string, took time.Duration, err error)
 	// Retry is called before the wait for the next attempt.
 	Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration)
-	// BreakerSeen is called when the breaker stood otherwise after an attempt than before it.
+	// BreakerSeen is called when the breaker's state after an attempt differs from that before it.
 	BreakerSeen(ctx context.Context, policy string, from, to State)
-	// BreakerChanged is called once for every change of the breaker.
+	// BreakerChanged is called once for each change of the breaker's state.
 	BreakerChanged(policy string, from, to State)
 }
 
-// State is a breaker's state; its number is what the breaker metric exports.
+// State is a breaker's state. The breaker metric exports its number.
 type State int
 
 // The states of a breaker.
@@ -60,30 +62,21 @@ func (s State) String() string { return gobreaker.State(s).String() }
 type Policy struct {
 	settings Settings
 	breaker  *gobreaker.TwoStepCircuitBreaker
-	failure  atomic.Pointer[failure] // of the last attempt that failed
-	wellAt   atomic.Int64            // Unix nanoseconds of the last that did not
+	failure  atomic.Pointer[failure] // the last one
+	wellAt   atomic.Int64            // the last success, in Unix nanoseconds
 }
 
 // New returns a policy with a closed breaker.
 func New(s Settings) *Policy {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	def(&s.Timeout, time.Second)
-	def(&s.FirstWait, 50*time.Millisecond)
-	def(&s.MaxWait, time.Second)
-	def(&s.OpenFor, 500*time.Millisecond)
+	s.Timeout = cmp.Or(s.Timeout, time.Second)
 	if s.Budget > 0 {
 		s.Timeout = min(s.Timeout, s.Budget)
 	}
-	if s.Failures == 0 {
-		s.Failures = 5
-	}
-	if s.Listener == nil {
-		s.Listener = silent{}
-	}
+	s.FirstWait = cmp.Or(s.FirstWait, 50*time.Millisecond)
+	s.MaxWait = cmp.Or(s.MaxWait, time.Second)
+	s.OpenFor = cmp.Or(s.OpenFor, 500*time.Millisecond)
+	s.Failures = cmp.Or(s.Failures, 5)
+	s.Listener = cmp.Or[Listener](s.Listener, silent{})
 	return &Policy{settings: s, breaker: gobreaker.NewTwoStepCircuitBreaker(gobreaker.Settings{
 		Name:        s.Name,
 		MaxRequests: 1,
@@ -98,56 +91,55 @@ func New(s Settings) *Policy {
 // Name returns the policy's name.
 func (p *Policy) Name() string { return p.settings.Name }
 
-// Breaker returns the breaker's present state.
+// Breaker returns the breaker's current state.
 func (p *Policy) Breaker() State { return State(p.breaker.State()) }
 
-// failure is an attempt that failed.
 type failure struct {
 	at  time.Time
 	err error
 }
 
-// failing says whether the last attempt failed, and not long ago.
+// failing reports that the last attempt failed, and recently.
 func (p *Policy) failing() bool {
-	const notLong = 2 * time.Second
+	const recent = 2 * time.Second
 	f := p.failure.Load()
-	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < notLong
+	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
 }
 
-func (p *Policy) noteOutcome(class Class, err error) {
-	switch now := time.Now(); class {
-	case Unavailable:
+func (p *Policy) noteOutcome(c class, err error) {
+	switch now := time.Now(); c {
+	case failed:
 		p.failure.Store(&failure{now, err})
-	case Rejected: // it answered, as it does for success
+	case rejected: // it answered, as it does on success
 		p.wellAt.Store(now.UnixNano())
 	}
 }
 
-// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is nil, an error of
-// class [Rejected] as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable]
-// and the last attempt's error.
+// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is nil, a permanent
+// error as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable] and the last
+// attempt's error.
 func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error {
 	begin := time.Now()
-	err := p.attempt(ctx, call) // mostly all there is to it, so what only more attempts need is made when there are some
-	if err != nil {
-		err = p.again(ctx, begin, err, call)
+	err := p.attempt(ctx, call)
+	if err != nil { // Fast path: most calls succeed at the first attempt, so retry state is built only when needed.
+		err = p.retry(ctx, begin, err, call)
 	}
 	return err
 }
 
-// again goes on after the first attempt of a call, which failed and began the call's budget.
-func (p *Policy) again(caller context.Context, begin time.Time, last error, call func(context.Context) error) error {
+// retry continues a call after its first attempt, which failed. The call's budget began with that attempt.
+func (p *Policy) retry(caller context.Context, begin time.Time, last error, call func(context.Context) error) error {
 	ctx, left := caller, time.Duration(0)
 	if p.settings.Budget > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, begin.Add(p.settings.Budget))
 		defer cancel()
 		deadline, _ := ctx.Deadline()       // the caller's, if that is earlier
-		left = max(time.Until(deadline), 1) // 0 has no end
+		left = max(time.Until(deadline), 1) // 0 would mean no limit
 	}
 	attempt := 0
 	err := backoff.RetryNotify(func() error {
-		if attempt++; attempt > 1 { // the first was made
+		if attempt++; attempt > 1 { // the first was made by Do
 			last = p.attempt(ctx, call)
 		}
 		return last
@@ -169,7 +161,7 @@ func (p *Policy) again(caller context.Context, begin time.Time, last error, call
 	return fmt.Errorf("%s %w: %w", p.settings.Name, ErrUnavailable, last)
 }
 
-// once makes one attempt and no more.
+// once makes a single attempt.
 func (p *Policy) once(ctx context.Context, call func(context.Context) error) error {
 	err := p.attempt(ctx, call)
 	if stop, ok := errors.AsType[*backoff.PermanentError](err); ok {
@@ -178,8 +170,8 @@ func (p *Policy) once(ctx context.Context, call func(context.Context) error) err
 	return err
 }
 
-// attempt makes the call once, through the breaker and under the time-out. What must not be tried again comes back as
-// a backoff.PermanentError.
+// attempt makes the call once, through the breaker and under the time-out. An error that must not be retried comes back
+// as a backoff.PermanentError.
 func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) error {
 	before := p.Breaker()
 	done, err := p.breaker.Allow()
@@ -200,29 +192,29 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	}()
 	err = call(attemptCtx)
 	finished = true
-	class := Rejected
+	outcome := rejected // counts as a success
 	if err != nil {
-		class = classify(ctx, err, p.settings.Classify)
+		outcome = p.classify(ctx, err)
 	}
 	switch {
-	case class != Canceled:
-		done(class != Unavailable)
+	case outcome != canceled:
+		done(outcome != failed)
 	case before != Closed:
-		done(false) // the try taught nothing, so the breaker stays open
+		done(false) // a canceled probe proves nothing, so the breaker stays open
 	}
-	p.noteOutcome(class, err)
+	p.noteOutcome(outcome, err)
 	p.settings.Listener.Attempt(ctx, p.settings.Name, time.Since(start), err)
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)
 	}
-	if err != nil && class != Unavailable {
+	if err != nil && outcome != failed {
 		return backoff.Permanent(err)
 	}
 	return err
 }
 
-// waits grow by half from FirstWait to MaxWait, each drawn from ±50 % so that callers that failed together do not come
-// back together. They end when no more fits into what is left.
+// waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not come back
+// together. They end when the next one would not fit into the time left.
 func (p *Policy) waits(ctx context.Context, left time.Duration) backoff.BackOff {
 	b := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(p.settings.FirstWait),
@@ -232,7 +224,7 @@ func (p *Policy) waits(ctx context.Context, left time.Duration) backoff.BackOff 
 	return backoff.WithContext(b, ctx)
 }
 
-// Refused says that an open breaker refused the call, so that nothing was asked of the dependency.
+// Refused reports that an open breaker refused the call: it never reached the dependency.
 func Refused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }

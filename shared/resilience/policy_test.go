@@ -3,7 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,17 +19,12 @@ var (
 	errData = errors.New("bad data")
 )
 
-func classifyTest(err error) Class {
-	if errors.Is(err, errData) {
-		return Rejected
-	}
-	return Unavailable
-}
+func isData(err error) bool { return errors.Is(err, errData) }
 
 func TestRetriesUntilTheCallSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heard := &recorder{}
-		p := New(Settings{Name: "db", Classify: classifyTest, Listener: heard})
+		p := New(Settings{Name: "db", Permanent: isData, Listener: heard})
 		calls := 0
 		err := p.Do(t.Context(), func(context.Context) error {
 			if calls++; calls < 4 {
@@ -48,7 +43,7 @@ func TestRetriesUntilTheCallSucceeds(t *testing.T) {
 
 func TestBudgetEndsTheCallAndNamesTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := New(Settings{Name: "redis", Budget: 2 * time.Second, Failures: 1000, Classify: classifyTest})
+		p := New(Settings{Name: "redis", Budget: 2 * time.Second, Failures: 1000, Permanent: isData})
 		start := time.Now()
 		err := p.Do(t.Context(), func(context.Context) error { return errDown })
 		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errDown) {
@@ -60,7 +55,7 @@ func TestBudgetEndsTheCallAndNamesTheCause(t *testing.T) {
 	})
 }
 
-func TestAttemptThatHangsIsCutOffAndCounted(t *testing.T) {
+func TestAHangingAttemptIsCutOffAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Settings{Name: "redis", Timeout: 900 * time.Millisecond, Budget: 2 * time.Second, Failures: 2})
 		start := time.Now()
@@ -125,7 +120,8 @@ func TestHalfOpenBreakerLetsOneThroughAndOpensAgainOnFailure(t *testing.T) {
 			probe <- p.once(t.Context(), func(context.Context) error { close(started); <-release; return errDown })
 		}()
 		<-started
-		if err := p.Do(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, gobreaker.ErrTooManyRequests) {
+		err := p.Do(t.Context(), func(context.Context) error { return nil })
+		if !errors.Is(err, gobreaker.ErrTooManyRequests) {
 			t.Errorf("second call during the probe: %v", err)
 		}
 		close(release)
@@ -138,8 +134,8 @@ func TestHalfOpenBreakerLetsOneThroughAndOpensAgainOnFailure(t *testing.T) {
 	})
 }
 
-func TestRejectedErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
-	p := New(Settings{Name: "db", Failures: 1, Classify: classifyTest})
+func TestPermanentErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
+	p := New(Settings{Name: "db", Failures: 1, Permanent: isData})
 	for range 10 {
 		calls := 0
 		err := p.Do(t.Context(), func(context.Context) error { calls++; return errData })
@@ -154,7 +150,7 @@ func TestRejectedErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
 
 func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := New(Settings{Name: "db", Failures: 2, FirstWait: time.Hour, MaxWait: time.Hour, Classify: classifyTest})
+		p := New(Settings{Name: "db", Failures: 2, FirstWait: time.Hour, MaxWait: time.Hour, Permanent: isData})
 		for range 5 {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(10*time.Millisecond, cancel)
@@ -176,7 +172,7 @@ func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
 	})
 }
 
-func TestCancellationTeachesAHalfOpenBreakerNothing(t *testing.T) {
+func TestACanceledProbeLeavesTheBreakerOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := opened(t, Settings{Name: "db", OpenFor: time.Second})
 		time.Sleep(1100 * time.Millisecond)
@@ -189,7 +185,7 @@ func TestCancellationTeachesAHalfOpenBreakerNothing(t *testing.T) {
 }
 
 func TestCancellationDoesNotExcuseFailures(t *testing.T) {
-	p := New(Settings{Name: "db", Failures: 3, Classify: classifyTest})
+	p := New(Settings{Name: "db", Failures: 3, Permanent: isData})
 	for range 3 {
 		_ = p.once(t.Context(), func(context.Context) error { return errDown })
 		ctx, cancel := context.WithCancel(t.Context())
@@ -207,8 +203,7 @@ func TestListenerHearsEachBreakerChangeOnce(t *testing.T) {
 		if err := p.Do(t.Context(), func(context.Context) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		want := []State{Open, HalfOpen, Closed}
-		if len(heard.changes) != 3 || heard.changes[0] != want[0] || heard.changes[1] != want[1] || heard.changes[2] != want[2] {
+		if want := []State{Open, HalfOpen, Closed}; !slices.Equal(heard.changes, want) {
 			t.Errorf("changes = %v, want %v", heard.changes, want)
 		}
 		if heard.seen == 0 {
@@ -229,40 +224,7 @@ func TestPanicPassesThroughAndCountsAsFailure(t *testing.T) {
 	}
 }
 
-func TestMonitorTellsDownFromUpAndClosesTheBreakerByItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := New(Settings{Name: "redis", Failures: 3, OpenFor: time.Second})
-		var down atomic.Bool
-		down.Store(true)
-		m := NewMonitor(p, 500*time.Millisecond, func(context.Context) error {
-			if down.Load() {
-				return errDown
-			}
-			return nil
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { _ = m.Run(ctx); close(done) }()
-		if m.Health().Up {
-			t.Error("up before the first ping")
-		}
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		if h := m.Health(); h.Up || h.LastError != errDown.Error() {
-			t.Errorf("health while down: %+v", h)
-		}
-		down.Store(false)
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if h := m.Health(); !h.Up || h.Breaker != "closed" {
-			t.Errorf("health 2 s after recovery: %+v", h)
-		}
-		cancel()
-		<-done
-	})
-}
-
-// opened returns a policy whose breaker has just been opened by failures.
+// opened returns a policy whose breaker failures have just opened.
 func opened(t *testing.T, s Settings) *Policy {
 	t.Helper()
 	s.Failures = 2

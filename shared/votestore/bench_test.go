@@ -11,7 +11,8 @@ import (
 	"petvote/shared/ballot"
 )
 
-// BenchmarkRecord stores new votes in batches, two lanes at once as in the worker; votes/s is what one worker stores.
+// BenchmarkRecord stores new votes in batches, two at once like a worker's consumers; votes/s is what one worker
+// stores.
 func BenchmarkRecord(b *testing.B) {
 	for _, size := range []int{1, 100, 2000} {
 		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {

@@ -1,5 +1,5 @@
 // Package votestore keeps votes in PostgreSQL: each vote once, with the tally and the history by minute in step, and a
-// notice to whoever shows them. Opening a store connects to nothing; calls do.
+// notice of each change.
 package votestore
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,23 +16,22 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"petvote/shared/config"
-	"petvote/shared/resilience"
 )
 
-// Config says where PostgreSQL is.
+// Config is the address of PostgreSQL.
 type Config struct {
 	Host     string      `env:"POSTGRES_HOST" envDefault:"localhost"`
 	Port     config.Port `env:"POSTGRES_PORT" envDefault:"5432"`
 	User     string      `env:"POSTGRES_USER" envDefault:"petvote"`
 	Password string      `env:"POSTGRES_PASSWORD"`
 	Database string      `env:"POSTGRES_DB" envDefault:"petvote"`
-	URL      DatabaseURL `env:"DATABASE_URL"` // takes the place of the others
+	URL      DatabaseURL `env:"DATABASE_URL"` // replaces the others
 }
 
 // DatabaseURL is an address of the form postgres://user:password@host:port/database.
 type DatabaseURL string
 
-// UnmarshalText refuses what is no PostgreSQL address, without repeating it: it may hold a password.
+// UnmarshalText does not repeat a malformed address in its error: it may hold a password.
 func (u *DatabaseURL) UnmarshalText(text []byte) error {
 	if _, err := pgxpool.ParseConfig(string(text)); err != nil {
 		return errors.New("not of the form postgres://user:password@host:port/database")
@@ -51,13 +51,14 @@ func (c Config) address() string {
 	return u.String()
 }
 
-// connectTimeout is below the policies' time-outs, so that an address that swallows packets is noticed as such.
+// connectTimeout is below the policies' time-outs, so that an address that drops packets gives its own error.
 const connectTimeout = time.Second
 
 // Store is safe for concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
-// Open returns a store with at most maxConns connections. tracer, which may be nil, hears of every statement.
+// Open returns a store with at most maxConns connections, made on first use. tracer, which may be nil, traces every
+// statement.
 func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(c.address())
 	if err != nil {
@@ -73,31 +74,18 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 	return &Store{pool: pool}, nil
 }
 
-// Close waits for calls in progress and closes all connections.
+// Close waits for calls in progress, then closes all connections.
 func (s *Store) Close() { s.pool.Close() }
 
-// Ping asks whether PostgreSQL answers.
+// Ping fails if PostgreSQL does not answer.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
-// Classify is the [resilience.Classifier] of PostgreSQL: only what is wrong with the data sent, or a row that is not
-// there, is no failure of PostgreSQL.
-func Classify(err error) resilience.Class {
-	if IsDataError(err) || errors.Is(err, ErrNoVote) {
-		return resilience.Rejected
-	}
-	return resilience.Unavailable
-}
+// IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
+func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }
 
-// IsDataError says whether PostgreSQL refused a statement for the values in it: error classes 21 (cardinality), 22
-// (data) and 23 (integrity) of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+// IsDataError reports that PostgreSQL refused a statement for its values: error classes 21 (cardinality), 22 (data) and
+// 23 (integrity) of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func IsDataError(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || len(pg.Code) != 5 {
-		return false
-	}
-	switch pg.Code[:2] {
-	case "21", "22", "23":
-		return true
-	}
-	return false
+	return ok && len(pg.Code) == 5 && slices.Contains([]string{"21", "22", "23"}, pg.Code[:2])
 }

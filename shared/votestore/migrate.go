@@ -14,15 +14,15 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrate brings the schema to this program's version, one migration and one process at a time: whoever comes second
-// waits for the lock and finds nothing to do. A schema that is newer than the program is left as it is.
+// Migrate upgrades the schema to this program's version. Only one process migrates at a time; the others wait for the
+// lock and find nothing to do. A schema newer than the program is left alone.
 func (s *Store) Migrate(ctx context.Context) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	const everySecond, tries = 1, 30
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(everySecond, tries))
+	const everySecond, attempts = 1, 30
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(everySecond, attempts))
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

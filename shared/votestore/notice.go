@@ -13,16 +13,16 @@ import (
 	"petvote/shared/tracecontext"
 )
 
-// channel is the name under which PostgreSQL announces that the tally has changed.
+// channel is the name of PostgreSQL's notifications.
 const channel = "tally_changed"
 
-// Notice says that the tally has changed.
+// Notice reports that the tally has changed.
 type Notice struct {
-	Traces []tracecontext.TraceContext // of the recorded votes behind it, up to a bound
-	Oldest time.Time                   // when the oldest vote behind it was cast, in whole ms; zero if not known
+	Traces []tracecontext.TraceContext // of the sampled votes in the change, up to a bound
+	Oldest time.Time                   // cast time of the oldest vote, in whole ms; zero if unknown
 }
 
-// Merge makes one notice of two. The traces are for the caller to bound.
+// Merge combines two notices. It does not bound the traces.
 func (n Notice) Merge(other Notice) Notice {
 	n.Traces = append(n.Traces, other.Traces...)
 	if n.Oldest.IsZero() || !other.Oldest.IsZero() && other.Oldest.Before(n.Oldest) {
@@ -31,31 +31,30 @@ func (n Notice) Merge(other Notice) Notice {
 	return n
 }
 
-// Subscription is one connection that hears notices. It is not safe for concurrent use.
+// Subscription is a connection that receives notices. It is not safe for concurrent use.
 type Subscription struct{ conn *pgx.Conn }
 
-// Subscribe opens a connection of its own and listens on it. Notices sent before it returns are not heard, so whoever
-// subscribes reads the tally afterwards.
+// Subscribe listens on a connection of its own. It misses notices sent before it returns, so the caller must read the
+// tally afterwards.
 func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}
 	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
-		_ = closeWithin(conn, time.Second) // the error that matters is the one at hand
+		_ = closeWithin(conn, time.Second) // the first error matters
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}
 	return &Subscription{conn: conn}, nil
 }
 
-// A connection that is silent for quietFor is asked whether it still lives, and given up if it does not say so
-// within answerIn.
+// A connection that is silent for pingAfter is pinged, and given up if the reply takes longer than pingTimeout.
 const (
-	quietFor = 5 * time.Second
-	answerIn = time.Second
+	pingAfter   = 5 * time.Second
+	pingTimeout = time.Second
 )
 
-// Next waits for a notice. After an error, other than that ctx ended, the subscription is of no more use.
+// Next waits for a notice. After an error other than the context's the subscription is unusable.
 func (s *Subscription) Next(ctx context.Context) (Notice, error) {
 	for {
 		n, err := s.wait(ctx)
@@ -72,13 +71,13 @@ func (s *Subscription) Next(ctx context.Context) (Notice, error) {
 }
 
 func (s *Subscription) wait(ctx context.Context) (*pgconn.Notification, error) {
-	ctx, cancel := context.WithTimeout(ctx, quietFor)
+	ctx, cancel := context.WithTimeout(ctx, pingAfter)
 	defer cancel()
 	return s.conn.WaitForNotification(ctx)
 }
 
 func (s *Subscription) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerIn)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return s.conn.Ping(ctx)
 }

@@ -16,21 +16,21 @@ import (
 // Entry is a vote to store.
 type Entry struct {
 	Vote    ballot.Vote
-	EntryID string                    // the stream entry that brought it
-	Trace   tracecontext.TraceContext // stored as the vote's trace, and handed on with the notice
+	EntryID string                    // of the stream entry that brought it
+	Trace   tracecontext.TraceContext // stored with the vote and passed on in the notice
 }
 
-// Outcome is what became of the entries of one call. Its numbers add up to the number of entries.
+// Outcome counts the entries of one call by their outcome.
 type Outcome struct {
-	Stored      int // counted now for the first time
-	Duplicates  int // other entries with the id of a vote that is counted already
-	Redelivered int // entries that an earlier call had dealt with already
+	Stored      int // new votes
+	Duplicates  int // entries with the id of a vote that another entry brought
+	Redelivered int // entries that an earlier call handled
 }
 
-// recordStatement stores what is new of a batch and adjusts everything that follows from it, in one transaction of its
-// own. Rows are inserted in the order of their ids (and where two
-// share one, in that of the stream, since the first one counts), and the tally's rows are locked in theirs before the history's are
-// touched, so that batches that meet wait for one another and never deadlock.
+// recordStatement stores the new votes of a batch and updates everything derived from them, as one transaction.
+// Concurrent batches wait for one another but never deadlock: rows are inserted in the order of their ids, and the
+// tally's rows are locked in order before the history's are touched. Of several votes under one id in a batch the first
+// one in the stream counts.
 const recordStatement = `-- record votes
 with batch as (
   select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
@@ -55,8 +55,8 @@ with batch as (
 )
 select (select count(*) from fresh), (select pg_notify('` + channel + `', $6)::text from fresh limit 1)`
 
-// duplicatesStatement notes which entries of a batch repeat a vote that another entry brought. It is a transaction of
-// its own and may be repeated: an entry is noted once.
+// duplicatesStatement notes the entries of a batch that repeat a vote of another entry, as a transaction of its own. It
+// may be repeated: an entry is noted once.
 const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id
@@ -72,15 +72,15 @@ with late as (
 select count(*) from noted`
 
 // Record stores votes, each once by its id, adds the new ones to the tally and the history, and sends a notice if there
-// were any. When it returns nil all of that is durable. It may be repeated with the same entries after any error. If
-// PostgreSQL refuses the data of one entry ([IsDataError]) nothing of the batch is stored.
+// were any. After nil all of that is durable; after an error it may be repeated with the same entries. If PostgreSQL
+// refuses the data of one entry ([IsDataError]), nothing of the batch is stored.
 func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 	n := len(entries)
 	if n == 0 {
 		return Outcome{}, nil
 	}
-	ids, entryIDs := make(pgtype.FlatArray[pgtype.UUID], n), make([]string, n) // of pgx's own type, since any other is written as text and read again
-	pets, castAt, traces := make([]string, n), make([]time.Time, n), make([]string, n)
+	ids := make(pgtype.FlatArray[pgtype.UUID], n) // pgx sends other types as text
+	entryIDs, pets, castAt, traces := make([]string, n), make([]string, n), make([]time.Time, n), make([]string, n)
 	for i, e := range entries {
 		ids[i], entryIDs[i] = pgtype.UUID{Bytes: e.Vote.ID, Valid: true}, e.EntryID
 		pets[i], castAt[i], traces[i] = string(e.Vote.Pet), e.Vote.CastAt, e.Trace.TraceID()
@@ -89,7 +89,8 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 		out    Outcome
 		unused *string
 	)
-	err := s.pool.QueryRow(ctx, recordStatement, ids, pets, castAt, traces, entryIDs, notice(entries)).Scan(&out.Stored, &unused)
+	err := s.pool.QueryRow(ctx, recordStatement, ids, pets, castAt, traces, entryIDs, notice(entries)).
+		Scan(&out.Stored, &unused)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("record votes: %w", err)
 	}
@@ -102,14 +103,13 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 	return out, nil
 }
 
-// oldestPrefix begins the notice's field with the time, in ms since 1970, at which the oldest vote of the batch was cast.
+// oldestPrefix precedes [Notice].Oldest, in ms since 1970.
 const oldestPrefix = "oldest="
 
-// maxNoticeTraces bounds the traces handed on with one notice; PostgreSQL's limit of 8,000 bytes would hold 142.
+// maxNoticeTraces bounds the traces in a notice; PostgreSQL's limit of 8,000 bytes would hold 142.
 const maxNoticeTraces = 64
 
-// notice is the payload: when the oldest vote of the batch was cast, and the traceparents of its recorded traces, separated
-// by spaces.
+// notice returns the payload: [Notice].Oldest and the traceparents of the sampled traces, separated by spaces.
 func notice(entries []Entry) string {
 	oldest := entries[0].Vote.CastAt
 	fields := make([]string, 1, 1+maxNoticeTraces)

@@ -2,7 +2,6 @@ package votestore
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -65,8 +64,8 @@ func TestHalfATransactionsIDBecomesTheLastWholeOneThatCanBeSeen(t *testing.T) {
 	}
 }
 
-// The vote is written before the first read of the tally, and even before a vote that this read includes; what decides is
-// that it is committed afterwards.
+// The late vote is written before the first read of the tally, and even before a vote that this read includes, but it
+// is committed afterwards.
 func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	s := newStore(t)
 	ctx := t.Context()
@@ -102,7 +101,8 @@ func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	}
 	was, is := receipt(early.Vote.ID), receipt(late)
 	if was.Transaction <= is.Transaction || was.StoredAt.Before(is.StoredAt) {
-		t.Errorf("the early vote has transaction %d of %v, the late one %d of %v", was.Transaction, was.StoredAt, is.Transaction, is.StoredAt)
+		t.Errorf("the early vote has transaction %d of %v, the late one %d of %v",
+			was.Transaction, was.StoredAt, is.Transaction, is.StoredAt)
 	}
 	if !before.Snapshot.Sees(was.Transaction) || before.Snapshot.Sees(is.Transaction) {
 		t.Errorf("read in between, %+v is wrong about %d or %d", before.Snapshot, was.Transaction, is.Transaction)
@@ -115,10 +115,8 @@ func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !before.Snapshot.OlderThan(last.Snapshot) || last.Snapshot.OlderThan(before.Snapshot) || last.Snapshot.OlderThan(last.Snapshot) {
+	if !before.Snapshot.OlderThan(last.Snapshot) || last.Snapshot.OlderThan(before.Snapshot) ||
+		last.Snapshot.OlderThan(last.Snapshot) {
 		t.Errorf("%+v, read first, and %+v, read last, are in the wrong order", before.Snapshot, last.Snapshot)
-	}
-	if is.QueuedAt != (time.Time{}) {
-		t.Errorf("a vote that no entry brought was queued at %v", is.QueuedAt)
 	}
 }

@@ -30,3 +30,21 @@ func BenchmarkPublish(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "votes/s")
 }
+
+func BenchmarkEncode(b *testing.B) {
+	m := newMessage(ballot.Dogs)
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = m.encode()
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	f := fields(newMessage(ballot.Dogs))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decode(f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

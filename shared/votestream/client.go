@@ -14,21 +14,20 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"petvote/shared/config"
-	"petvote/shared/resilience"
 )
 
-// Config says where Redis is.
+// Config is the address of Redis.
 type Config struct {
 	Host     string      `env:"REDIS_HOST" envDefault:"localhost"`
 	Port     config.Port `env:"REDIS_PORT" envDefault:"6379"`
 	Password string      `env:"REDIS_PASSWORD"`
-	URL      RedisURL    `env:"REDIS_URL"` // takes the place of the others
+	URL      RedisURL    `env:"REDIS_URL"` // replaces the others
 }
 
 // RedisURL is an address of the form redis://user:password@host:port/db.
 type RedisURL struct{ options *redis.Options }
 
-// UnmarshalText refuses what is no Redis URL, without repeating it: it may hold a password.
+// UnmarshalText does not repeat a malformed URL in its error: it may hold a password.
 func (u *RedisURL) UnmarshalText(text []byte) error {
 	options, err := redis.ParseURL(string(text))
 	if err != nil {
@@ -38,15 +37,15 @@ func (u *RedisURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// The client's own limits lie below the policies' time-outs, so that a connection that hangs is given up and replaced.
+// The client's own limits lie below the policies' time-outs, so that a hanging connection is closed and replaced.
 const (
 	dialTimeout = 500 * time.Millisecond
 	ioTimeout   = time.Second
 	otherConns  = 16
 )
 
-// Dial returns a client that connects when it is first used, with a connection for each of a number of readers besides
-// those for all else. Its own retries are off: they are the policy's business.
+// Dial returns a client that connects on first use, with a connection for each blocking reader besides those for other
+// commands. Its own retries are off: the policy retries.
 func (c Config) Dial(readers int) *redis.Client {
 	o := c.URL.options
 	if o == nil {
@@ -64,7 +63,7 @@ func (c Config) Dial(readers int) *redis.Client {
 	return redis.NewClient(o)
 }
 
-// quieten sends the client's own log, which repeats what its errors say, where it is seen only when asked for.
+// quieten moves the client's own log, which repeats its errors, to the debug level.
 var quieten = sync.OnceFunc(func() { redis.SetLogger(debugLog{}) })
 
 type debugLog struct{}
@@ -73,24 +72,21 @@ func (debugLog) Printf(ctx context.Context, format string, v ...any) {
 	slog.DebugContext(ctx, fmt.Sprintf(format, v...))
 }
 
-// ErrForeignKey says that the key of the stream holds something else, such as the list of an older system's queue.
+// ErrForeignKey reports that the stream's key holds something else, such as the list of an older system's queue.
 var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if it is the list of an older system, ` +
-	`drain it or move it out of the way (redis-cli RENAME votes votes:old), nothing here will touch it`)
+	`drain it or move it out of the way (redis-cli RENAME votes votes:old); no service will touch it`)
 
-// Classify is the [resilience.Classifier] of Redis: only an answer that would come again is no failure of Redis.
-// Out of memory, loading, read-only and the like are failures that pass.
-func Classify(err error) resilience.Class {
-	switch {
-	case errors.Is(err, redis.Nil), errors.Is(err, ErrForeignKey), errors.Is(err, ErrNotQueued), errors.Is(err, ErrTooFar):
-		return resilience.Rejected
-	}
-	return resilience.Unavailable
+// IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
+func IsPermanent(err error) bool {
+	return errors.Is(err, redis.Nil) || errors.Is(err, ErrForeignKey) ||
+		errors.Is(err, ErrNotQueued) || errors.Is(err, ErrSearchLimit)
 }
 
-// explain replaces the one error of Redis that needs a person by words for that person.
+// explain replaces the one error of Redis that an operator must resolve with an explanation.
 func explain(err error) error {
-	// A script's error names the one inside it.
-	if redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, "Error running script") && strings.Contains(err.Error(), "WRONGTYPE") {
+	const code = "WRONGTYPE"
+	inScript := redis.HasErrorPrefix(err, "Error running script") && strings.Contains(err.Error(), code)
+	if inScript || redis.HasErrorPrefix(err, code) {
 		return ErrForeignKey
 	}
 	return err

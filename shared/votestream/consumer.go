@@ -9,46 +9,46 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ConsumerOptions are the numbers of a [Consumer].
+// ConsumerOptions configure a [Consumer].
 type ConsumerOptions struct {
-	Name      string        // within the group; a restart under the same name resumes where it was
-	BatchSize int64         // entries at most in one read
-	Block     time.Duration // how long one read waits for new entries
-	ClaimIdle time.Duration // after which untouched entries are claimed from whoever holds them
+	Name      string        // within the group; a restart under the same name resumes its pending entries
+	BatchSize int64         // maximum number of entries in a read
+	Block     time.Duration // how long a read waits for new entries
+	ClaimIdle time.Duration // after which untouched entries are claimed from their holder
 }
 
-// Delivery is one entry as it was handed to a consumer.
+// Delivery is an entry as delivered to a consumer.
 type Delivery struct {
-	EntryID    string // as Redis numbers entries: "<milliseconds>-<sequence>"
-	Deliveries int64  // how often it was handed out, this time included
+	EntryID    string // "<milliseconds>-<sequence>"
+	Deliveries int64  // this one included
 	Message    Message
-	Err        error // wraps ErrUndecodable if there is no message in it
+	Err        error // wraps ErrUndecodable if there is no message
 
 	fields map[string]any
 }
 
-// Waited is how long the entry had been in the stream at a time, by Redis's clock.
+// Waited returns the entry's time in the stream so far, by Redis's clock.
 func (d Delivery) Waited(now time.Time) time.Duration {
-	return max(0, now.Sub(entryTime(d.EntryID)))
+	return max(0, now.Sub(EntryTime(d.EntryID)))
 }
 
-// Consumer reads the stream for one lane of one worker. It is not safe for concurrent use.
+// Consumer is one member of the group. It is not safe for concurrent use.
 type Consumer struct {
 	rdb     *redis.Client
 	options ConsumerOptions
 
-	resume    string // the own pending entry to go on after; "" when they are through
+	resume    string // the last own pending entry read; "" when there are no more
 	nextClaim time.Time
 	claimFrom string
 }
 
-// NewConsumer returns a consumer that begins with its own pending entries.
+// NewConsumer returns a consumer that starts with its own pending entries.
 func NewConsumer(rdb *redis.Client, o ConsumerOptions) *Consumer {
 	return &Consumer{rdb: rdb, options: o, resume: "0", claimFrom: claimStart}
 }
 
-// Next returns the next entries to work on: own pending ones, then those of dead consumers, then new ones, for which it
-// waits up to Block. No entries and no error means that none came. After an error it begins again with the own pending.
+// Next returns the next entries: own pending ones, then those of dead consumers, then new ones, for which it waits up
+// to Block. It may return none. After an error it starts over with the own pending entries.
 func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
 	batch, err := c.next(ctx)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *Consumer) next(ctx context.Context) ([]Delivery, error) {
 		if len(entries) > 0 {
 			return c.redelivered(ctx, entries)
 		}
-		if c.claimFrom == claimStart { // once round
+		if c.claimFrom == claimStart { // a full cycle
 			c.nextClaim = now.Add(c.options.ClaimIdle / 2)
 		}
 	}
@@ -89,7 +89,7 @@ func (c *Consumer) next(ctx context.Context) ([]Delivery, error) {
 	return deliveries(entries, nil), nil
 }
 
-// read waits for the answer a little longer than Redis waits for entries: a Redis that hangs is noticed.
+// read waits longer than Redis waits for entries, but not for ever: Redis may hang.
 func (c *Consumer) read(ctx context.Context, after string, block time.Duration) ([]redis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(block, 0)+ioTimeout)
 	defer cancel()
@@ -105,13 +105,14 @@ func (c *Consumer) read(ctx context.Context, after string, block time.Duration) 
 	return streams[0].Messages, nil
 }
 
-// claimStart is where XAUTOCLAIM begins, and what it answers when it has been round.
+// claimStart is XAUTOCLAIM's first cursor, and its reply at the end of a cycle.
 const claimStart = "0-0"
 
-// claim takes over entries that nobody has touched for ClaimIdle.
+// claim takes over entries untouched for ClaimIdle.
 func (c *Consumer) claim(ctx context.Context) ([]redis.XMessage, error) {
 	entries, next, err := c.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: Stream, Group: Group, Consumer: c.options.Name, MinIdle: c.options.ClaimIdle, Start: c.claimFrom, Count: c.options.BatchSize,
+		Stream: Stream, Group: Group, Consumer: c.options.Name, MinIdle: c.options.ClaimIdle,
+		Start: c.claimFrom, Count: c.options.BatchSize,
 	}).Result()
 	if err != nil {
 		return nil, err
@@ -125,10 +126,10 @@ func (c *Consumer) claim(ctx context.Context) ([]redis.XMessage, error) {
 	return entries, nil
 }
 
-// pendingPage is how many pending entries are looked up at once. Others than those just read may lie between them.
+// pendingPage is the page size for looking up pending entries; others may lie between those just read.
 const pendingPage = 1000
 
-// redelivered looks up how often each entry has been delivered, which reading them again does not tell.
+// redelivered looks up the number of deliveries of each entry, which a repeated read does not return.
 func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([]Delivery, error) {
 	counts := make(map[string]int64, len(entries))
 	last := entries[len(entries)-1].ID

@@ -27,16 +27,16 @@ const (
 	fieldState  = "tracestate"  // W3C
 )
 
-// ErrUndecodable says that an entry of the stream is not a vote.
+// ErrUndecodable reports that an entry of the stream is not a vote.
 var ErrUndecodable = errors.New("undecodable entry")
 
-// Message is what one entry of the stream carries.
+// Message is the content of an entry.
 type Message struct {
 	Vote  ballot.Vote
-	Trace tracecontext.TraceContext // of whoever handed the message on last; its successor continues it
+	Trace tracecontext.TraceContext // of the last step; the next one continues it
 }
 
-// encode returns the entry's fields and values in turn, as XADD takes them.
+// encode returns alternating fields and values, as XADD takes them.
 func (m Message) encode() []any {
 	return []any{
 		fieldID, m.Vote.ID.String(),
@@ -47,8 +47,8 @@ func (m Message) encode() []any {
 	}
 }
 
-// decode is the inverse of encode. It checks the form, not whether the vote is valid; a missing or broken trace context
-// is no error. The error wraps [ErrUndecodable].
+// decode is the inverse of encode. It checks the format, not the vote's validity, and accepts a missing or malformed
+// trace context. The error wraps [ErrUndecodable].
 func decode(fields map[string]any) (Message, error) {
 	text := func(name string) string { s, _ := fields[name].(string); return s }
 	id, err := uuid.Parse(text(fieldID))

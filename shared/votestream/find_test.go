@@ -12,13 +12,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"petvote/shared/ballot"
-	"petvote/shared/resilience"
 )
 
-// cast is when the votes of the tests with small bounds were cast.
+// cast is when the votes of the tests with a small reach were cast.
 var cast = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// v7 is an id that was made at a time.
+// v7 returns an id made at that time.
 func v7(at time.Time) uuid.UUID {
 	id := uuid.Must(uuid.NewV7())
 	var ms [8]byte
@@ -27,7 +26,7 @@ func v7(at time.Time) uuid.UUID {
 	return id
 }
 
-// queue puts votes into the stream, at a time each.
+// queue adds votes to the stream at that time.
 func (s *stream) queue(t *testing.T, at time.Time, votes ...uuid.UUID) {
 	t.Helper()
 	_, err := s.rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
@@ -43,7 +42,7 @@ func (s *stream) queue(t *testing.T, at time.Time, votes ...uuid.UUID) {
 	}
 }
 
-// others are votes that nobody looks for.
+// others returns ids of votes that nobody looks for.
 func others(n int) []uuid.UUID {
 	votes := make([]uuid.UUID, n)
 	for i := range votes {
@@ -52,19 +51,19 @@ func others(n int) []uuid.UUID {
 	return votes
 }
 
-// bury gives up what a consumer is handed.
-func (s *stream) bury(t *testing.T, reason Reason) {
+// deadLetter dead-letters the next batch.
+func (s *stream) deadLetter(t *testing.T, reason Reason) {
 	t.Helper()
-	var burials []Burial
+	var failures []Failure
 	for _, d := range next(t, s.consumer("a")) {
-		burials = append(burials, Burial{d, reason, errors.New("refused")})
+		failures = append(failures, Failure{d, reason, errors.New("refused")})
 	}
-	if err := s.Bury(t.Context(), burials); err != nil {
+	if err := s.DeadLetter(t.Context(), failures); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestAVoteIsFoundWhileItWaitsAndWhileItIsInHand(t *testing.T) {
+func TestAVoteIsFoundWhileItWaitsAndWhileItIsInFlight(t *testing.T) {
 	s := newStream(t)
 	sent := s.publish(t, 3)
 	random := newMessage(ballot.Cats)
@@ -75,52 +74,55 @@ func TestAVoteIsFoundWhileItWaitsAndWhileItIsInHand(t *testing.T) {
 	find := func(when string) {
 		for _, m := range append(sent, random) {
 			found, err := s.Find(t.Context(), m.Vote.ID)
-			if err != nil || found.Message != m || found.GivenUp || found.EntryID == "" || time.Since(found.QueuedAt).Abs() > time.Minute {
+			queued := EntryTime(found.EntryID)
+			if err != nil || found.Message != m || found.Dead || time.Since(queued).Abs() > time.Minute {
 				t.Errorf("%s: %+v, %v, want %+v", when, found, err, m)
 			}
 		}
 	}
 	find("waiting")
 	batch := next(t, s.consumer("a"))
-	find("in hand")
-	if err := s.Settle(t.Context(), ids(batch)); err != nil {
+	find("in flight")
+	if err := s.Ack(t.Context(), ids(batch)); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []uuid.UUID{sent[0].Vote.ID, random.Vote.ID, uuid.New(), v7(time.UnixMilli(0)), v7(time.UnixMilli(1<<48 - 1))} {
-		if found, err := s.Find(t.Context(), id); !errors.Is(err, ErrNotQueued) || found != (Sighting{}) {
-			t.Errorf("settled or never cast: %+v, %v", found, err)
+	first, last := v7(time.UnixMilli(0)), v7(time.UnixMilli(1<<48-1))
+	for _, id := range []uuid.UUID{sent[0].Vote.ID, random.Vote.ID, uuid.New(), first, last} {
+		if found, err := s.Find(t.Context(), id); !errors.Is(err, ErrNotQueued) || found != (Location{}) {
+			t.Errorf("acknowledged or never cast: %+v, %v", found, err)
 		}
 	}
 }
 
-func TestAVoteThatWasGivenUpIsFoundWithItsReason(t *testing.T) {
+func TestADeadLetteredVoteIsFoundWithItsReason(t *testing.T) {
 	s := newStream(t)
 	sent := s.publish(t, 1)
-	s.bury(t, ReasonRejected)
+	s.deadLetter(t, ReasonRejected)
 	found, err := s.Find(t.Context(), sent[0].Vote.ID)
-	if err != nil || found.Message != sent[0] || !found.GivenUp || found.Reason != ReasonRejected || !found.QueuedAt.IsZero() ||
-		time.Since(found.FailedAt).Abs() > time.Minute {
+	if err != nil || found.Message != sent[0] || !found.Dead || found.Reason != ReasonRejected {
 		t.Errorf("%+v, %v", found, err)
 	}
 	broken := uuid.New()
-	if err := s.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: Stream, Values: []any{"id", broken.String()}}).Err(); err != nil {
+	entry := &redis.XAddArgs{Stream: Stream, Values: []any{"id", broken.String()}}
+	if err := s.rdb.XAdd(t.Context(), entry).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := s.Find(t.Context(), broken); err != nil || found.GivenUp || found.Message != (Message{}) {
+	if found, err := s.Find(t.Context(), broken); err != nil || found.Dead || found.Message != (Message{}) {
 		t.Errorf("an entry with an id and no vote: %+v, %v", found, err)
 	}
-	s.bury(t, ReasonUndecodable)
-	if found, err := s.Find(t.Context(), broken); err != nil || found.Reason != ReasonUndecodable || found.Message != (Message{}) {
-		t.Errorf("given up: %+v, %v", found, err)
+	s.deadLetter(t, ReasonUndecodable)
+	found, err = s.Find(t.Context(), broken)
+	if err != nil || found.Reason != ReasonUndecodable || found.Message != (Message{}) {
+		t.Errorf("dead-lettered: %+v, %v", found, err)
 	}
-	letters, err := s.DeadLetters(t.Context(), "", 1)
+	letters, err := s.ListDeadLetters(t.Context(), "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Replay(t.Context(), letters[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := s.Find(t.Context(), sent[0].Vote.ID); err != nil || found.GivenUp {
+	if found, err := s.Find(t.Context(), sent[0].Vote.ID); err != nil || found.Dead {
 		t.Errorf("replayed: %+v, %v", found, err)
 	}
 }
@@ -135,18 +137,19 @@ func TestAVoteDeepInTheQueueIsFoundByTheTimeInItsID(t *testing.T) {
 	s.queue(t, cast, append(found, missed...)...)
 	s.queue(t, cast.Add(time.Hour), others(20)...)
 	for i, id := range found {
-		if sighting, err := s.find(t.Context(), id, small); err != nil || sighting.Message.Vote.ID != id || !sighting.QueuedAt.Equal(cast) {
-			t.Errorf("vote %d: %+v, %v", i, sighting, err)
+		l, err := s.find(t.Context(), id, small)
+		if err != nil || l.Message.Vote.ID != id || !EntryTime(l.EntryID).Equal(cast) {
+			t.Errorf("vote %d: %+v, %v", i, l, err)
 		}
 	}
 	for i, id := range missed {
-		if sighting, err := s.find(t.Context(), id, small); !errors.Is(err, ErrTooFar) {
-			t.Errorf("vote %d, of another time or none: %+v, %v", i, sighting, err)
+		if found, err := s.find(t.Context(), id, small); !errors.Is(err, ErrSearchLimit) {
+			t.Errorf("vote %d, of another time or none: %+v, %v", i, found, err)
 		}
 	}
 }
 
-func TestASearchSaysWhetherItLookedThroughAllThereIs(t *testing.T) {
+func TestASearchReportsWhetherItCoveredTheWholeQueue(t *testing.T) {
 	s := newStream(t)
 	small := reach{page: 2, around: 6, newest: 5, dead: 5}
 	crowded := []uuid.UUID{v7(cast), v7(cast), v7(cast), v7(cast)}
@@ -162,18 +165,18 @@ func TestASearchSaysWhetherItLookedThroughAllThereIs(t *testing.T) {
 		}
 	}
 	for name, id := range map[string]uuid.UUID{"the fourth of a crowd": crowded[3], "a vote nobody cast": uuid.New()} {
-		if _, err := s.find(t.Context(), id, small); !errors.Is(err, ErrTooFar) || Classify(err) != resilience.Rejected {
+		if _, err := s.find(t.Context(), id, small); !errors.Is(err, ErrSearchLimit) || !IsPermanent(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 
-	s.bury(t, ReasonInvalid)
+	s.deadLetter(t, ReasonInvalid)
 	for i, id := range newer {
-		if sighting, err := s.find(t.Context(), id, small); err != nil || !sighting.GivenUp {
-			t.Errorf("dead letter %d within the bounds: %+v, %v", i, sighting, err)
+		if found, err := s.find(t.Context(), id, small); err != nil || !found.Dead {
+			t.Errorf("dead letter %d within the bounds: %+v, %v", i, found, err)
 		}
 	}
-	if _, err := s.find(t.Context(), crowded[0], small); !errors.Is(err, ErrTooFar) {
+	if _, err := s.find(t.Context(), crowded[0], small); !errors.Is(err, ErrSearchLimit) {
 		t.Errorf("an older dead letter: %v", err)
 	}
 }
@@ -185,13 +188,13 @@ func TestASearchCostsABoundedNumberOfReads(t *testing.T) {
 	if _, err := s.Find(t.Context(), votes[20_000]); err != nil {
 		t.Errorf("the ten-thousandth from the end: %v", err)
 	}
-	if _, err := s.Find(t.Context(), votes[19_999]); !errors.Is(err, ErrTooFar) {
+	if _, err := s.Find(t.Context(), votes[19_999]); !errors.Is(err, ErrSearchLimit) {
 		t.Errorf("the one before it: %v", err)
 	}
 	if err := s.rdb.ConfigResetStat(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Find(t.Context(), v7(cast)); !errors.Is(err, ErrTooFar) {
+	if _, err := s.Find(t.Context(), v7(cast)); !errors.Is(err, ErrSearchLimit) {
 		t.Errorf("a vote nobody cast: %v", err)
 	}
 	info, err := s.rdb.Info(t.Context(), "commandstats").Result()
@@ -204,6 +207,7 @@ func TestASearchCostsABoundedNumberOfReads(t *testing.T) {
 		_, _ = fmt.Sscanf(line, "cmdstat_xrevrange:calls=%d,", &down)
 	}
 	if up != 5 || down != 1+10+1 {
-		t.Errorf("%d and %d reads of a page, want 5 after the id's time and one before it, 10 of the newest and one of the dead letters", up, down)
+		t.Errorf("%d pages read up and %d down, want 5 from the id's time on, and 1 before it, 10 of the newest and "+
+			"1 of the dead letters", up, down)
 	}
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxQueued bounds what may wait for Redis inside the client; beyond it Publish fails at once.
+// maxQueued bounds the commands that wait inside the client; beyond it Publish fails at once.
 const maxQueued = 16_384
 
-// Producer adds votes to the stream. Concurrent calls share round trips, and with them the fsync that Redis makes
-// before it answers. It is safe for concurrent use.
+// Producer adds votes to the stream. Concurrent calls share a round trip, and with it the fsync before Redis's reply.
+// It is safe for concurrent use.
 type Producer struct{ pipeline *redis.AutoPipeliner }
 
 // NewProducer returns a producer on rdb; closing rdb closes it.
 func NewProducer(rdb *redis.Client) (*Producer, error) {
 	o := redis.DefaultBlockingAutoPipelineOptions()
 	o.MaxQueuedCommands = maxQueued
-	// The asynchronous face, because its wait ends with the context: the blocking face waits for as long as Redis hangs.
+	// Asynchronous, because its wait ends with the context: the blocking pipeline waits for as long as Redis hangs.
 	pipeline, err := rdb.AsyncAutoPipelineWithOptions(o)
 	if err != nil {
 		return nil, fmt.Errorf("share round trips to redis: %w", err)
@@ -26,8 +26,8 @@ func NewProducer(rdb *redis.Client) (*Producer, error) {
 	return &Producer{pipeline: pipeline}, nil
 }
 
-// Publish returns nil once the message is in the stream, and on disk if Redis is set so. After an error it may be there
-// nevertheless.
+// Publish returns nil once the message is in the stream, and on disk with appendfsync always. After an error it may be
+// there nevertheless.
 func (p *Producer) Publish(ctx context.Context, m Message) error {
 	args := append(make([]any, 0, 13), "xadd", Stream, "*")
 	cmd := redis.NewStringCmd(ctx, append(args, m.encode()...)...)

@@ -10,18 +10,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Stats is what the stream says about itself, all read at one moment.
+// Stats are the queue's figures, all of one moment.
 type Stats struct {
 	Added    int64         // entries ever added; survives restarts of Redis
-	Waiting  int64         // not yet handed to any worker
-	InFlight int64         // handed out and not yet settled
-	Dead     int64         // entries ever moved to the dead letters
-	DeadNow  int64         // dead letters there now
-	Oldest   time.Duration // age of the oldest entry that is not settled, by Redis's clock
+	Waiting  int64         // not yet delivered
+	InFlight int64         // delivered, not yet acknowledged
+	Dead     int64         // entries ever dead-lettered
+	DeadNow  int64         // current dead letters
+	Oldest   time.Duration // age of the oldest unacknowledged entry, by Redis's clock
 }
 
-// statsScript reads everything at one moment; it is a script because MULTI is refused when memory is full. A stream or
-// group that does not exist counts as empty.
+// statsScript is a script because a Redis that is out of memory refuses MULTI. A missing stream or group counts as
+// empty.
 var statsScript = redis.NewScript(`
 local function stream(key)
   local found = {['entries-added'] = 0, length = 0}
@@ -37,7 +37,7 @@ local first, now = votes['first-entry'], redis.call('TIME')
 return {votes['entries-added'], votes.length, pending.err and 0 or pending[1], dead['entries-added'], dead.length,
   now[1] * 1000 + math.floor(now[2] / 1000), first and first[1] or ''}`)
 
-// Stats reads the queue's figures. A stream that does not exist yet counts as empty.
+// Stats reads the queue's figures. A missing stream counts as empty.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	values, err := statsScript.Run(ctx, q.rdb, []string{Stream, DeadStream}, Group).Slice()
 	if err != nil {
@@ -48,31 +48,27 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Added: number(0), InFlight: number(2), Dead: number(3), DeadNow: number(4)}
 	s.Waiting = max(0, length-s.InFlight)
 	if first, _ := values[6].(string); first != "" {
-		s.Oldest = max(0, time.UnixMilli(number(5)).Sub(entryTime(first)))
+		s.Oldest = max(0, time.UnixMilli(number(5)).Sub(EntryTime(first)))
 	}
 	return s, nil
 }
 
-// missing says that Redis looked for something that is not there. (HasErrorPrefix looks behind the code "ERR".)
-func missing(err error) bool {
-	return redis.HasErrorPrefix(err, "no such key") || redis.HasErrorPrefix(err, "NOGROUP")
-}
-
-// entryTime is the time at which Redis numbered an entry, the zero time for what is no entry's ID.
-func entryTime(id string) time.Time {
+// EntryTime returns the time (UTC) at which Redis numbered an entry, "<milliseconds>-<sequence>"; the zero time if id
+// is no entry's ID.
+func EntryTime(id string) time.Time {
 	ms, _, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseInt(ms, 10, 64)
 	if err != nil {
 		return time.Time{}
 	}
-	return time.UnixMilli(n)
+	return time.UnixMilli(n).UTC()
 }
 
-// forgetAfter is how long a consumer without pending entries stays in the group's books.
+// forgetAfter is how long an idle consumer without pending entries remains in the group.
 const forgetAfter = time.Hour
 
-// forgetScript removes consumers that have nothing pending and were not heard of for long, so that workers that come
-// and go leave nothing behind. Looking and removing are one script: removing a consumer drops what it has pending.
+// forgetScript removes such consumers, so that workers that come and go leave nothing behind. It checks and removes in
+// one script because removing a consumer drops its pending entries.
 var forgetScript = redis.NewScript(`
 local gone = 0
 for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do

@@ -17,7 +17,6 @@ import (
 	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/config"
-	"petvote/shared/resilience"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -29,7 +28,8 @@ type stream struct {
 	producer *Producer
 }
 
-func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
+// newBareStream returns a stream without a group.
+func newBareStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 	t.Helper()
 	server := testenv.NewRedis(t, options...)
 	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
@@ -38,7 +38,12 @@ func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stream{Queue: NewQueue(rdb), server: server, producer: producer}
+	return &stream{Queue: NewQueue(rdb), server: server, producer: producer}
+}
+
+func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
+	t.Helper()
+	s := newBareStream(t, options...)
 	if err := s.EnsureGroup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +51,9 @@ func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 }
 
 func (s *stream) consumer(name string) *Consumer {
-	return NewConsumer(s.rdb, ConsumerOptions{Name: name, BatchSize: 10, Block: 50 * time.Millisecond, ClaimIdle: 300 * time.Millisecond})
+	return NewConsumer(s.rdb, ConsumerOptions{
+		Name: name, BatchSize: 10, Block: 50 * time.Millisecond, ClaimIdle: 300 * time.Millisecond,
+	})
 }
 
 func (s *stream) publish(t *testing.T, n int) []Message {
@@ -61,7 +68,7 @@ func (s *stream) publish(t *testing.T, n int) []Message {
 	return sent
 }
 
-// next reads until something comes.
+// next reads until a batch comes.
 func next(t *testing.T, c *Consumer) []Delivery {
 	t.Helper()
 	for range 100 {
@@ -139,21 +146,21 @@ func TestConcurrentVotesShareRoundTrips(t *testing.T) {
 	}
 }
 
-func TestSettledEntriesAreGoneAndTheBooksKnow(t *testing.T) {
+func TestAckedEntriesAreGoneAndCounted(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 5)
 	c := s.consumer("a")
 	batch := next(t, c)
 	if st := s.stats(t); st.InFlight != 5 || st.Waiting != 0 {
-		t.Errorf("in hand: %+v", st)
+		t.Errorf("in flight: %+v", st)
 	}
 	for range 2 { // a second time changes nothing
-		if err := s.Settle(t.Context(), ids(batch[:3])); err != nil {
+		if err := s.Ack(t.Context(), ids(batch[:3])); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if st := s.stats(t); st.Added != 5 || st.InFlight != 2 || st.Waiting != 0 || st.Dead != 0 {
-		t.Errorf("settled 3 of 5: %+v", st)
+		t.Errorf("acked 3 of 5: %+v", st)
 	}
 }
 
@@ -161,7 +168,7 @@ func TestARestartedConsumerGetsItsOwnPendingFirst(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 25)
 	first := s.consumer("a")
-	held := append(next(t, first), next(t, first)...) // two batches of ten, then it dies
+	held := append(next(t, first), next(t, first)...) // two batches of ten, then it crashes
 	s.publish(t, 1)
 
 	second := s.consumer("a")
@@ -181,7 +188,7 @@ func TestARestartedConsumerGetsItsOwnPendingFirst(t *testing.T) {
 		}
 	}
 	if rest := next(t, second); len(rest) != 6 || rest[0].Deliveries != 1 {
-		t.Errorf("then %d entries, first delivered %d times; want the 6 new ones", len(rest), rest[0].Deliveries)
+		t.Errorf("then %d entries, the first delivered %d times; want the 6 new ones", len(rest), rest[0].Deliveries)
 	}
 }
 
@@ -205,7 +212,7 @@ func TestEntriesOfADeadConsumerAreClaimedAfterAWhile(t *testing.T) {
 				t.Errorf("claimed %+v", d)
 			}
 		}
-		if err := s.Settle(t.Context(), append(ids(batch), "0-1")); err != nil {
+		if err := s.Ack(t.Context(), append(ids(batch), "0-1")); err != nil {
 			t.Fatal(err)
 		}
 		claimed = append(claimed, batch...)
@@ -222,7 +229,8 @@ func TestALivingConsumersFreshEntriesAreNotClaimed(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 1)
 	next(t, s.consumer("alive"))
-	other := NewConsumer(s.rdb, ConsumerOptions{Name: "other", BatchSize: 10, Block: time.Millisecond, ClaimIdle: time.Hour})
+	other := s.consumer("other")
+	other.options.ClaimIdle = time.Hour
 	for range 3 {
 		other.nextClaim = time.Time{}
 		if batch, err := other.Next(t.Context()); err != nil || len(batch) != 0 {
@@ -246,7 +254,7 @@ func TestIdleConsumersWithoutPendingAreForgotten(t *testing.T) {
 		return n
 	}
 	if n := forget(time.Hour); n != 0 {
-		t.Errorf("forgot %d that were just here", n)
+		t.Errorf("forgot %d active ones", n)
 	}
 	time.Sleep(20 * time.Millisecond) // Redis counts idle time in milliseconds
 	if n := forget(time.Millisecond); n != 1 {
@@ -266,14 +274,16 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	if len(batch) != 2 || batch[0].Err != nil || !errors.Is(batch[1].Err, ErrUndecodable) {
 		t.Fatalf("batch %+v", batch)
 	}
-	err := s.Bury(ctx, []Burial{{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")}})
+	err := s.DeadLetter(ctx, []Failure{
+		{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if st := s.stats(t); st.Added != 2 || st.Dead != 2 || st.DeadNow != 2 || st.InFlight+st.Waiting != 0 {
-		t.Errorf("after burying: %+v", st)
+		t.Errorf("after dead-lettering: %+v", st)
 	}
-	letters, err := s.DeadLetters(ctx, "", 10)
+	letters, err := s.ListDeadLetters(ctx, "", 10)
 	if err != nil || len(letters) != 2 {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
@@ -281,7 +291,8 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 		time.Since(l.FailedAt) > time.Minute {
 		t.Errorf("letter %+v", l)
 	}
-	if more, err := s.DeadLetters(ctx, letters[0].ID, 10); err != nil || len(more) != 1 || more[0].ID != letters[1].ID {
+	more, err := s.ListDeadLetters(ctx, letters[0].ID, 10)
+	if err != nil || len(more) != 1 || more[0].ID != letters[1].ID {
 		t.Errorf("the page after the first: %+v, %v", more, err)
 	}
 	if err := s.Replay(ctx, letters[1].ID); err != nil {
@@ -304,33 +315,34 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	}
 }
 
-func TestBuryingAgainOrAfterSettlingAddsNoDeadLetter(t *testing.T) {
+func TestDeadLetteringAgainOrAfterAnAckAddsNoDeadLetter(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 2)
 	batch := next(t, s.consumer("a"))
-	if err := s.Settle(t.Context(), ids(batch[1:])); err != nil {
+	if err := s.Ack(t.Context(), ids(batch[1:])); err != nil {
 		t.Fatal(err)
 	}
 	why := errors.New("refused")
-	for range 2 { // as after an answer that was lost
-		if err := s.Bury(t.Context(), []Burial{{batch[0], ReasonRejected, why}, {batch[1], ReasonRejected, why}}); err != nil {
+	for range 2 { // as after a lost reply
+		err := s.DeadLetter(t.Context(), []Failure{{batch[0], ReasonRejected, why}, {batch[1], ReasonRejected, why}})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	if st := s.stats(t); st.Added != 2 || st.Dead != 1 || st.InFlight+st.Waiting != 0 {
-		t.Errorf("stats %+v, want one settled and one dead letter", st)
+		t.Errorf("stats %+v, want one acked and one dead letter", st)
 	}
 }
 
-func TestAnEntryThatCannotBeBuriedStaysPending(t *testing.T) {
+func TestAnEntryThatCannotBeDeadLetteredStaysPending(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 1)
 	batch := next(t, s.consumer("a"))
 	if err := s.rdb.Set(t.Context(), DeadStream, "in the way", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Bury(t.Context(), []Burial{{batch[0], ReasonRejected, errors.New("refused")}}); err == nil {
-		t.Error("buried where there is no place for it")
+	if err := s.DeadLetter(t.Context(), []Failure{{batch[0], ReasonRejected, errors.New("refused")}}); err == nil {
+		t.Error("dead-lettered into a string")
 	}
 	if n := s.rdb.XLen(t.Context(), Stream).Val(); n != 1 {
 		t.Errorf("%d entries in the stream, want the one", n)
@@ -340,23 +352,24 @@ func TestAnEntryThatCannotBeBuriedStaysPending(t *testing.T) {
 	}
 }
 
-func TestTriesAreForgottenWithTheirEntry(t *testing.T) {
+func TestRetryCountsAreForgottenWithTheirEntry(t *testing.T) {
 	s := newStream(t)
 	ctx := t.Context()
 	s.publish(t, 2)
 	batch := next(t, s.consumer("a"))
 	for want := range int64(3) {
 		for _, d := range batch {
-			if n, err := s.CountTry(ctx, d.EntryID); err != nil || n != want+1 {
-				t.Fatalf("try %d counted as %d, %v", want+1, n, err)
+			if n, err := s.CountRetry(ctx, d.EntryID); err != nil || n != want+1 {
+				t.Fatalf("retry %d counted as %d, %v", want+1, n, err)
 			}
 		}
 	}
-	if err := errors.Join(s.Settle(ctx, ids(batch[:1])), s.Bury(ctx, []Burial{{batch[1], ReasonDeliveries, errors.New("tried")}})); err != nil {
+	dead := []Failure{{batch[1], ReasonDeliveries, errors.New("retried")}}
+	if err := errors.Join(s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, dead)); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.rdb.Exists(ctx, triesKey).Val(); n != 0 {
-		t.Error("tries are kept of entries that are gone")
+	if n := s.rdb.Exists(ctx, retriesKey).Val(); n != 0 {
+		t.Error("the counts of entries that are gone were kept")
 	}
 }
 
@@ -401,7 +414,7 @@ func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
-	if Classify(err) != resilience.Unavailable {
+	if IsPermanent(err) {
 		t.Error("a Redis that hangs is not counted as a failure")
 	}
 	if err := s.server.Resume(); err != nil {
@@ -409,7 +422,7 @@ func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	}
 }
 
-func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
+func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
 	s := newStream(t, func(c *servers.RedisConfig) { c.MaxMemory = "3mb" })
 	ctx := t.Context()
 	refusals := make(chan error, 32)
@@ -430,7 +443,7 @@ func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
 			refusal = err
 		}
 	}
-	if !redis.IsOOMError(refusal) || Classify(refusal) != resilience.Unavailable {
+	if !redis.IsOOMError(refusal) || IsPermanent(refusal) {
 		t.Fatalf("refusal: %v", refusal)
 	}
 	if err := s.PingWrite(ctx); !redis.IsOOMError(err) {
@@ -448,7 +461,7 @@ func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
 		if len(batch) == 0 {
 			break
 		}
-		if err := s.Settle(ctx, ids(batch)); err != nil {
+		if err := s.Ack(ctx, ids(batch)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -458,37 +471,30 @@ func TestOutOfMemoryRefusesVotesAndStillLetsThemBeSettled(t *testing.T) {
 }
 
 func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
-	server := testenv.NewRedis(t)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
-	t.Cleanup(func() { _ = rdb.Close() })
+	s := newBareStream(t)
 	ctx := t.Context()
-	if err := rdb.LPush(ctx, Stream, "dogs").Err(); err != nil {
+	if err := s.rdb.LPush(ctx, Stream, "dogs").Err(); err != nil {
 		t.Fatal(err)
 	}
-	producer, err := NewProducer(rdb)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := NewQueue(rdb)
-	_, nextErr := NewConsumer(rdb, ConsumerOptions{Name: "a", BatchSize: 1}).Next(ctx)
-	_, statsErr := q.Stats(ctx)
-	_, findErr := q.Find(ctx, uuid.New())
-	for name, err := range map[string]error{"publish": producer.Publish(ctx, newMessage(ballot.Dogs)), "ping": q.Ping(ctx),
-		"ping for writing": q.PingWrite(ctx), "ensure group": q.EnsureGroup(ctx), "next": nextErr, "stats": statsErr, "find": findErr} {
+	_, nextErr := s.consumer("a").Next(ctx)
+	_, statsErr := s.Stats(ctx)
+	_, findErr := s.Find(ctx, uuid.New())
+	for name, err := range map[string]error{
+		"publish": s.producer.Publish(ctx, newMessage(ballot.Dogs)), "ping": s.Ping(ctx),
+		"ping for writing": s.PingWrite(ctx), "ensure group": s.EnsureGroup(ctx), "next": nextErr, "stats": statsErr,
+		"find": findErr,
+	} {
 		if !errors.Is(err, ErrForeignKey) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := rdb.LLen(ctx, Stream).Val(); n != 1 {
+	if n := s.rdb.LLen(ctx, Stream).Val(); n != 1 {
 		t.Errorf("the list has %d entries now, want it untouched", n)
 	}
 }
 
-func TestAStreamThatWasNeverUsedIsEmpty(t *testing.T) {
-	server := testenv.NewRedis(t)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
-	t.Cleanup(func() { _ = rdb.Close() })
-	if st, err := NewQueue(rdb).Stats(t.Context()); err != nil || st != (Stats{}) {
+func TestAMissingStreamIsEmpty(t *testing.T) {
+	if st, err := newBareStream(t).Stats(t.Context()); err != nil || st != (Stats{}) {
 		t.Errorf("stats %+v, %v", st, err)
 	}
 }

@@ -2,27 +2,6 @@ package web
 
 import "testing"
 
-func TestBaseURLHasNoTrailingSlash(t *testing.T) {
-	for address, want := range map[string]string{
-		"":                             "",
-		"http://localhost:8085":        "http://localhost:8085",
-		"http://localhost:8085/":       "http://localhost:8085",
-		"https://pets.example/result/": "https://pets.example/result",
-	} {
-		if got, err := BaseURL(address); err != nil || got != want {
-			t.Errorf("BaseURL(%q) = %q, %v, want %q", address, got, err, want)
-		}
-	}
-	if got, err := BaseURL(`http://results.example/"><wince>`); err != nil || got != "http://results.example/%22%3E%3Cwince%3E" {
-		t.Errorf("a path that would end an attribute: %q, %v", got, err)
-	}
-	for _, address := range []string{`http://results.example"><wince>`, "localhost:8085", "http://", "http://localhost:8085/?a=b", "http://localhost/#a", "javascript:alert(1)"} {
-		if got, err := BaseURL(address); err == nil {
-			t.Errorf("BaseURL(%q) = %q, want an error", address, got)
-		}
-	}
-}
-
 func TestSiblingURLKeepsTheHostAndChangesThePort(t *testing.T) {
 	for host, want := range map[string]string{
 		"localhost:8084":       "//localhost:8085/",
