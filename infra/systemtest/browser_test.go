@@ -28,7 +28,7 @@ type station struct{ Name, State, Time, What string }
 
 // journey reads the stations of a page.
 const journeyScript = `[...document.querySelectorAll('.journey li')].map((li) => ({
-	Name: li.dataset.station, State: li.dataset.state, Time: li.querySelector('.ms').textContent, What: li.querySelector('.what').textContent,
+	Name: li.dataset.step, State: li.dataset.state, Time: li.querySelector('.ms').textContent, What: li.querySelector('.what').textContent,
 }))`
 
 // states are those of a journey's stations, in their order.

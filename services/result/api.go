@@ -14,7 +14,7 @@ import (
 
 // api answers programs.
 type api struct {
-	board    *board
+	cache    *tallyCache
 	history  *history
 	receipts *receipts
 }
@@ -41,14 +41,14 @@ type tallyAnswer struct {
 	Stale bool          `json:"stale"`
 }
 
-// tally answers GET /api/tally from what the board holds, whether PostgreSQL is there or not.
+// tally answers GET /api/tally from the cache, whether PostgreSQL is there or not.
 func (a *api) tally(w http.ResponseWriter, r *http.Request) {
-	v := a.board.current()
+	v := a.cache.current()
 	if !v.Known {
-		answerError(w, r, errNoTally)
+		writeError(w, r, errNoTally)
 		return
 	}
-	answer(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
+	writeJSON(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
 }
 
 var (
@@ -61,19 +61,19 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// answerError is the one place where an error becomes an answer. What it does not know is the failure of PostgreSQL or
+// writeError is the one place where an error becomes an answer. What it does not know is the failure of PostgreSQL or
 // Redis, and its words stay in the log.
-func answerError(w http.ResponseWriter, r *http.Request, err error) {
+func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
-		answer(w, http.StatusBadRequest, problem{"error", err.Error()})
+		writeJSON(w, http.StatusBadRequest, problem{"error", err.Error()})
 	case errors.Is(err, votestream.ErrTooFar):
 		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, problem{"error", "The vote is not counted, and the queue is too long to look for it; please try again"})
+		writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The vote is not counted, and the queue is too long to look for it; please try again"})
 	default:
 		logUnanswered(r, err)
 		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
+		writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
 	}
 }
 
@@ -88,7 +88,7 @@ func logUnanswered(r *http.Request, err error) {
 	slog.Log(r.Context(), level, "request not answered", "path", r.URL.Path, "error", err)
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -41,8 +41,8 @@ func wantUnavailable(t *testing.T, w *httptest.ResponseRecorder) {
 
 func TestTheTallyIsUnavailableBeforeItsFirstReadAndServedEverAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, box := newBoard()
-		a := &api{board: b}
+		b, box := newTallyCache()
+		a := &api{cache: b}
 		wantUnavailable(t, a.get(t, "/api/tally"))
 		box.counts = ballot.Counts{Dogs: 3, Cats: 2, Lizards: 1}
 		if err := b.Refresh(t.Context(), votestore.Notice{}); err != nil {
@@ -54,7 +54,7 @@ func TestTheTallyIsUnavailableBeforeItsFirstReadAndServedEverAfter(t *testing.T)
 			t.Errorf("%d %s, want %s", w.Code, body, fresh)
 		}
 		time.Sleep(time.Minute)
-		box.err = errAway
+		box.err = errDown
 		if err := b.Refresh(t.Context(), votestore.Notice{}); err == nil {
 			t.Fatal("no error")
 		}
@@ -66,7 +66,7 @@ func TestTheTallyIsUnavailableBeforeItsFirstReadAndServedEverAfter(t *testing.T)
 }
 
 func TestWhatTheServersSayOfTheirFailureStaysInside(t *testing.T) {
-	for _, err := range []error{errAway, errors.Join(resilience.ErrUnavailable, errAway), context.DeadlineExceeded} {
+	for _, err := range []error{errDown, errors.Join(resilience.ErrUnavailable, errDown), context.DeadlineExceeded} {
 		wantUnavailable(t, (&api{history: &history{store: &chart{err: err}}}).get(t, "/api/history"))
 		wantUnavailable(t, (&journey{storeErrs: []error{err}, queueErr: err}).ask(t))
 		wantUnavailable(t, (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: err}).ask(t))
@@ -74,17 +74,17 @@ func TestWhatTheServersSayOfTheirFailureStaysInside(t *testing.T) {
 }
 
 func TestPagesOfOtherOriginsReadReceiptsAndNothingElse(t *testing.T) {
-	b, _ := newBoard()
+	b, _ := newTallyCache()
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"receipt": (&journey{}).ask(t), "page of a receipt": (&journey{}).ask(t, browser),
 		"unknown": (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}).ask(t),
-		"no id":   (&journey{}).api(t).get(t, "/votes/1"), "store away": (&journey{storeErrs: []error{errAway}}).ask(t),
+		"no id":   (&journey{}).api(t).get(t, "/votes/1"), "store away": (&journey{storeErrs: []error{errDown}}).ask(t),
 	} {
 		if w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d, header %v", name, w.Code, w.Header())
 		}
 	}
-	if w := (&api{board: b}).get(t, "/api/tally"); w.Header().Get("Access-Control-Allow-Origin") != "" || w.Header().Get("Cache-Control") != "no-store" {
+	if w := (&api{cache: b}).get(t, "/api/tally"); w.Header().Get("Access-Control-Allow-Origin") != "" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("tally: %d, header %v", w.Code, w.Header())
 	}
 }

@@ -56,17 +56,17 @@ func (h *history) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("minutes"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > maxMinutes {
-			answerError(w, r, errMinutes)
+			writeError(w, r, errMinutes)
 			return
 		}
 	}
 	voted, err := h.lastDay(r.Context())
 	if err != nil {
-		answerError(w, r, err)
+		writeError(w, r, err)
 		return
 	}
 	from, to := lastMinutes(n)
-	answer(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
+	writeJSON(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
 }
 
 // lastMinutes gives the first and the last of the n minutes that end with the present one.

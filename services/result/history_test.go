@@ -130,7 +130,7 @@ func TestTheHistoryIsReadOnceASecondHoweverManyAsk(t *testing.T) {
 
 func TestAHistoryThatCouldNotBeReadIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &chart{takes: 300 * time.Millisecond, err: errAway}
+		c := &chart{takes: 300 * time.Millisecond, err: errDown}
 		h := &history{store: c}
 		for _, w := range answers(t, h, 50) {
 			wantUnavailable(t, w)
@@ -142,7 +142,7 @@ func TestAHistoryThatCouldNotBeReadIsNotKept(t *testing.T) {
 		if w := answers(t, h, 1)[0]; w.Code != http.StatusOK {
 			t.Errorf("after that: %d %s", w.Code, w.Body)
 		}
-		c.err = errAway
+		c.err = errDown
 		time.Sleep(rereadAfter)
 		wantUnavailable(t, answers(t, h, 1)[0])
 	})

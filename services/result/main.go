@@ -68,29 +68,29 @@ func run(ctx context.Context, args, environ []string) (err error) {
 
 	hub := newHub()
 	guarded := resilientStore{next: db, policy: reads}
-	board := &board{store: guarded, hub: hub}
-	refresher, err := tel.Refresher(board.Refresh)
+	cache := &tallyCache{store: guarded, hub: hub}
+	refresher, err := tel.Refresher(cache.Refresh)
 	if err != nil {
 		return err
 	}
-	feed := newFeed(refresher, subscribing, db.Subscribe)
-	cleanups.Background("tally feed", feed.push)
-	cleanups.Background("notices", feed.listen)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures), tel.ObserveTally(board.age),
+	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
+	cleanups.Background("tally watcher", watcher.push)
+	cleanups.Background("tally notices", watcher.listen)
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures), tel.ObserveTally(cache.age),
 		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) { return resilience.Call(ctx, reads, db.Stats) }))
 	if err != nil {
 		return err
 	}
 
-	page, err := newPage(string(cfg.VoteURL), string(cfg.JaegerURL), board.current)
+	pages, err := newResultPages(string(cfg.VoteURL), string(cfg.JaegerURL), cache.current)
 	if err != nil {
 		return err
 	}
-	page.traceShare = telemetry.TraceShare()
-	api := &api{board: board, history: &history{store: guarded}, receipts: &receipts{
-		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), asking), shownAt: board.pushes.shownAt, page: page,
+	pages.traceShare = telemetry.TraceShare()
+	api := &api{cache: cache, history: &history{store: guarded}, receipts: &receipts{
+		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), asking), shownAt: cache.pushes.shownAt, pages: pages,
 	}}
-	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
+	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
 		return err
 	}
@@ -105,16 +105,16 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 		OnDrain: func() { endStreams(); sockets.disconnect() },
-		Handler: routes(tel, page, api, &sseHandler{hub, streams}, sockets, health),
+		Handler: routes(tel, pages, api, &sseHandler{hub, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }
 
 // routes is the public face. Streams are outside the request metrics, which would take hours of watching for a slow
 // answer, and outside the tracing for the same reason. They are outside the compression too, which would hold events back.
-func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.Handler, health *lifecycle.Health) http.Handler {
+func routes(tel *telemetry.Telemetry, pages *resultPages, a *api, events, sockets http.Handler, health *lifecycle.Health) http.Handler {
 	mux := http.NewServeMux()
-	page.register(mux)
+	pages.register(mux)
 	a.register(mux)
 	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
 	mux.HandleFunc("GET /healthz", health.Live)

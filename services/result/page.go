@@ -30,7 +30,7 @@ type view struct {
 
 // page is the results page, and (in receiptpage.go) the page of a receipt. The first answer already holds the numbers; the modules keep them
 // current, and without JavaScript the page asks for itself again every few seconds.
-type page struct {
+type resultPages struct {
 	voteURL   string // without a trailing slash; empty: not configured
 	jaegerURL string // the same
 	current   func() view
@@ -41,8 +41,8 @@ type page struct {
 
 // newPage builds the pages. Both addresses may be empty; otherwise they have to be absolute http or https URLs. current
 // is called for each page and has to be quick and safe for concurrent use.
-func newPage(voteURL, jaegerURL string, current func() view) (*page, error) {
-	p := &page{current: current}
+func newResultPages(voteURL, jaegerURL string, current func() view) (*resultPages, error) {
+	p := &resultPages{current: current}
 	var err error
 	if p.voteURL, err = web.BaseURL(voteURL); err != nil {
 		return nil, fmt.Errorf("vote %w", err)
@@ -62,17 +62,17 @@ func newPage(voteURL, jaegerURL string, current func() view) (*page, error) {
 
 // register mounts the results page, the static files and the icon. The security headers are the business of who serves
 // the mux.
-func (p *page) register(mux *http.ServeMux) {
+func (p *resultPages) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", p.serveResult)
 	mux.Handle("GET "+web.StaticPath, p.assets)
 	mux.HandleFunc("GET /favicon.ico", p.assets.Icon)
 }
 
-func (p *page) serveResult(w http.ResponseWriter, r *http.Request) {
+func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
 	web.Render(w, http.StatusOK, pages.Result(p.assets, p.resultData(r, p.current(), time.Now())))
 }
 
-func (p *page) resultData(r *http.Request, v view, now time.Time) pages.ResultPage {
+func (p *resultPages) resultData(r *http.Request, v view, now time.Time) pages.ResultPage {
 	total := v.Counts.Total()
 	d := pages.ResultPage{
 		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereResults), Kiosk: r.URL.Query().Has("kiosk"), TraceShare: p.traceShare,
@@ -124,6 +124,6 @@ func inWords(age time.Duration) string {
 	return fmt.Sprintf("%d hours ago", int(age.Hours()))
 }
 
-func (p *page) masthead(r *http.Request, here web.Here) web.Masthead {
+func (p *resultPages) masthead(r *http.Request, here web.Here) web.Masthead {
 	return web.Masthead{Vote: web.Sibling(p.voteURL, r.Host, votePort), Results: web.Link{Href: "/"}, Here: here}
 }

@@ -21,9 +21,9 @@ import (
 
 const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
 
-func newTestPage(t *testing.T, voteURL, jaegerURL string, v view) *page {
+func newTestPage(t *testing.T, voteURL, jaegerURL string, v view) *resultPages {
 	t.Helper()
-	p, err := newPage(voteURL, jaegerURL, func() view { return v })
+	p, err := newResultPages(voteURL, jaegerURL, func() view { return v })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func receiptRequest() *http.Request {
 	return httptest.NewRequest(http.MethodGet, "http://pets.example:8085/votes/"+testVoteID, nil)
 }
 
-func getPage(t *testing.T, p *page, target string) *httptest.ResponseRecorder {
+func getPage(t *testing.T, p *resultPages, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	mux := http.NewServeMux()
 	p.register(mux)
@@ -93,10 +93,10 @@ func TestUnknownNumbersAreNotZero(t *testing.T) {
 
 func TestNewPageRefusesAddressesThatAreNone(t *testing.T) {
 	for _, address := range []string{"vote", "javascript:alert(1)"} {
-		if _, err := newPage(address, "", nil); err == nil {
+		if _, err := newResultPages(address, "", nil); err == nil {
 			t.Errorf("vote address %q: no error", address)
 		}
-		if _, err := newPage("", address, nil); err == nil {
+		if _, err := newResultPages("", address, nil); err == nil {
 			t.Errorf("jaeger address %q: no error", address)
 		}
 	}
@@ -129,7 +129,7 @@ func TestTheReceiptShowsHowFarTheVoteHasCome(t *testing.T) {
 			"done, done 1 ms, done 12 ms, done 15 s", []string{"counted, once"}},
 		"shown at a time not known": {with(stateShown, func(r *receipt) { r.Counted, r.StoredAt = true, after(12) }), http.StatusOK,
 			"done, done 1 ms, done 12 ms, done", nil},
-		"given up": {with(stateGivenUp, func(r *receipt) { r.Reason = "rejected" }), http.StatusOK, "done, done 1 ms, failed, open",
+		"given up": {with(stateDeadLettered, func(r *receipt) { r.Reason = "rejected" }), http.StatusOK, "done, done 1 ms, failed, open",
 			[]string{"could not be stored", "rejected"}},
 		"unknown": {receipt{ID: known.ID, State: stateUnknown}, http.StatusNotFound, "", []string{"No vote with this number was found"}},
 	} {
@@ -140,7 +140,7 @@ func TestTheReceiptShowsHowFarTheVoteHasCome(t *testing.T) {
 		}
 		body := w.Body.String()
 		var stations []string
-		for _, m := range regexp.MustCompile(`<li data-station="\w+" data-state="(\w+)"[^>]*>.*?<span class="ms">(.*?)</span>`).FindAllStringSubmatch(body, -1) {
+		for _, m := range regexp.MustCompile(`<li data-step="\w+" data-state="(\w+)"[^>]*>.*?<span class="ms">(.*?)</span>`).FindAllStringSubmatch(body, -1) {
 			stations = append(stations, strings.TrimSpace(m[1]+" "+m[2]))
 		}
 		if got := strings.Join(stations, ", "); got != c.stations {
@@ -163,7 +163,7 @@ func TestPagesEscapeAllThatIsDynamic(t *testing.T) {
 	moment := pages.Moment{Machine: hostile, Clock: hostile}
 	row := pages.ResultRow{Pet: hostile, Grouped: hostile, Part: hostile, Share: hostile}
 	receipt := pages.ReceiptPage{Theme: hostile, Masthead: masthead, ID: hostile, State: hostile, Headline: hostile, Pet: hostile,
-		Journey: []web.Station{{Name: hostile, State: hostile, Title: hostile, Time: hostile, What: hostile}},
+		Journey: []web.Step{{Name: hostile, State: hostile, Title: hostile, Time: hostile, What: hostile}},
 		Cast:    moment, Stored: moment, Reason: hostile, TraceID: hostile}
 	linked := receipt
 	linked.TraceLink = hostile
@@ -225,7 +225,7 @@ func TestPagesAndReceiptsAreCompressedAndStreamsAreNot(t *testing.T) {
 
 func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	p := newTestPage(t, "", "", view{})
-	public := routes(newTelemetry(t), p, &api{receipts: &receipts{page: p}}, http.NotFoundHandler(), http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	public := routes(newTelemetry(t), p, &api{receipts: &receipts{pages: p}}, http.NotFoundHandler(), http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for _, target := range []string{"/", p.assets.URL("result.js"), "/favicon.ico", "/events", "/socket.io/", "/votes/none", "/healthz", "/elsewhere"} {
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))

@@ -29,12 +29,12 @@ type state string
 
 // The states.
 const (
-	stateQueued  state = "queued"   // it waits in the stream, or a worker has it in hand
-	stateCounted state = "counted"  // it is stored and in the tally
-	stateShown   state = "shown"    // the tally with it has been handed to every open page of this service
-	stateGivenUp state = "given_up" // it is among the dead letters
-	stateUnknown state = "unknown"  // it is nowhere: nobody cast it, or it was refused
-	stateUntold  state = "untold"   // on pages only: it can't be told now
+	stateQueued       state = "queued"      // it waits in the stream, or a worker has it in hand
+	stateCounted      state = "counted"     // it is stored and in the tally
+	stateShown        state = "shown"       // the tally with it has been handed to every open page of this service
+	stateDeadLettered state = "given_up"    // it is among the dead letters
+	stateUnknown      state = "unknown"     // it is nowhere: nobody cast it, or it was refused
+	stateUnavailable  state = "unavailable" // on pages only: it can't be told now
 )
 
 // receipts answers GET /votes/{id}: how far a vote has come, as a page for browsers.
@@ -42,7 +42,7 @@ type receipts struct {
 	store   receiptReader
 	queue   voteFinder
 	shownAt func(transaction uint64) (shown bool, at time.Time) // quick, and safe for concurrent use
-	page    *page
+	pages   *resultPages
 }
 
 // receipt is what is known of one vote. The zero value of a field says that it isn't known.
@@ -64,7 +64,7 @@ type receipt struct {
 func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
-		answerError(w, r, errVoteID)
+		writeError(w, r, errVoteID)
 		return
 	}
 	w.Header().Add("Vary", "Accept")
@@ -73,20 +73,20 @@ func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	switch {
 	case err != nil && !wantsPage:
-		answerError(w, r, err)
+		writeError(w, r, err)
 		return
 	case err != nil:
 		logUnanswered(r, err)
 		w.Header().Set("Retry-After", retryAfter)
-		status, found = http.StatusServiceUnavailable, receipt{ID: id, State: stateUntold}
+		status, found = http.StatusServiceUnavailable, receipt{ID: id, State: stateUnavailable}
 	case found.State == stateUnknown:
 		status = http.StatusNotFound
 	}
 	if wantsPage {
-		h.page.renderReceipt(w, r, status, found)
+		h.pages.renderReceipt(w, r, status, found)
 		return
 	}
-	answer(w, status, found)
+	writeJSON(w, status, found)
 }
 
 // find asks PostgreSQL, then Redis, and where that has no answer PostgreSQL once more: a vote that was stored in between
@@ -131,7 +131,7 @@ func notStored(id uuid.UUID, s votestream.Sighting) receipt {
 	r := receipt{ID: id, State: stateQueued, Pet: s.Message.Vote.Pet, CastAt: s.Message.Vote.CastAt,
 		QueuedAt: s.QueuedAt, TraceID: s.Message.Trace.TraceID()}
 	if s.GivenUp {
-		r.State, r.Reason = stateGivenUp, s.Reason
+		r.State, r.Reason = stateDeadLettered, s.Reason
 	}
 	return r
 }

@@ -52,7 +52,7 @@ func (j *journey) Find(_ context.Context, id uuid.UUID) (votestream.Sighting, er
 
 func (j *journey) api(t *testing.T) *api {
 	t.Helper()
-	return &api{receipts: &receipts{store: j, queue: j, shownAt: pushedBy(t, j.pushes).shownAt, page: newTestPage(t, "", "", view{})}}
+	return &api{receipts: &receipts{store: j, queue: j, shownAt: pushedBy(t, j.pushes).shownAt, pages: newTestPage(t, "", "", view{})}}
 }
 
 func (j *journey) ask(t *testing.T, accept ...string) *httptest.ResponseRecorder {
@@ -82,9 +82,9 @@ var (
 )
 
 // pushedBy is a log that begins with one snapshot and goes on with others, a second apart.
-func pushedBy(t *testing.T, snapshots []string) *pushLog {
+func pushedBy(t *testing.T, snapshots []string) *pushTimes {
 	t.Helper()
-	l := &pushLog{}
+	l := &pushTimes{}
 	for i, text := range snapshots {
 		l.add(snapshot(t, text), castVote.CastAt.Add(time.Duration(i+1)*time.Second))
 	}
@@ -108,7 +108,7 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		"nobody cast it": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}, 404,
 			`"state":"unknown","counted":false`, "store queue store"},
 		"it waits": {&journey{storeErrs: once, seen: waitingVote}, 200, `"state":"queued","counted":false` + cast + queued + trace, "store queue"},
-		"it waits while PostgreSQL is away": {&journey{storeErrs: []error{errAway}, seen: waitingVote}, 200,
+		"it waits while PostgreSQL is away": {&journey{storeErrs: []error{errDown}, seen: waitingVote}, 200,
 			`"state":"queued","counted":false` + cast + queued + trace, "store queue"},
 		"it waits and is no vote": {&journey{storeErrs: once, seen: votestream.Sighting{QueuedAt: queuedAt}}, 200,
 			`"state":"queued","counted":false` + queued, "store queue"},
@@ -116,7 +116,7 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 			`"state":"given_up","counted":false` + cast + trace + `,"reason":"rejected"`, "store queue"},
 		"it was stored while the queue was searched": {&journey{storeErrs: once, stored: storedVote, queueErr: votestream.ErrNotQueued}, 200,
 			`"state":"counted","counted":true` + cast + queued + stored + trace, "store queue store"},
-		"it was stored while Redis did not answer": {&journey{storeErrs: once, stored: storedVote, queueErr: errAway}, 200,
+		"it was stored while Redis did not answer": {&journey{storeErrs: once, stored: storedVote, queueErr: errDown}, 200,
 			`"state":"counted","counted":true` + cast + queued + stored + trace, "store queue store"},
 		"it is stored and nothing pushed yet": {&journey{stored: storedVote}, 200, `"state":"counted","counted":true` + cast + queued + stored + trace, "store"},
 		"it is stored and not pushed": {&journey{stored: storedVote, pushes: []string{"700:700:", "747:750:747"}}, 200,
@@ -143,10 +143,10 @@ func TestOnlyWhoLookedEverywhereSaysThatAVoteIsUnknown(t *testing.T) {
 		journey *journey
 		asked   int
 	}{
-		"PostgreSQL is away":       {&journey{storeErrs: []error{errAway}, queueErr: votestream.ErrNotQueued}, 2},
-		"PostgreSQL goes away":     {&journey{storeErrs: []error{votestore.ErrNoVote, errAway}, queueErr: votestream.ErrNotQueued}, 3},
-		"Redis is away":            {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: errAway}, 3},
-		"both are":                 {&journey{storeErrs: []error{votestore.ErrNoVote, errAway}, queueErr: errAway}, 3},
+		"PostgreSQL is away":       {&journey{storeErrs: []error{errDown}, queueErr: votestream.ErrNotQueued}, 2},
+		"PostgreSQL goes away":     {&journey{storeErrs: []error{votestore.ErrNoVote, errDown}, queueErr: votestream.ErrNotQueued}, 3},
+		"Redis is away":            {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: errDown}, 3},
+		"both are":                 {&journey{storeErrs: []error{votestore.ErrNoVote, errDown}, queueErr: errDown}, 3},
 		"the queue is a long one":  {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrTooFar}, 3},
 		"Redis holds another list": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrForeignKey}, 3},
 	} {
@@ -185,7 +185,7 @@ func TestThePageOfAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 		"queued":  {&journey{storeErrs: once, seen: waitingVote}, 200, []string{`data-state="queued"`, "waits in the queue", "cats"}},
 		"given up": {&journey{storeErrs: once, seen: deadVote}, 200,
 			[]string{`data-state="given_up"`, "could not be stored", "rejected"}},
-		"nobody can tell": {&journey{storeErrs: []error{errAway}, queueErr: errAway}, 503, []string{`data-state="untold"`, "be told right now"}},
+		"nobody can tell": {&journey{storeErrs: []error{errDown}, queueErr: errDown}, 503, []string{`data-state="unavailable"`, "be told right now"}},
 		"unknown": {&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}, 404,
 			[]string{`data-state="unknown"`, "No vote with this number was found."}},
 	} {

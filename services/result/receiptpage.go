@@ -10,24 +10,24 @@ import (
 )
 
 // renderReceipt answers with a vote's receipt as a page.
-func (p *page) renderReceipt(w http.ResponseWriter, r *http.Request, status int, found receipt) {
+func (p *resultPages) renderReceipt(w http.ResponseWriter, r *http.Request, status int, found receipt) {
 	web.Render(w, status, pages.Receipt(p.assets, p.receiptData(r, found)))
 }
 
 // headlines say in a sentence what has become of a vote. receipt.js has those that a page can come to later.
 var headlines = map[state]string{
-	stateQueued:  "This vote was accepted and waits in the queue. It is counted as soon as it can be stored.",
-	stateCounted: "This vote is counted, once.",
-	stateShown:   "This vote is counted, once.",
-	stateGivenUp: "This vote was accepted, but could not be stored. It lies with the dead letters, where it can be replayed.",
-	stateUntold:  "What became of this vote can't be told right now. Please try again in a moment.",
-	stateUnknown: "No vote with this number was found. It was never accepted here.",
+	stateQueued:       "This vote was accepted and waits in the queue. It is counted as soon as it can be stored.",
+	stateCounted:      "This vote is counted, once.",
+	stateShown:        "This vote is counted, once.",
+	stateDeadLettered: "This vote was accepted, but could not be stored. It lies with the dead letters, where it can be replayed.",
+	stateUnavailable:  "What became of this vote can't be told right now. Please try again in a moment.",
+	stateUnknown:      "No vote with this number was found. It was never accepted here.",
 }
 
-func (p *page) receiptData(r *http.Request, found receipt) pages.ReceiptPage {
+func (p *resultPages) receiptData(r *http.Request, found receipt) pages.ReceiptPage {
 	d := pages.ReceiptPage{
 		Theme: web.Theme(r), Masthead: p.masthead(r, web.HereElsewhere), ID: found.ID.String(), State: string(found.State),
-		Headline: headlines[found.State], Pet: string(found.Pet), Journey: stations(found),
+		Headline: headlines[found.State], Pet: string(found.Pet), Journey: steps(found),
 		Cast: moment(found.CastAt), Stored: moment(found.StoredAt), Reason: string(found.Reason), TraceID: found.TraceID,
 	}
 	if p.jaegerURL != "" && found.TraceID != "" {
@@ -37,19 +37,19 @@ func (p *page) receiptData(r *http.Request, found receipt) pages.ReceiptPage {
 }
 
 // stations draws the journey as journey.js does.
-func stations(found receipt) []web.Station {
-	if found.State == stateUnknown || found.State == stateUntold {
+func steps(found receipt) []web.Step {
+	if found.State == stateUnknown || found.State == stateUnavailable {
 		return nil
 	}
-	reached := map[state]int{stateQueued: 1, stateGivenUp: 1, stateCounted: 2, stateShown: 3}[found.State]
-	row := web.Stations()
+	reached := map[state]int{stateQueued: 1, stateDeadLettered: 1, stateCounted: 2, stateShown: 3}[found.State]
+	row := web.Steps()
 	for i, at := range []time.Time{found.CastAt, found.QueuedAt, found.StoredAt, found.ShownAt} {
 		switch {
 		case i == 0:
 			row[i] = row[i].Reached("")
 		case i <= reached:
 			row[i] = row[i].Reached(web.After(found.CastAt, at))
-		case i == reached+1 && found.State == stateGivenUp:
+		case i == reached+1 && found.State == stateDeadLettered:
 			row[i] = row[i].Failed("it could not be stored, and lies with the dead letters")
 		case i == reached+1:
 			row[i] = row[i].Next()

@@ -299,14 +299,14 @@ func (a *AssetSet) PetIcon(pet string) string {
 //
 
 //line fragments.qtpl:42
-func StreamJourney(qw422016 *qt422016.Writer, stations []Station) {
+func StreamJourney(qw422016 *qt422016.Writer, steps []Step) {
 //line fragments.qtpl:42
 	qw422016.N().S(`    <ol class="journey" role="list">
 `)
 //line fragments.qtpl:44
-	for _, s := range stations {
+	for _, s := range steps {
 //line fragments.qtpl:44
-		qw422016.N().S(`      <li data-station="`)
+		qw422016.N().S(`      <li data-step="`)
 //line fragments.qtpl:45
 		qw422016.E().S(s.Name)
 //line fragments.qtpl:45
@@ -320,13 +320,13 @@ func StreamJourney(qw422016 *qt422016.Writer, stations []Station) {
 //line fragments.qtpl:45
 		qw422016.N().S(`"`)
 //line fragments.qtpl:45
-		if s.State == StationNow {
+		if s.State == StepNow {
 //line fragments.qtpl:45
 			qw422016.N().S(` aria-current="step"`)
 //line fragments.qtpl:45
 		}
 //line fragments.qtpl:45
-		qw422016.N().S(`><span class="station">`)
+		qw422016.N().S(`><span class="step">`)
 //line fragments.qtpl:45
 		qw422016.E().S(s.Title)
 //line fragments.qtpl:45
@@ -349,22 +349,22 @@ func StreamJourney(qw422016 *qt422016.Writer, stations []Station) {
 }
 
 //line fragments.qtpl:48
-func WriteJourney(qq422016 qtio422016.Writer, stations []Station) {
+func WriteJourney(qq422016 qtio422016.Writer, steps []Step) {
 //line fragments.qtpl:48
 	qw422016 := qt422016.AcquireWriter(qq422016)
 //line fragments.qtpl:48
-	StreamJourney(qw422016, stations)
+	StreamJourney(qw422016, steps)
 //line fragments.qtpl:48
 	qt422016.ReleaseWriter(qw422016)
 //line fragments.qtpl:48
 }
 
 //line fragments.qtpl:48
-func Journey(stations []Station) string {
+func Journey(steps []Step) string {
 //line fragments.qtpl:48
 	qb422016 := qt422016.AcquireByteBuffer()
 //line fragments.qtpl:48
-	WriteJourney(qb422016, stations)
+	WriteJourney(qb422016, steps)
 //line fragments.qtpl:48
 	qs422016 := string(qb422016.B)
 //line fragments.qtpl:48

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Station is one stop on the journey of a vote. journey.js knows the names, the states and the words.
-type Station struct {
+// Step is one stop on the journey of a vote. journey.js knows the names, the states and the words.
+type Step struct {
 	Name  string // accepted, queued, counted or shown
 	State string // one of the constants below
 	Title string
@@ -16,43 +16,43 @@ type Station struct {
 	What    string // what is true of this one
 }
 
-// The states of a station.
+// The states of a step.
 const (
-	StationOpen   = "open"   // the vote has not come to it
-	StationNow    = "now"    // it is what comes next
-	StationDone   = "done"   // the vote was there
-	StationFailed = "failed" // it can't get there
+	StepOpen   = "open"   // the vote has not come to it
+	StepNow    = "now"    // it is what comes next
+	StepDone   = "done"   // the vote was there
+	StepFailed = "failed" // it can't get there
 )
 
-// Stations is the journey before it begins.
-func Stations() []Station {
-	row := []Station{
+// Steps is the journey before it begins.
+func Steps() []Step {
+	row := []Step{
 		{Name: "accepted", Title: "Accepted", Meaning: "the server has the vote"},
 		{Name: "queued", Title: "Queued", Meaning: "in the stream, safe on disk"},
 		{Name: "counted", Title: "Counted", Meaning: "stored and in the tally"},
 		{Name: "shown", Title: "On screen", Meaning: "sent to every open results page"},
 	}
 	for i := range row {
-		row[i].State, row[i].What = StationOpen, "not yet"
+		row[i].State, row[i].What = StepOpen, "not yet"
 	}
 	return row
 }
 
-// Reached is the station of a vote that was there.
-func (s Station) Reached(time string) Station {
-	s.State, s.What, s.Time = StationDone, s.Meaning, time
+// Reached is the step of a vote that was there.
+func (s Step) Reached(time string) Step {
+	s.State, s.What, s.Time = StepDone, s.Meaning, time
 	return s
 }
 
-// Next is the station that an accepted vote comes to next.
-func (s Station) Next() Station {
-	s.State, s.What = StationNow, map[string]string{"counted": "waiting to be stored", "shown": "waiting for the next push"}[s.Name]
+// Next is the step that an accepted vote comes to next.
+func (s Step) Next() Step {
+	s.State, s.What = StepNow, map[string]string{"counted": "waiting to be stored", "shown": "waiting for the next push"}[s.Name]
 	return s
 }
 
-// Failed is the station that a vote can't get to, and why.
-func (s Station) Failed(why string) Station {
-	s.State, s.What = StationFailed, why
+// Failed is the step that a vote can't get to, and why.
+func (s Step) Failed(why string) Step {
+	s.State, s.What = StepFailed, why
 	return s
 }
 

@@ -40,7 +40,7 @@ type ReceiptPage struct {
 	State     string // queued, counted, shown, given_up or unknown
 	Headline  string // the state in a sentence
 	Pet       string
-	Journey   []web.Station // none for a vote that is not known
+	Journey   []web.Step // none for a vote that is not known
 	Cast      Moment
 	Stored    Moment
 	Reason    string // why it was given up

@@ -157,7 +157,7 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
       <p class="fine-print">Accepted: from your press to the answer. The others: from when the server took the vote.</p>
 `)
 //line vote.qtpl:48
-	web.StreamJourney(qw422016, web.Stations())
+	web.StreamJourney(qw422016, web.Steps())
 //line vote.qtpl:48
 	qw422016.N().S(`
       <p id="journey-links" class="links"></p>

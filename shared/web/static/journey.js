@@ -1,26 +1,26 @@
-// The journey of a vote, drawn into the list of stations that the server has put into the page.
+// The journey of a vote, drawn into the list of steps that the server has put into the page.
 
-const STATIONS = ['accepted', 'queued', 'counted', 'shown'];
+const STEPS = ['accepted', 'queued', 'counted', 'shown'];
 const REACHED = { queued: 1, counted: 2, shown: 3 }; // by a receipt's state
 const TIMES = { queued: 'queued_at', counted: 'stored_at', shown: 'shown_at' };
 
-// What a station says while the vote is on its way to it.
+// What a step says while the vote is on its way to it.
 const UNDERWAY = { accepted: 'on its way to the server', counted: 'waiting to be stored', shown: 'waiting for the next push' };
 
 export class Journey {
-  #stations = new Map();
+  #steps = new Map();
 
   constructor(list) {
-    for (const name of STATIONS) {
-      const item = list.querySelector(`[data-station="${name}"]`);
-      this.#stations.set(name, { item, meaning: item.dataset.meaning });
+    for (const name of STEPS) {
+      const item = list.querySelector(`[data-step="${name}"]`);
+      this.#steps.set(name, { item, meaning: item.dataset.meaning });
     }
   }
 
   // A vote has been cast and is on its way to the server.
   begin() {
     this.#set('accepted', 'now');
-    for (const name of STATIONS.slice(1)) this.#set(name, 'open');
+    for (const name of STEPS.slice(1)) this.#set(name, 'open');
   }
 
   // The vote is not accepted yet, or never; why is a few words.
@@ -50,8 +50,8 @@ export class Journey {
     const reached = receipt.state === 'given_up' ? REACHED.queued : REACHED[receipt.state];
     if (receipt.state === 'unknown') this.lost();
     if (reached === undefined) return false;
-    for (let i = 1; i < STATIONS.length; i += 1) {
-      const name = STATIONS[i];
+    for (let i = 1; i < STEPS.length; i += 1) {
+      const name = STEPS[i];
       if (i <= reached) this.#set(name, 'done', inWords(Date.parse(receipt[TIMES[name]]) - Date.parse(receipt.cast_at)));
       else this.#set(name, i === reached + 1 ? 'now' : 'open');
     }
@@ -60,7 +60,7 @@ export class Journey {
   }
 
   #set(name, state, time = '', what = undefined) {
-    const { item, meaning } = this.#stations.get(name);
+    const { item, meaning } = this.#steps.get(name);
     item.dataset.state = state;
     if (state === 'now') item.setAttribute('aria-current', 'step');
     else item.removeAttribute('aria-current');

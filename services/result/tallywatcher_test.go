@@ -54,9 +54,9 @@ func (r *reader) reads() (times []time.Duration, asked [][]string) {
 }
 
 // pushing runs a feed's reading side until the test's end.
-func pushing(t *testing.T, r *reader) *feed {
+func pushing(t *testing.T, r *reader) *tallyWatcher {
 	t.Helper()
-	f := newFeed(r, nil, nil)
+	f := newTallyWatcher(r, nil, nil)
 	r.start = time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -142,7 +142,7 @@ func TestWithoutNoticesTheTallyIsReadEveryTwoSeconds(t *testing.T) {
 
 func TestAReadThatFailedIsRepeatedSoonForTheSameVotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &reader{err: errAway}
+		r := &reader{err: errDown}
 		f := pushing(t, r)
 		f.notice(notice("a", "b"))
 		time.Sleep(retryEvery)
@@ -167,7 +167,7 @@ func TestTracesAreKeptUpToABound(t *testing.T) {
 	for _, first := range []int{0, 1, 30, 63, 64, 65, 142, 1000} {
 		for _, second := range []int{0, 1, 33, 34, 35, 63, 64, 65, 1000} {
 			synctest.Test(t, func(t *testing.T) {
-				r := &reader{err: errAway}
+				r := &reader{err: errDown}
 				f := pushing(t, r)
 				time.Sleep(time.Second)
 				f.notice(notice(numbered(0, first)...))
@@ -193,7 +193,7 @@ func TestNoticesDuringAReadThatFailsKeepTheBoundToo(t *testing.T) {
 	for _, before := range []int{0, 1, 63, 64} {
 		for _, meanwhile := range []int{0, 1, 2, 64, 1000} {
 			synctest.Test(t, func(t *testing.T) {
-				r := &reader{err: errAway, takes: 50 * time.Millisecond}
+				r := &reader{err: errDown, takes: 50 * time.Millisecond}
 				f := pushing(t, r)
 				time.Sleep(time.Second)
 				f.notice(notice(numbered(0, before)...))
@@ -215,9 +215,9 @@ func TestNoticesDuringAReadThatFailsKeepTheBoundToo(t *testing.T) {
 func TestSubscribingGoesOnUntilTheServiceStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int32
-		f := newFeed(&reader{}, subscribePolicy(nil), func(context.Context) (*votestore.Subscription, error) {
+		f := newTallyWatcher(&reader{}, subscribePolicy(nil), func(context.Context) (*votestore.Subscription, error) {
 			tries.Add(1)
-			return nil, errAway
+			return nil, errDown
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -11,7 +11,7 @@ import (
 	"petvote/shared/votestore"
 )
 
-var errAway = errors.New("dial tcp 10.1.2.3:5432: connection refused")
+var errDown = errors.New("dial tcp 10.1.2.3:5432: connection refused")
 
 // ballotBox is a store with a tally, or without.
 type ballotBox struct {
@@ -24,15 +24,15 @@ func (b *ballotBox) Tally(context.Context) (votestore.Tally, error) {
 	return votestore.Tally{Counts: b.counts, Snapshot: b.snapshot}, b.err
 }
 
-func newBoard() (*board, *ballotBox) {
+func newTallyCache() (*tallyCache, *ballotBox) {
 	box := &ballotBox{}
-	return &board{store: box, hub: newHub()}, box
+	return &tallyCache{store: box, hub: newHub()}, box
 }
 
 func TestTheBoardIsReadyFromItsFirstTallyOn(t *testing.T) {
-	b, box := newBoard()
-	box.err = errAway
-	if err := b.Refresh(t.Context(), votestore.Notice{}); !errors.Is(err, errAway) {
+	b, box := newTallyCache()
+	box.err = errDown
+	if err := b.Refresh(t.Context(), votestore.Notice{}); !errors.Is(err, errDown) {
 		t.Errorf("a read that failed: %v", err)
 	}
 	if err := b.ready(); !errors.Is(err, errNoTally) || b.current() != (view{}) {
@@ -49,7 +49,7 @@ func TestTheBoardIsReadyFromItsFirstTallyOn(t *testing.T) {
 
 func TestAReadThatFailsKeepsTheLastTallyWithItsAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, box := newBoard()
+		b, box := newTallyCache()
 		v := b.hub.join(transportSSE)
 		box.counts = dogs(3)
 		read := time.Now()
@@ -57,10 +57,10 @@ func TestAReadThatFailsKeepsTheLastTallyWithItsAge(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantSeen(t, v, dogs(3))
-		box.counts, box.err = ballot.Counts{}, errAway
+		box.counts, box.err = ballot.Counts{}, errDown
 		for range 2 {
 			time.Sleep(time.Hour)
-			if err := b.Refresh(t.Context(), votestore.Notice{}); !errors.Is(err, errAway) {
+			if err := b.Refresh(t.Context(), votestore.Notice{}); !errors.Is(err, errDown) {
 				t.Errorf("err = %v", err)
 			}
 			if got := b.current(); got.Counts != dogs(3) || !got.Known || !got.Stale || !got.AsOf.Equal(read) {
@@ -86,7 +86,7 @@ func TestAReadThatFailsKeepsTheLastTallyWithItsAge(t *testing.T) {
 
 func TestAReadOfTheSameTallyIsFreshButNotPushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, _ := newBoard()
+		b, _ := newTallyCache()
 		v := b.hub.join(transportSSE)
 		for range 3 {
 			time.Sleep(pollEvery)
@@ -106,11 +106,11 @@ func TestAReadOfTheSameTallyIsFreshButNotPushed(t *testing.T) {
 
 func TestTheTallyAgesUntilItIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, box := newBoard()
+		b, box := newTallyCache()
 		if _, known := b.age(); known {
 			t.Error("a tally that was never read has an age")
 		}
-		for _, err := range []error{nil, errAway} {
+		for _, err := range []error{nil, errDown} {
 			box.err = err
 			if got := b.Refresh(t.Context(), votestore.Notice{}); !errors.Is(got, err) {
 				t.Fatal(got)

@@ -19,14 +19,14 @@ func snapshot(t *testing.T, text string) votestore.Snapshot {
 }
 
 // wantShown checks when the votes of a transaction were shown, the zero time for one that is not known any more.
-func wantShown(t *testing.T, l *pushLog, transaction uint64, want time.Time) {
+func wantShown(t *testing.T, l *pushTimes, transaction uint64, want time.Time) {
 	t.Helper()
 	if shown, at := l.shownAt(transaction); !shown || !at.Equal(want) {
 		t.Errorf("votes of %d: shown %v, at %v, want %v", transaction, shown, at, want)
 	}
 }
 
-func wantNotShown(t *testing.T, l *pushLog, transactions ...uint64) {
+func wantNotShown(t *testing.T, l *pushTimes, transactions ...uint64) {
 	t.Helper()
 	for _, id := range transactions {
 		if shown, at := l.shownAt(id); shown || !at.IsZero() {
@@ -36,7 +36,7 @@ func wantNotShown(t *testing.T, l *pushLog, transactions ...uint64) {
 }
 
 func TestAVoteWasShownByTheFirstPushThatCountsIt(t *testing.T) {
-	var l pushLog
+	var l pushTimes
 	wantNotShown(t, &l, 0, 3, 1<<40)
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l.add(snapshot(t, "99:103:99,101"), start)
@@ -53,7 +53,7 @@ func TestAVoteWasShownByTheFirstPushThatCountsIt(t *testing.T) {
 }
 
 func TestTheLogOfPushesIsBounded(t *testing.T) {
-	var l pushLog
+	var l pushTimes
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	push := func(from, to uint64) { // the nth counts transaction n
 		for n := from; n <= to; n++ {
@@ -76,7 +76,7 @@ func TestTheLogOfPushesIsBounded(t *testing.T) {
 }
 
 func TestAnotherDatabaseBeginsTheLogAnew(t *testing.T) {
-	var l pushLog
+	var l pushTimes
 	l.add(snapshot(t, "1000:1000:"), time.Now())
 	l.add(snapshot(t, "100:100:"), time.Now())
 	wantShown(t, &l, 99, time.Time{})
@@ -85,7 +85,7 @@ func TestAnotherDatabaseBeginsTheLogAnew(t *testing.T) {
 
 func TestTheBoardLogsWhatItPushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, box := newBoard()
+		b, box := newTallyCache()
 		refresh := func(text string, dogCount int64, failure error) {
 			time.Sleep(time.Second)
 			box.counts, box.snapshot, box.err = dogs(dogCount), snapshot(t, text), failure
@@ -93,7 +93,7 @@ func TestTheBoardLogsWhatItPushed(t *testing.T) {
 		}
 		refresh("11:11:", 1, nil)
 		refresh("15:15:", 1, nil) // other transactions than votes
-		refresh("16:16:", 2, errAway)
+		refresh("16:16:", 2, errDown)
 		wantShown(t, &b.pushes, 10, time.Time{})
 		wantNotShown(t, &b.pushes, 15)
 		refresh("17:17:", 2, nil)

@@ -24,7 +24,7 @@ type refresher interface {
 
 // feed is the one reader of the tally, whatever the number of viewers. It reads when it is told that the tally has
 // changed, and every two seconds in any case.
-type feed struct {
+type tallyWatcher struct {
 	board     refresher
 	subscribe func(context.Context) (*votestore.Subscription, error)
 	policy    *resilience.Policy // for subscribing: tried again for as long as it takes
@@ -34,12 +34,12 @@ type feed struct {
 	noticed chan struct{}    // holds a token while there is something to read
 }
 
-func newFeed(b refresher, p *resilience.Policy, subscribe func(context.Context) (*votestore.Subscription, error)) *feed {
-	return &feed{board: b, subscribe: subscribe, policy: p, noticed: make(chan struct{}, 1)}
+func newTallyWatcher(b refresher, p *resilience.Policy, subscribe func(context.Context) (*votestore.Subscription, error)) *tallyWatcher {
+	return &tallyWatcher{board: b, subscribe: subscribe, policy: p, noticed: make(chan struct{}, 1)}
 }
 
 // listen keeps a subscription open until ctx ends.
-func (f *feed) listen(ctx context.Context) error {
+func (f *tallyWatcher) listen(ctx context.Context) error {
 	for ctx.Err() == nil {
 		sub, err := resilience.Call(ctx, f.policy, f.subscribe)
 		if err != nil {
@@ -54,7 +54,7 @@ func (f *feed) listen(ctx context.Context) error {
 	return nil
 }
 
-func (f *feed) hear(ctx context.Context, sub *votestore.Subscription) error {
+func (f *tallyWatcher) hear(ctx context.Context, sub *votestore.Subscription) error {
 	defer sub.Close()
 	for {
 		n, err := sub.Next(ctx)
@@ -66,7 +66,7 @@ func (f *feed) hear(ctx context.Context, sub *votestore.Subscription) error {
 }
 
 // notice asks for a read. Notices that come before it is made become one.
-func (f *feed) notice(n votestore.Notice) {
+func (f *tallyWatcher) notice(n votestore.Notice) {
 	f.mu.Lock()
 	f.pending = bounded(f.pending.Merge(n))
 	f.mu.Unlock()
@@ -77,7 +77,7 @@ func (f *feed) notice(n votestore.Notice) {
 }
 
 // take returns what has been noticed since the last call.
-func (f *feed) take() votestore.Notice {
+func (f *tallyWatcher) take() votestore.Notice {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := f.pending
@@ -86,7 +86,7 @@ func (f *feed) take() votestore.Notice {
 }
 
 // push reads and pushes until ctx ends. After a failure the votes behind it belong to the next push.
-func (f *feed) push(ctx context.Context) error {
+func (f *tallyWatcher) push(ctx context.Context) error {
 	poll, pause := time.NewTimer(pollEvery), time.NewTimer(0)
 	defer poll.Stop()
 	defer pause.Stop()
@@ -112,7 +112,7 @@ func (f *feed) push(ctx context.Context) error {
 	}
 }
 
-func (f *feed) putBack(n votestore.Notice) {
+func (f *tallyWatcher) putBack(n votestore.Notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pending = bounded(n.Merge(f.pending))

@@ -16,10 +16,10 @@ type tallyReader interface {
 }
 
 // board holds the last tally that could be read. It is what every page, push and API answer shows.
-type board struct {
+type tallyCache struct {
 	store  tallyReader
 	hub    *hub
-	pushes pushLog
+	pushes pushTimes
 
 	mu   sync.Mutex
 	view view
@@ -28,27 +28,27 @@ type board struct {
 var errNoTally = errors.New("no tally has been read yet")
 
 // ready is nil once there is something to show.
-func (b *board) ready() error {
+func (b *tallyCache) ready() error {
 	if !b.current().Known {
 		return errNoTally
 	}
 	return nil
 }
 
-func (b *board) current() view {
+func (b *tallyCache) current() view {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.view
 }
 
 // age is the time since the tally that is shown was read, if one has been.
-func (b *board) age() (old time.Duration, known bool) {
+func (b *tallyCache) age() (old time.Duration, known bool) {
 	v := b.current()
 	return time.Since(v.AsOf), v.Known
 }
 
 // Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
-func (b *board) Refresh(ctx context.Context, n votestore.Notice) error {
+func (b *tallyCache) Refresh(ctx context.Context, n votestore.Notice) error {
 	tally, err := b.store.Tally(ctx)
 	if err != nil {
 		b.markStale(ctx, err)
@@ -68,7 +68,7 @@ func (b *board) Refresh(ctx context.Context, n votestore.Notice) error {
 	return err
 }
 
-func (b *board) markStale(ctx context.Context, cause error) {
+func (b *tallyCache) markStale(ctx context.Context, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.view.Known && !b.view.Stale {

@@ -12,10 +12,10 @@ import (
 // maxPushes bounds the log: at ten pushes a second, the most there are, it goes back more than three minutes.
 const maxPushes = 2048
 
-// pushLog tells when a vote appeared on the pages. It holds the snapshot of each tally that was pushed, and knows by that
+// pushTimes tells when a vote appeared on the pages. It holds the snapshot of each tally that was pushed, and knows by that
 // for certain which was the first to count a vote. Its oldest entry, the first after the start until the log is full, is
-// the line behind which the times are forgotten. The zero pushLog is empty.
-type pushLog struct {
+// the line behind which the times are forgotten. The zero pushTimes is empty.
+type pushTimes struct {
 	mu     sync.Mutex
 	pushes []pushed // oldest first; each snapshot sees all that the one before it does
 }
@@ -27,7 +27,7 @@ type pushed struct {
 
 // add notes a push that was made at a time. A snapshot older than the last one, as after the restoring of a backup,
 // begins the log anew: nothing said of the other database's transactions is true of this one's.
-func (l *pushLog) add(s votestore.Snapshot, at time.Time) {
+func (l *pushTimes) add(s votestore.Snapshot, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch n := len(l.pushes); {
@@ -41,7 +41,7 @@ func (l *pushLog) add(s votestore.Snapshot, at time.Time) {
 
 // shownAt says whether the votes of a transaction have been pushed, and when that was first so; the zero time if it is
 // not known any more.
-func (l *pushLog) shownAt(transaction uint64) (shown bool, at time.Time) {
+func (l *pushTimes) shownAt(transaction uint64) (shown bool, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch i := sort.Search(len(l.pushes), func(i int) bool { return l.pushes[i].snapshot.Sees(transaction) }); i {
