@@ -13,9 +13,7 @@ func dogs(n int64) ballot.Counts { return ballot.Counts{Dogs: n} }
 func publish(t *testing.T, h *hub, counts ...ballot.Counts) {
 	t.Helper()
 	for _, c := range counts {
-		if _, err := h.publish(c, nil); err != nil {
-			t.Fatal(err)
-		}
+		h.publish(c)
 	}
 }
 
@@ -84,14 +82,14 @@ func TestWhoLeftGetsNothingAndLeavesOnce(t *testing.T) {
 		t.Errorf("who left got %+v", c)
 	}
 	wantSeen(t, stays, dogs(1))
-	if n := h.figures().Viewers[transportSSE]; n != 1 {
+	if n := h.audience().Viewers[transportSSE]; n != 1 {
 		t.Errorf("%d viewers, want 1", n)
 	}
 }
 
 func TestFiguresTellViewersPushesAndWhatNobodySaw(t *testing.T) {
 	h := newHub()
-	if f := h.figures(); !maps.Equal(f.Viewers, map[string]int64{"sse": 0, "socket.io": 0}) || f.Pushes != 0 || f.Conflated != 0 {
+	if f := h.audience(); !maps.Equal(f.Viewers, map[string]int64{"sse": 0, "socket.io": 0}) || f.Pushes != 0 || f.Conflated != 0 {
 		t.Errorf("at first: %+v, want a zero for each transport", f)
 	}
 	a, b := h.join(transportSSE), h.join(transportSSE)
@@ -100,21 +98,18 @@ func TestFiguresTellViewersPushesAndWhatNobodySaw(t *testing.T) {
 	wantSeen(t, a, dogs(1))
 	publish(t, h, dogs(2)) // two have not taken the first
 	wantSeen(t, b, dogs(2))
-	f := h.figures()
+	f := h.audience()
 	if !maps.Equal(f.Viewers, map[string]int64{"sse": 2, "socket.io": 1}) || f.Pushes != 2 || f.Conflated != 2 {
 		t.Errorf("figures %+v, want 2 and 1 viewers, 2 pushes, 2 conflated", f)
 	}
 	f.Viewers[transportSSE] = 99
-	if h.figures().Viewers[transportSSE] != 2 {
+	if h.audience().Viewers[transportSSE] != 2 {
 		t.Error("figures hands out the hub's own map")
 	}
 }
 
 func TestAFrameIsAnEventOfTheStream(t *testing.T) {
-	f, err := newFrame(ballot.Counts{Dogs: 1, Cats: 2, Lizards: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := newFrame(ballot.Counts{Dogs: 1, Cats: 2, Lizards: 3})
 	if want := "event: current_votes\ndata: {\"dogs\":1,\"cats\":2,\"lizards\":3}\n\n"; string(f.sse) != want {
 		t.Errorf("frame %q, want %q", f.sse, want)
 	}
@@ -145,7 +140,7 @@ func TestManyViewersAtOnceSeeTheTallyGrowToItsEnd(t *testing.T) {
 				v := h.join(transportSocketIO)
 				seen(v)
 				h.leave(v)
-				h.figures()
+				h.audience()
 			}
 		})
 	}
@@ -153,7 +148,7 @@ func TestManyViewersAtOnceSeeTheTallyGrowToItsEnd(t *testing.T) {
 		publish(t, h, dogs(n))
 	}
 	everybody.Wait()
-	if f := h.figures(); f.Viewers[transportSSE] != 0 || f.Viewers[transportSocketIO] != 0 || f.Pushes != last+1 {
+	if f := h.audience(); f.Viewers[transportSSE] != 0 || f.Viewers[transportSocketIO] != 0 || f.Pushes != last+1 {
 		t.Errorf("at the end: %+v", f)
 	}
 }

@@ -69,14 +69,15 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	hub := newHub()
 	guarded := resilientStore{next: db, policy: reads}
 	cache := &tallyCache{store: guarded, hub: hub}
-	refresher, err := tel.Refresher(cache.Refresh)
+	sampled := newSampledViewers(cache)
+	refresher, err := tel.Refresher(sampled.Refresh)
 	if err != nil {
 		return err
 	}
 	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures), tel.ObserveTally(cache.age),
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(func() telemetry.Audience { return telemetry.Audience(hub.audience()) }), tel.ObserveTally(cache.age),
 		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) { return resilience.Call(ctx, reads, db.Stats) }))
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay), DrainTimeout: drainTimeout,
 		OnDrain: func() { endStreams(); sockets.disconnect() },
-		Handler: routes(tel, pages, api, &sseHandler{hub, streams}, sockets, health),
+		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }

@@ -5,9 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
-	"petvote/shared/ballot"
 	"petvote/shared/tracecontext"
+	"petvote/shared/votestore"
 )
 
 // recorded is the trace context of a push that is recorded.
@@ -15,97 +16,97 @@ func recorded(n int) tracecontext.TraceContext {
 	return tracecontext.TraceContext{Parent: fmt.Sprintf("00-%032x-%016x-01", n, n)}
 }
 
-func publishTraced(t *testing.T, h *hub, c ballot.Counts, traces ...tracecontext.TraceContext) {
+func notifyOf(t *testing.T, s *sampledViewers, traces ...tracecontext.TraceContext) {
 	t.Helper()
-	if _, err := h.publish(c, traces); err != nil {
+	if err := s.Refresh(t.Context(), votestore.Notice{Traces: traces}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// told empties the mailboxes and returns the traces that were in each, the tally's event being in front of them.
-func told(t *testing.T, viewers ...*viewer) [][]string {
+// wantNotified checks how many of the viewers were notified, and of what.
+func wantNotified(t *testing.T, boxes []chan []string, viewers int, want ...tracecontext.TraceContext) {
 	t.Helper()
-	var all [][]string
-	for _, v := range viewers {
+	var parents []string
+	for _, tc := range want {
+		parents = append(parents, tc.Parent)
+	}
+	notified := 0
+	for _, box := range boxes {
 		select {
-		case f := <-v.mailbox:
-			if !strings.HasPrefix(string(f.sse), "event: current_votes\n") || strings.Contains(string(f.sse), "event: push_traces\ndata: [") != (len(f.parents) > 0) {
-				t.Errorf("frame %s for %v", f.sse, f.parents)
+		case got := <-box:
+			if notified++; !slices.Equal(got, parents) {
+				t.Errorf("notified of %v, want %v", got, parents)
 			}
-			all = append(all, f.parents)
 		default:
-			all = append(all, nil)
 		}
 	}
-	return all
+	if notified != viewers {
+		t.Errorf("%d viewers were notified, want %d", notified, viewers)
+	}
 }
 
-func TestAFewViewersAreToldTheTracesOfAPush(t *testing.T) {
-	h := newHub()
-	var viewers []*viewer
+func TestAFewViewersAreNotifiedOfTheRecordedTracesOfAPush(t *testing.T) {
+	r := &reader{}
+	s := newSampledViewers(r)
+	var boxes []chan []string
 	for range 10 {
-		viewers = append(viewers, h.join(transportSSE))
+		boxes = append(boxes, s.join())
 	}
-	socket := h.join(transportSocketIO)
 	unrecorded := tracecontext.TraceContext{Parent: strings.TrimSuffix(recorded(2).Parent, "1") + "0"}
-	publishTraced(t, h, dogs(1), recorded(1), unrecorded, recorded(3))
-	witnesses := 0
-	for _, parents := range told(t, viewers...) {
-		if len(parents) == 0 {
-			continue
-		}
-		if witnesses++; !slices.Equal(parents, []string{recorded(1).Parent, recorded(3).Parent}) {
-			t.Errorf("told %v", parents)
-		}
+	notifyOf(t, s, recorded(1), unrecorded, recorded(3))
+	wantNotified(t, boxes, maxSampled, recorded(1), recorded(3))
+	notifyOf(t, s, unrecorded)
+	notifyOf(t, s)
+	r.fail(errDown)
+	if err := s.Refresh(t.Context(), notice(recorded(4).Parent)); err == nil {
+		t.Error("a failed refresh succeeds")
 	}
-	if witnesses != maxWitnesses {
-		t.Errorf("%d witnesses, want %d", witnesses, maxWitnesses)
+	wantNotified(t, boxes, 0)
+	r.fail(nil)
+	for _, box := range boxes[2:] {
+		s.leave(box)
 	}
-	if parents := told(t, socket)[0]; parents != nil {
-		t.Errorf("a viewer by Socket.IO is told %v", parents)
-	}
-
-	publishTraced(t, h, dogs(2))
-	for _, parents := range told(t, viewers...) {
-		if len(parents) > 0 {
-			t.Errorf("told %v of a push that nobody records", parents)
-		}
-	}
+	notifyOf(t, s, recorded(5))
+	wantNotified(t, boxes[2:], 0)
+	wantNotified(t, boxes[:2], 2, recorded(5))
 }
 
-func TestAWitnessThatIsSlowStillReportsEarlierPushes(t *testing.T) {
-	h := newHub()
-	v := h.join(transportSSE)
-	publishTraced(t, h, dogs(1), recorded(1))
-	publishTraced(t, h, dogs(2))
-	publishTraced(t, h, dogs(3), recorded(3))
-	if parents := told(t, v)[0]; !slices.Equal(parents, []string{recorded(3).Parent, recorded(1).Parent}) {
-		t.Errorf("told %v", parents)
-	}
-	many := make([]tracecontext.TraceContext, 3*maxWitnessed)
+func TestASlowSampledViewerStillReportsEarlierPushes(t *testing.T) {
+	s := newSampledViewers(&reader{})
+	boxes := []chan []string{s.join()}
+	notifyOf(t, s, recorded(1))
+	notifyOf(t, s)
+	notifyOf(t, s, recorded(3))
+	wantNotified(t, boxes, 1, recorded(3), recorded(1))
+
+	many := make([]tracecontext.TraceContext, 3*maxNotified)
 	for i := range many {
 		many[i] = recorded(i + 1)
 	}
-	publishTraced(t, h, dogs(4), many...)
-	publishTraced(t, h, dogs(5), many...)
-	if parents := told(t, v)[0]; len(parents) != maxWitnessed {
-		t.Errorf("told %d traces, want %d", len(parents), maxWitnessed)
-	}
+	notifyOf(t, s, many[:maxNotified-1]...)
+	notifyOf(t, s, many...)
+	wantNotified(t, boxes, 1, many[:maxNotified]...)
 }
 
-func TestATallyThatWasPushedBeforeIsPushedAgainToItsWitnesses(t *testing.T) {
-	h := newHub()
-	v := h.join(transportSSE)
-	publishTraced(t, h, dogs(1)) // by the regular look, just before the notice
-	told(t, v)
-	isNews, err := h.publish(dogs(1), []tracecontext.TraceContext{recorded(1)})
-	if err != nil || isNews {
-		t.Errorf("news: %v, %v", isNews, err)
-	}
-	if parents := told(t, v)[0]; !slices.Equal(parents, []string{recorded(1).Parent}) {
-		t.Errorf("told %v", parents)
-	}
-	if f := h.figures(); f.Pushes != 1 || f.Conflated != 0 {
-		t.Errorf("figures %+v", f)
-	}
+// Whether the push is still in the mailbox or was sent before, perhaps by the poll just ahead of the notice.
+func TestASampledViewerGetsTheTallyAndThenItsTraces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := watch(t, &wire{}, dogs(1))
+		s.received()
+		notifyOf(t, s.sampled, recorded(1))
+		want := event(`{"dogs":1,"cats":0,"lizards":0}`) + "event: push_traces\ndata: [\"" + recorded(1).Parent + "\"]\n\n"
+		if got := s.received(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s.blocked = make(chan struct{})
+		publish(t, s.hub, dogs(2))
+		synctest.Wait()
+		publish(t, s.hub, dogs(3))
+		notifyOf(t, s.sampled, recorded(2))
+		close(s.blocked)
+		got := s.received()
+		if last := event(`{"dogs":3,"cats":0,"lizards":0}`) + "event: push_traces\ndata: [\"" + recorded(2).Parent + "\"]\n\n"; !strings.HasSuffix(got, last) {
+			t.Errorf("got %q, want %q at the end", got, last)
+		}
+	})
 }

@@ -100,7 +100,7 @@ func TestSocketIOClientsGetTheTallyAtOnceAndItsChanges(t *testing.T) {
 			t.Errorf("then %s, want %s", got, want)
 		}
 	}
-	if n := h.figures().Viewers[transportSocketIO]; n != 1 {
+	if n := h.audience().Viewers[transportSocketIO]; n != 1 {
 		t.Errorf("%d viewers", n)
 	}
 }
@@ -129,7 +129,7 @@ func TestASocketIOClientThatLeavesIsNoViewer(t *testing.T) {
 	p.push()
 	p.exchange(http.MethodPost, "41")
 	deadline := time.Now().Add(5 * time.Second)
-	for h.figures().Viewers[transportSocketIO] != 0 {
+	for h.audience().Viewers[transportSocketIO] != 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("it is still counted")
 		}

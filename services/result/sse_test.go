@@ -68,6 +68,7 @@ func (w *wire) received() string {
 type watching struct {
 	*wire
 	hub     *hub
+	sampled *sampledViewers
 	hangUp  func() // the client goes
 	stop    func() // the service stops
 	stopped chan struct{}
@@ -80,17 +81,20 @@ func watch(t *testing.T, w *wire, current ...ballot.Counts) *watching {
 	publish(t, h, current...)
 	client, hangUp := context.WithCancel(t.Context())
 	service, stop := context.WithCancel(t.Context())
-	s := &watching{wire: w, hub: h, hangUp: hangUp, stop: stop, stopped: make(chan struct{})}
+	s := &watching{wire: w, hub: h, sampled: newSampledViewers(&reader{}), hangUp: hangUp, stop: stop, stopped: make(chan struct{})}
 	go func() {
-		(&sseHandler{hub: h, stopping: service}).ServeHTTP(w, httptest.NewRequestWithContext(client, http.MethodGet, "/events", nil))
+		(&sseHandler{hub: h, sampled: s.sampled, stopping: service}).ServeHTTP(w, httptest.NewRequestWithContext(client, http.MethodGet, "/events", nil))
 		close(s.stopped)
 	}()
 	t.Cleanup(func() {
 		hangUp()
 		stop()
 		<-s.stopped
-		if n := h.figures().Viewers[transportSSE]; n != 0 {
+		if n := h.audience().Viewers[transportSSE]; n != 0 {
 			t.Errorf("%d viewers after the stream's end", n)
+		}
+		if n := len(s.sampled.boxes); n != 0 {
+			t.Errorf("%d viewers could still be sampled after the stream's end", n)
 		}
 	})
 	return s
@@ -186,8 +190,8 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := watch(t, &wire{})
-			if s.received(); s.hub.figures().Viewers[transportSSE] != 1 {
-				t.Errorf("%s: %d viewers at first", name, s.hub.figures().Viewers[transportSSE])
+			if s.received(); s.hub.audience().Viewers[transportSSE] != 1 {
+				t.Errorf("%s: %d viewers at first", name, s.hub.audience().Viewers[transportSSE])
 			}
 			end(s)
 			synctest.Wait()
@@ -207,7 +211,7 @@ func TestAClientThatIsGoneAtTheStartIsNoViewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := watch(t, &wire{broken: true}, dogs(1))
 		<-s.stopped
-		if f := s.hub.figures(); f.Viewers[transportSSE] != 0 {
+		if f := s.hub.audience(); f.Viewers[transportSSE] != 0 {
 			t.Errorf("figures %+v", f)
 		}
 	})

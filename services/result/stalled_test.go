@@ -117,7 +117,7 @@ func TestViewersThatStopReadingHoldUpNobodyAndPileUpNothing(t *testing.T) {
 	sockets := newSocketServer(h)
 	stopping, stop := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
-	mux.Handle("GET /events", &sseHandler{h, stopping})
+	mux.Handle("GET /events", &sseHandler{h, newSampledViewers(nil), stopping})
 	mux.Handle("/socket.io/", sockets)
 	server := httptest.NewUnstartedServer(mux)
 	server.Listener = narrow{server.Listener}
@@ -157,7 +157,7 @@ func TestViewersThatStopReadingHoldUpNobodyAndPileUpNothing(t *testing.T) {
 	}
 	viewers := func(transport string, want int64) func() error {
 		return func() error {
-			if n := h.figures().Viewers[transport]; n != want {
+			if n := h.audience().Viewers[transport]; n != want {
 				return fmt.Errorf("%d viewers by %s, want %d", n, transport, want)
 			}
 			return nil

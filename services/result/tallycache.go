@@ -48,7 +48,7 @@ func (b *tallyCache) age() (old time.Duration, known bool) {
 }
 
 // Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
-func (b *tallyCache) Refresh(ctx context.Context, n votestore.Notice) error {
+func (b *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
 	tally, err := b.store.Tally(ctx)
 	if err != nil {
 		b.markStale(ctx, err)
@@ -61,11 +61,10 @@ func (b *tallyCache) Refresh(ctx context.Context, n votestore.Notice) error {
 	if wasStale {
 		slog.InfoContext(ctx, "tally is current again")
 	}
-	isNews, err := b.hub.publish(tally.Counts, n.Traces)
-	if isNews {
+	if b.hub.publish(tally.Counts) {
 		b.pushes.add(tally.Snapshot, time.Now().UTC())
 	}
-	return err
+	return nil
 }
 
 func (b *tallyCache) markStale(ctx context.Context, cause error) {

@@ -97,7 +97,7 @@ func TestAReadOfTheSameTallyIsFreshButNotPushed(t *testing.T) {
 				t.Errorf("as of %v, want now", got.AsOf)
 			}
 		}
-		if f := b.hub.figures(); f.Pushes != 1 || f.Conflated != 0 {
+		if f := b.hub.audience(); f.Pushes != 1 || f.Conflated != 0 {
 			t.Errorf("figures %+v, want one push", f)
 		}
 		wantSeen(t, v, ballot.Counts{})
