@@ -128,7 +128,7 @@ func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
 	until(vote, func(p *tab) (string, error) {
 		return look[string](p, `document.querySelector('main')?.textContent ?? ''`)
 	}, func(text string) bool {
-		return strings.Contains(text, "This vote is counted, once.") && strings.Contains(text, "cats")
+		return strings.Contains(text, "This vote has been counted, exactly once.") && strings.Contains(text, "cats")
 	})
 	r.clean(results, vote)
 }

@@ -19,19 +19,10 @@ type api struct {
 	receipts *receipts
 }
 
-// register mounts the API. The voting page, which has another origin, asks for receipts.
 func (a *api) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/tally", a.tally)
 	mux.Handle("GET /api/history", a.history)
-	mux.Handle("GET /votes/{id}", anyOrigin(a.receipts))
-}
-
-// anyOrigin lets pages of every origin read the answers: they are public, and the same for everybody.
-func anyOrigin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		next.ServeHTTP(w, r)
-	})
+	mux.Handle("GET /votes/{id}", a.receipts)
 }
 
 type tallyAnswer struct {
@@ -41,7 +32,7 @@ type tallyAnswer struct {
 	Stale bool          `json:"stale"`
 }
 
-// tally answers GET /api/tally from the cache, whether PostgreSQL is there or not.
+// tally answers GET /api/tally from the cache, whether PostgreSQL is available or not.
 func (a *api) tally(w http.ResponseWriter, r *http.Request) {
 	v := a.cache.current()
 	if !v.Known {
@@ -61,36 +52,37 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// writeError is the one place where an error becomes an answer. What it does not know is the failure of PostgreSQL or
-// Redis, and its words stay in the log.
+// retryAfter is in seconds: a little longer than a breaker stays open.
+const retryAfter = "1"
+
+// writeError is the one place that turns an error into an answer. Any other error is a failure of PostgreSQL or Redis:
+// it is logged, and its text not sent.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
+	message := "The votes can't be read right now; please try again"
 	switch {
 	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
 		writeJSON(w, http.StatusBadRequest, problem{"error", err.Error()})
+		return
 	case errors.Is(err, votestream.ErrTooFar):
-		w.Header().Set("Retry-After", retryAfter)
-		writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The vote is not counted, and the queue is too long to look for it; please try again"})
+		message = "The vote is not counted, and the queue is too long to search; please try again"
 	default:
-		logUnanswered(r, err)
-		w.Header().Set("Retry-After", retryAfter)
-		writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
+		logFailure(r, err)
 	}
+	w.Header().Set("Retry-After", retryAfter)
+	writeJSON(w, http.StatusServiceUnavailable, problem{"error", message})
 }
 
-// retryAfter is when to come again, in seconds: a little longer than a breaker stays open.
-const retryAfter = "1"
-
-func logUnanswered(r *http.Request, err error) {
+func logFailure(r *http.Request, err error) {
 	level := slog.LevelWarn
-	if resilience.Refused(err) { // told when the breaker opened
+	if resilience.Refused(err) { // the breaker's change was logged already
 		level = slog.LevelDebug
 	}
-	slog.Log(r.Context(), level, "request not answered", "path", r.URL.Path, "error", err)
+	slog.Log(r.Context(), level, "request failed", "path", r.URL.Path, "error", err)
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone if this fails
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client is gone
 }

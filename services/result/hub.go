@@ -7,11 +7,8 @@ import (
 	"petvote/shared/ballot"
 )
 
-// pushEvent is the name of the event, on both transports.
-const pushEvent = "current_votes"
-
-// The transports by which viewers connect.
 const (
+	pushEvent         = "current_votes" // on both transports
 	transportSSE      = "sse"
 	transportSocketIO = "socket.io"
 )
@@ -46,10 +43,8 @@ type hub struct {
 }
 
 func newHub() *hub {
-	return &hub{
-		viewers: map[*viewer]struct{}{},
-		counted: audience{Viewers: map[string]int64{transportSSE: 0, transportSocketIO: 0}},
-	}
+	none := map[string]int64{transportSSE: 0, transportSocketIO: 0}
+	return &hub{viewers: map[*viewer]struct{}{}, counted: audience{Viewers: none}}
 }
 
 // join adds a viewer, with the current tally in its mailbox if there is one.
@@ -65,14 +60,12 @@ func (h *hub) join(transport string) *viewer {
 	return v
 }
 
-// leave removes a viewer. A second call does nothing.
+// leave removes a viewer, who must have joined.
 func (h *hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, ok := h.viewers[v]; ok {
-		delete(h.viewers, v)
-		h.counted.Viewers[v.transport]--
-	}
+	delete(h.viewers, v)
+	h.counted.Viewers[v.transport]--
 }
 
 // publish puts the counts into every mailbox, in place of a frame not taken yet. Counts equal to the current ones are

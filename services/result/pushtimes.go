@@ -9,47 +9,47 @@ import (
 	"petvote/shared/votestore"
 )
 
-// maxPushes bounds the log: at ten pushes a second, the most there are, it goes back more than three minutes.
+// maxPushes covers more than three minutes at ten pushes a second.
 const maxPushes = 2048
 
-// pushTimes tells when a vote appeared on the pages. It holds the snapshot of each tally that was pushed, and knows by that
-// for certain which was the first to count a vote. Its oldest entry, the first after the start until the log is full, is
-// the line behind which the times are forgotten. The zero pushTimes is empty.
+// pushTimes remembers when a vote first appeared on the pages: the snapshot of each tally pushed tells which was the
+// first to count a transaction. Votes that the oldest entry already counts are reported as shown, without a time. The
+// zero value is empty.
 type pushTimes struct {
 	mu     sync.Mutex
-	pushes []pushed // oldest first; each snapshot sees all that the one before it does
+	pushes []pushTime // oldest first; each snapshot sees everything that the one before it sees
 }
 
-type pushed struct {
+type pushTime struct {
 	snapshot votestore.Snapshot
-	at       time.Time // when it had been handed to every viewer
+	at       time.Time // when the push was in every viewer's mailbox
 }
 
-// add notes a push that was made at a time. A snapshot older than the last one, as after the restoring of a backup,
-// begins the log anew: nothing said of the other database's transactions is true of this one's.
-func (l *pushTimes) add(s votestore.Snapshot, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch n := len(l.pushes); {
-	case n > 0 && s.OlderThan(l.pushes[n-1].snapshot):
-		l.pushes = l.pushes[:0]
+// add records a push. A snapshot older than the last one, as after restoring a backup, clears the record: transaction
+// numbers of the other database mean nothing in this one.
+func (p *pushTimes) add(s votestore.Snapshot, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch n := len(p.pushes); {
+	case n > 0 && s.OlderThan(p.pushes[n-1].snapshot):
+		p.pushes = p.pushes[:0]
 	case n == maxPushes:
-		l.pushes = slices.Delete(l.pushes, 0, 1)
+		p.pushes = slices.Delete(p.pushes, 0, 1)
 	}
-	l.pushes = append(l.pushes, pushed{s, at})
+	p.pushes = append(p.pushes, pushTime{s, at})
 }
 
-// shownAt says whether the votes of a transaction have been pushed, and when that was first so; the zero time if it is
-// not known any more.
-func (l *pushTimes) shownAt(transaction uint64) (shown bool, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch i := sort.Search(len(l.pushes), func(i int) bool { return l.pushes[i].snapshot.Sees(transaction) }); i {
-	case len(l.pushes):
+// shownAt returns whether the votes of a transaction have been pushed, and when first; the zero time if that is no
+// longer known.
+func (p *pushTimes) shownAt(transaction uint64) (shown bool, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := sort.Search(len(p.pushes), func(i int) bool { return p.pushes[i].snapshot.Sees(transaction) })
+	switch i {
+	case len(p.pushes):
 		return false, time.Time{}
 	case 0:
 		return true, time.Time{}
-	default:
-		return true, l.pushes[i].at
 	}
+	return true, p.pushes[i].at
 }

@@ -16,7 +16,7 @@ func recorded(n int) tracecontext.TraceContext {
 	return tracecontext.TraceContext{Parent: fmt.Sprintf("00-%032x-%016x-01", n, n)}
 }
 
-func notifyOf(t *testing.T, s *sampledViewers, traces ...tracecontext.TraceContext) {
+func notify(t *testing.T, s *sampledViewers, traces ...tracecontext.TraceContext) {
 	t.Helper()
 	if err := s.Refresh(t.Context(), votestore.Notice{Traces: traces}); err != nil {
 		t.Fatal(err)
@@ -46,17 +46,17 @@ func wantNotified(t *testing.T, boxes []chan []string, viewers int, want ...trac
 }
 
 func TestAFewViewersAreNotifiedOfTheRecordedTracesOfAPush(t *testing.T) {
-	r := &reader{}
+	r := &fakeRefresher{}
 	s := newSampledViewers(r)
 	var boxes []chan []string
 	for range 10 {
 		boxes = append(boxes, s.join())
 	}
 	unrecorded := tracecontext.TraceContext{Parent: strings.TrimSuffix(recorded(2).Parent, "1") + "0"}
-	notifyOf(t, s, recorded(1), unrecorded, recorded(3))
+	notify(t, s, recorded(1), unrecorded, recorded(3))
 	wantNotified(t, boxes, maxSampled, recorded(1), recorded(3))
-	notifyOf(t, s, unrecorded)
-	notifyOf(t, s)
+	notify(t, s, unrecorded)
+	notify(t, s)
 	r.fail(errDown)
 	if err := s.Refresh(t.Context(), notice(recorded(4).Parent)); err == nil {
 		t.Error("a failed refresh succeeds")
@@ -66,47 +66,44 @@ func TestAFewViewersAreNotifiedOfTheRecordedTracesOfAPush(t *testing.T) {
 	for _, box := range boxes[2:] {
 		s.leave(box)
 	}
-	notifyOf(t, s, recorded(5))
+	notify(t, s, recorded(5))
 	wantNotified(t, boxes[2:], 0)
 	wantNotified(t, boxes[:2], 2, recorded(5))
 }
 
 func TestASlowSampledViewerStillReportsEarlierPushes(t *testing.T) {
-	s := newSampledViewers(&reader{})
+	s := newSampledViewers(&fakeRefresher{})
 	boxes := []chan []string{s.join()}
-	notifyOf(t, s, recorded(1))
-	notifyOf(t, s)
-	notifyOf(t, s, recorded(3))
+	notify(t, s, recorded(1))
+	notify(t, s)
+	notify(t, s, recorded(3))
 	wantNotified(t, boxes, 1, recorded(3), recorded(1))
 
 	many := make([]tracecontext.TraceContext, 3*maxNotified)
 	for i := range many {
 		many[i] = recorded(i + 1)
 	}
-	notifyOf(t, s, many[:maxNotified-1]...)
-	notifyOf(t, s, many...)
+	notify(t, s, many[:maxNotified-1]...)
+	notify(t, s, many...)
 	wantNotified(t, boxes, 1, many[:maxNotified]...)
 }
 
-// Whether the push is still in the mailbox or was sent before, perhaps by the poll just ahead of the notice.
+// Whether the push still waits in the mailbox or was sent before, perhaps after a poll just ahead of the notice.
 func TestASampledViewerGetsTheTallyAndThenItsTraces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := watch(t, &wire{}, dogs(1))
 		s.received()
-		notifyOf(t, s.sampled, recorded(1))
-		want := event(`{"dogs":1,"cats":0,"lizards":0}`) + "event: push_traces\ndata: [\"" + recorded(1).Parent + "\"]\n\n"
-		if got := s.received(); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
+		traces := func(n int) string { return "event: push_traces\ndata: [\"" + recorded(n).Parent + "\"]\n\n" }
+		notify(t, s.sampled, recorded(1))
+		s.want(event(dogs(1)) + traces(1))
 		s.blocked = make(chan struct{})
-		publish(t, s.hub, dogs(2))
+		publish(s.hub, dogs(2))
 		synctest.Wait()
-		publish(t, s.hub, dogs(3))
-		notifyOf(t, s.sampled, recorded(2))
+		publish(s.hub, dogs(3))
+		notify(t, s.sampled, recorded(2))
 		close(s.blocked)
-		got := s.received()
-		if last := event(`{"dogs":3,"cats":0,"lizards":0}`) + "event: push_traces\ndata: [\"" + recorded(2).Parent + "\"]\n\n"; !strings.HasSuffix(got, last) {
-			t.Errorf("got %q, want %q at the end", got, last)
+		if got, last := s.received(), event(dogs(3))+traces(2); !strings.HasSuffix(got, last) {
+			t.Errorf("received %q, want %q at the end", got, last)
 		}
 	})
 }

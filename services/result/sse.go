@@ -10,12 +10,10 @@ import (
 )
 
 const (
-	heartbeatEvery = 15 * time.Second // keeps proxies from closing the connection, and reveals a dead one to both ends
-	writeWithin    = 10 * time.Second // then a client that reads nothing is disconnected
+	heartbeatEvery = 15 * time.Second  // keeps proxies from closing the connection, and reveals a dead one to both ends
+	writeWithin    = 10 * time.Second  // then a client that reads nothing is disconnected
+	sseHello       = "retry: 1000\n\n" // the browser's delay before it reconnects, in milliseconds
 )
-
-// sseHello sets the browser's delay before it reconnects, in milliseconds.
-const sseHello = "retry: 1000\n\n"
 
 // sseEvent encodes an event. The value must be one that always encodes as JSON.
 func sseEvent(name string, value any) []byte {

@@ -10,12 +10,12 @@ import (
 	"petvote/shared/votestore"
 )
 
-// tallyReader is where the tally is read.
+// tallyReader reads the tally from the store.
 type tallyReader interface {
 	Tally(ctx context.Context) (votestore.Tally, error)
 }
 
-// board holds the last tally that could be read. It is what every page, push and API answer shows.
+// tallyCache holds the last tally that was read. Every page, push and API answer shows it.
 type tallyCache struct {
 	store  tallyReader
 	hub    *hub
@@ -27,51 +27,51 @@ type tallyCache struct {
 
 var errNoTally = errors.New("no tally has been read yet")
 
-// ready is nil once there is something to show.
-func (b *tallyCache) ready() error {
-	if !b.current().Known {
+// ready returns nil once there is a tally to show.
+func (c *tallyCache) ready() error {
+	if !c.current().Known {
 		return errNoTally
 	}
 	return nil
 }
 
-func (b *tallyCache) current() view {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.view
+func (c *tallyCache) current() view {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view
 }
 
-// age is the time since the tally that is shown was read, if one has been.
-func (b *tallyCache) age() (old time.Duration, known bool) {
-	v := b.current()
+// age returns the time since the tally was read, if it was.
+func (c *tallyCache) age() (age time.Duration, known bool) {
+	v := c.current()
 	return time.Since(v.AsOf), v.Known
 }
 
-// Refresh reads the tally and pushes it if it has changed. If it can't be read the last one stays, marked as stale.
-func (b *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
-	tally, err := b.store.Tally(ctx)
+// Refresh reads the tally and pushes it if it has changed. After a failed read the last tally stays, marked as stale.
+func (c *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
+	tally, err := c.store.Tally(ctx)
 	if err != nil {
-		b.markStale(ctx, err)
+		c.markStale(ctx, err)
 		return err
 	}
-	b.mu.Lock()
-	wasStale := b.view.Stale
-	b.view = view{Counts: tally.Counts, Known: true, AsOf: time.Now().UTC()}
-	b.mu.Unlock()
+	c.mu.Lock()
+	wasStale := c.view.Stale
+	c.view = view{Counts: tally.Counts, Known: true, AsOf: time.Now().UTC()}
+	c.mu.Unlock()
 	if wasStale {
 		slog.InfoContext(ctx, "tally is current again")
 	}
-	if b.hub.publish(tally.Counts) {
-		b.pushes.add(tally.Snapshot, time.Now().UTC())
+	if c.hub.publish(tally.Counts) {
+		c.pushes.add(tally.Snapshot, time.Now().UTC())
 	}
 	return nil
 }
 
-func (b *tallyCache) markStale(ctx context.Context, cause error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.view.Known && !b.view.Stale {
-		b.view.Stale = true
-		slog.WarnContext(ctx, "tally can't be read, showing the last one", "error", cause)
+func (c *tallyCache) markStale(ctx context.Context, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.view.Known && !c.view.Stale {
+		c.view.Stale = true
+		slog.WarnContext(ctx, "can't read the tally, showing the last one", "error", cause)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"petvote/shared/resilience"
@@ -11,10 +10,10 @@ import (
 )
 
 const (
-	pushEvery  = 100 * time.Millisecond // at most: ten pushes a second
-	pollEvery  = 2 * time.Second        // in case a notice was missed
-	retryEvery = 500 * time.Millisecond // after a read that failed
-	maxTraces  = 64                     // of a burst of notices that become one push
+	pushEvery  = 100 * time.Millisecond // at least: ten pushes a second
+	pollEvery  = 2 * time.Second        // in case a notice was lost
+	retryEvery = 500 * time.Millisecond // after a failed read
+	maxTraces  = 64                     // in one push
 )
 
 // refresher reads the tally and pushes it.
@@ -22,103 +21,80 @@ type refresher interface {
 	Refresh(ctx context.Context, n votestore.Notice) error
 }
 
-// feed is the one reader of the tally, whatever the number of viewers. It reads when it is told that the tally has
-// changed, and every two seconds in any case.
+// tallyWatcher is the only reader of the tally, however many viewers there are. It reads on each notice of a change,
+// and every two seconds in any case.
 type tallyWatcher struct {
-	board     refresher
+	cache     refresher
 	subscribe func(context.Context) (*votestore.Subscription, error)
-	policy    *resilience.Policy // for subscribing: tried again for as long as it takes
-
-	mu      sync.Mutex
-	pending votestore.Notice // all that have come since the last read
-	noticed chan struct{}    // holds a token while there is something to read
+	policy    *resilience.Policy // for subscribing; it never gives up
+	notices   chan votestore.Notice
 }
 
-func newTallyWatcher(b refresher, p *resilience.Policy, subscribe func(context.Context) (*votestore.Subscription, error)) *tallyWatcher {
-	return &tallyWatcher{board: b, subscribe: subscribe, policy: p, noticed: make(chan struct{}, 1)}
+func newTallyWatcher(cache refresher, p *resilience.Policy,
+	subscribe func(context.Context) (*votestore.Subscription, error)) *tallyWatcher {
+	return &tallyWatcher{cache: cache, subscribe: subscribe, policy: p, notices: make(chan votestore.Notice)}
 }
 
 // listen keeps a subscription open until ctx ends.
-func (f *tallyWatcher) listen(ctx context.Context) error {
+func (w *tallyWatcher) listen(ctx context.Context) error {
 	for ctx.Err() == nil {
-		sub, err := resilience.Call(ctx, f.policy, f.subscribe)
+		sub, err := resilience.Call(ctx, w.policy, w.subscribe)
 		if err != nil {
-			continue // only the end of ctx ends the call
+			continue // the call fails only when ctx ends
 		}
-		f.notice(votestore.Notice{}) // whatever changed before is read now
-		err = f.hear(ctx, sub)
+		err = w.receive(ctx, sub)
 		if ctx.Err() == nil {
-			slog.WarnContext(ctx, "subscription lost, polling until it is back", "error", err)
+			slog.WarnContext(ctx, "subscription lost, polling until it is restored", "error", err)
 		}
 	}
 	return nil
 }
 
-func (f *tallyWatcher) hear(ctx context.Context, sub *votestore.Subscription) error {
+func (w *tallyWatcher) receive(ctx context.Context, sub *votestore.Subscription) error {
 	defer sub.Close()
+	var n votestore.Notice // the first stands for the changes made before the subscription
 	for {
-		n, err := sub.Next(ctx)
-		if err != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case w.notices <- n: // waits while the tally is read
+		}
+		var err error
+		if n, err = sub.Next(ctx); err != nil {
 			return err
 		}
-		f.notice(n)
 	}
 }
 
-// notice asks for a read. Notices that come before it is made become one.
-func (f *tallyWatcher) notice(n votestore.Notice) {
-	f.mu.Lock()
-	f.pending = bounded(f.pending.Merge(n))
-	f.mu.Unlock()
-	select {
-	case f.noticed <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what has been noticed since the last call.
-func (f *tallyWatcher) take() votestore.Notice {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := f.pending
-	f.pending = votestore.Notice{}
-	return n
-}
-
-// push reads and pushes until ctx ends. After a failure the votes behind it belong to the next push.
-func (f *tallyWatcher) push(ctx context.Context) error {
+// push reads and pushes until ctx ends. Notices are merged until a read succeeds.
+func (w *tallyWatcher) push(ctx context.Context) error {
 	poll, pause := time.NewTimer(pollEvery), time.NewTimer(0)
 	defer poll.Stop()
 	defer pause.Stop()
+	var pending votestore.Notice
+	paused, due := true, false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-pause.C:
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.noticed:
+			paused = false
 		case <-poll.C:
+			due = true
+		case n := <-w.notices:
+			pending, due = pending.Merge(n), true
+			pending.Traces = pending.Traces[:min(len(pending.Traces), maxTraces)]
 		}
+		if paused || !due {
+			continue
+		}
+		paused, due = true, false
 		pause.Reset(pushEvery)
 		poll.Reset(pollEvery)
-		n := f.take()
-		if f.board.Refresh(ctx, n) != nil {
-			f.putBack(n)
+		if w.cache.Refresh(ctx, pending) != nil {
 			poll.Reset(retryEvery)
+		} else {
+			pending = votestore.Notice{}
 		}
 	}
-}
-
-func (f *tallyWatcher) putBack(n votestore.Notice) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.pending = bounded(n.Merge(f.pending))
-}
-
-func bounded(n votestore.Notice) votestore.Notice {
-	n.Traces = n.Traces[:min(len(n.Traces), maxTraces)]
-	return n
 }
