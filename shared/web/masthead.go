@@ -34,8 +34,8 @@ func Sibling(base, requestHost string, port int) Link {
 	return Link{Href: SiblingURL(requestHost, port), SiblingPort: port}
 }
 
-// themeCookie holds the theme that was chosen. A cookie, unlike localStorage, is shared by both services (cookies ignore
-// the port) and known before the first paint.
+// themeCookie holds the theme that was chosen. A cookie, unlike localStorage, is shared by both services (cookies
+// ignore the port) and known before the first paint.
 const themeCookie = "petvote-theme"
 
 // Theme is "light" or "dark" if the person has chosen one, else "": the system decides.

@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/quicktemplate/parser"
 )
 
-// templates gives every template of the repository, by its path: the shared ones and those of the services.
+// templates returns every template of the repository, by its path: the shared ones and those of the services.
 func templates(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -53,7 +53,7 @@ func TestCompiledTemplatesAreUpToDate(t *testing.T) {
 	}
 }
 
-// The generator escapes for text and for quoted attributes, unless told not to. It doesn't look at where a value stands.
+// The generator escapes for text and quoted attributes, unless told not to, wherever the value is.
 func TestTemplatesHaveNoPlaceWhereEscapingIsNotEnough(t *testing.T) {
 	for problem, pattern := range map[string]string{
 		"unescaped output":                   `\{%-?\s*[a-z]+=`,
@@ -73,7 +73,7 @@ func TestTemplatesHaveNoPlaceWhereEscapingIsNotEnough(t *testing.T) {
 func TestTemplatesNameOnlyFilesThatAreThere(t *testing.T) {
 	literal := regexp.MustCompile(`\.URL\("([^"]+)"\)`)
 	modules := regexp.MustCompile(`\.Module\(("[^)]+")\)`)
-	const byParameter = 2 // in Module, whose callers are looked at instead
+	const byParameter = 2 // in Module, whose callers are checked instead
 	for path, text := range templates(t) {
 		names := literal.FindAllStringSubmatch(text, -1)
 		unread := strings.Count(text, ".URL(") - len(names)

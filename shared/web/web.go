@@ -8,8 +8,8 @@
 // html/template would add 6 and 13 MB to the two programs: it calls methods by names known only at run time, so the
 // linker has to keep every exported method of every type in use. In return
 //
-//   - {%s x %} escapes for the text of an element and for a quoted attribute, and knows nothing else. So every attribute
-//     is quoted, scripts and styles hold nothing dynamic, and addresses are checked before they get here.
+//   - {%s x %} escapes for the text of an element and for a quoted attribute, and nothing else. So every attribute is
+//     quoted, scripts and styles hold nothing dynamic, and addresses are checked before they get here.
 //   - {%s= x %} would not escape, and is never used. {%= f() %} calls another template, which has escaped already.
 package web
 
