@@ -108,7 +108,9 @@ func TestBrowserJourneyStandsInTheQueueUntilAWorkerComes(t *testing.T) {
 
 	r.must(r.Worker.Start(t.Context()))
 	until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) && v.Journey[2].What != "waiting to be stored" })
-	until(receipt, readReceiptPage, func(p receiptPage) bool { return arrived(p.Journey) && p.Text == "This vote has been counted, exactly once." })
+	until(receipt, readReceiptPage, func(p receiptPage) bool {
+		return arrived(p.Journey) && p.Text == "This vote has been counted, exactly once."
+	})
 	r.clean(vote, receipt)
 }
 

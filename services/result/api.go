@@ -12,17 +12,19 @@ import (
 	"petvote/shared/votestream"
 )
 
-// api answers programs.
+// api answers programs, and browsers that ask for a receipt.
 type api struct {
-	cache    *tallyCache
-	history  *history
-	receipts *receipts
+	cache   *tallyCache
+	history *history
+	pages   *resultPages
+	store   receiptReader
+	queue   voteFinder
 }
 
 func (a *api) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/tally", a.tally)
 	mux.Handle("GET /api/history", a.history)
-	mux.Handle("GET /votes/{id}", a.receipts)
+	mux.HandleFunc("GET /votes/{id}", a.receipt)
 }
 
 type tallyAnswer struct {

@@ -101,10 +101,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	api := &api{cache: cache, history: &history{store: guarded}, receipts: &receipts{
-		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), searches),
-		shownAt: cache.pushes.shownAt, pages: pages,
-	}}
+	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
+		queue: newResilientQueue(votestream.NewQueue(rdb), searches)}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(&cleanups, cfg.OpsPort.On(cfg.Host), health, tel.Metrics(), cfg.Pprof); err != nil {
 		return err

@@ -37,14 +37,6 @@ const (
 	stateUnavailable  state = "unavailable" // can't be looked up now; on pages only
 )
 
-// receipts answers GET /votes/{id} with how far a vote has come, to browsers with a page.
-type receipts struct {
-	store   receiptReader
-	queue   voteFinder
-	shownAt func(transaction uint64) (shown bool, at time.Time) // called concurrently
-	pages   *resultPages
-}
-
 // receipt is what is known of one vote. Unknown fields are zero.
 type receipt struct {
 	ID       uuid.UUID         `json:"id"`
@@ -59,9 +51,10 @@ type receipt struct {
 	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
 }
 
-// ServeHTTP answers 404 only for a vote that is nowhere. If that can't be known, because PostgreSQL or Redis is
-// unavailable or the queue too long, it answers 503.
-func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// receipt answers GET /votes/{id} with how far a vote has come, to browsers with a page. It answers 404 only for a vote
+// that is nowhere. If that can't be known, because PostgreSQL or Redis is unavailable or the queue too long, it answers
+// 503.
+func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
@@ -70,7 +63,7 @@ func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Add("Vary", "Accept")
 	wantsPage := strings.Contains(r.Header.Get("Accept"), "text/html")
-	found, err := h.find(r.Context(), id)
+	found, err := a.find(r.Context(), id)
 	status := http.StatusOK
 	switch {
 	case err != nil && !wantsPage:
@@ -84,7 +77,7 @@ func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusNotFound
 	}
 	if wantsPage {
-		h.pages.renderReceipt(w, r, status, found)
+		a.pages.renderReceipt(w, r, status, found)
 		return
 	}
 	writeJSON(w, status, found)
@@ -92,19 +85,19 @@ func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // find asks PostgreSQL, then Redis, and if neither has the vote PostgreSQL again: it may have been stored in between.
 // Redis alone still knows the queued votes while PostgreSQL is unavailable.
-func (h *receipts) find(ctx context.Context, id uuid.UUID) (receipt, error) {
-	stored, err := h.stored(ctx, id)
+func (a *api) find(ctx context.Context, id uuid.UUID) (receipt, error) {
+	stored, err := a.stored(ctx, id)
 	if err == nil {
 		return stored, nil
 	}
-	location, queueErr := h.queue.Find(ctx, id)
+	location, queueErr := a.queue.Find(ctx, id)
 	if queueErr == nil {
 		return notStored(id, location), nil
 	}
 	if !errors.Is(err, votestore.ErrNoVote) {
 		return receipt{}, err
 	}
-	stored, err = h.stored(ctx, id)
+	stored, err = a.stored(ctx, id)
 	switch {
 	case !errors.Is(err, votestore.ErrNoVote):
 		return stored, err
@@ -114,14 +107,14 @@ func (h *receipts) find(ctx context.Context, id uuid.UUID) (receipt, error) {
 	return receipt{}, queueErr
 }
 
-func (h *receipts) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
-	v, err := h.store.Receipt(ctx, id)
+func (a *api) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
+	v, err := a.store.Receipt(ctx, id)
 	if err != nil {
 		return receipt{}, err
 	}
 	r := receipt{ID: id, State: stateCounted, Counted: true, Pet: v.Vote.Pet, CastAt: v.Vote.CastAt,
 		QueuedAt: v.QueuedAt, StoredAt: v.StoredAt, TraceID: v.TraceID}
-	if shown, at := h.shownAt(v.Transaction); shown {
+	if shown, at := a.cache.pushes.shownAt(v.Transaction); shown {
 		r.State, r.ShownAt = stateShown, at
 	}
 	return r, nil

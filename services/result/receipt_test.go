@@ -54,11 +54,11 @@ func (j *journey) Find(_ context.Context, id uuid.UUID) (votestream.Sighting, er
 // api serves the receipt; the pushes were a second apart.
 func (j *journey) api(t *testing.T) *api {
 	t.Helper()
-	p := &pushTimes{}
+	c := &tallyCache{}
 	for i, text := range j.pushes {
-		p.add(snapshot(t, text), castVote.CastAt.Add(time.Duration(i+1)*time.Second))
+		c.pushes.add(snapshot(t, text), castVote.CastAt.Add(time.Duration(i+1)*time.Second))
 	}
-	return &api{receipts: &receipts{store: j, queue: j, shownAt: p.shownAt, pages: newTestPages(t, linked, view{})}}
+	return &api{cache: c, store: j, queue: j, pages: newTestPages(t, linked, view{})}
 }
 
 func (j *journey) ask(t *testing.T, accept ...string) *httptest.ResponseRecorder {
@@ -233,7 +233,7 @@ func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 			for range 20 {
 				start := time.Now()
 				a := (&journey{storeErrs: twice(votestore.ErrNoVote)}).api(t)
-				a.receipts.queue = q
+				a.queue = q
 				w := a.get(t, "/votes/"+testVoteID)
 				if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > time.Second {
 					t.Errorf("%s: status %d after %v", name, w.Code, took)

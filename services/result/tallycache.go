@@ -48,30 +48,25 @@ func (c *tallyCache) age() (age time.Duration, known bool) {
 }
 
 // Refresh reads the tally and pushes it if it has changed. After a failed read the last tally stays, marked as stale.
+// Only one call may be in progress.
 func (c *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
 	tally, err := c.store.Tally(ctx)
+	before := c.current()
+	now := view{Counts: tally.Counts, Known: true, AsOf: time.Now().UTC()}
 	if err != nil {
-		c.markStale(ctx, err)
-		return err
+		now = before
+		now.Stale = before.Known
 	}
 	c.mu.Lock()
-	wasStale := c.view.Stale
-	c.view = view{Counts: tally.Counts, Known: true, AsOf: time.Now().UTC()}
+	c.view = now
 	c.mu.Unlock()
-	if wasStale {
+	if now.Stale && !before.Stale {
+		slog.WarnContext(ctx, "can't read the tally, showing the last one", "error", err)
+	} else if before.Stale && !now.Stale {
 		slog.InfoContext(ctx, "tally is current again")
 	}
-	if c.hub.publish(tally.Counts) {
+	if err == nil && c.hub.publish(tally.Counts) {
 		c.pushes.add(tally.Snapshot, time.Now().UTC())
 	}
-	return nil
-}
-
-func (c *tallyCache) markStale(ctx context.Context, cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.view.Known && !c.view.Stale {
-		c.view.Stale = true
-		slog.WarnContext(ctx, "can't read the tally, showing the last one", "error", cause)
-	}
+	return err
 }
