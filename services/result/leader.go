@@ -23,12 +23,13 @@ func leader(c ballot.Counts) (sentence, title string) {
 	votes := slices.Sorted(maps.Keys(pets))
 	most := votes[len(votes)-1]
 	first := web.Label(list(pets[most]))
+	_, part := share(most, total)
 	if len(votes) == 1 {
 		return first + " are level.", "All level"
 	}
 	if len(pets[most]) > 1 {
 		title = first + " share the lead"
-		return fmt.Sprintf("%s, with %s\u00a0%% each.", title, share(most, total)), title
+		return fmt.Sprintf("%s, with %s\u00a0%% each.", title, part), title
 	}
 	second := votes[len(votes)-2]
 	noun := "votes"
@@ -37,7 +38,7 @@ func leader(c ballot.Counts) (sentence, title string) {
 	}
 	title = first + " lead"
 	return fmt.Sprintf("%s with %s\u00a0%%, %s %s ahead of %s.",
-		title, share(most, total), ballot.Digits(most-second), noun, list(pets[second])), title
+		title, part, ballot.Digits(most-second), noun, list(pets[second])), title
 }
 
 // list joins words as a sentence does: "dogs, cats and lizards".

@@ -63,9 +63,9 @@ func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, pet := range ballot.Choices() {
 		n := v.Counts.Of(pet)
-		d.Rows = append(d.Rows, pages.ResultRow{
-			Pet: string(pet), Count: n, Grouped: ballot.Digits(n), Percent: percent(n, total), Share: share(n, total),
-		})
+		row := pages.ResultRow{Pet: string(pet), Count: n, Grouped: ballot.Digits(n)}
+		row.Percent, row.Share = share(n, total)
+		d.Rows = append(d.Rows, row)
 	}
 	if v.Known {
 		d.Leader, d.Title = leader(v.Counts)
@@ -75,24 +75,20 @@ func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
 	web.Render(w, http.StatusOK, pages.Result(p.assets, d))
 }
 
-// share returns a pet's share of all votes in per cent, as text. Only all votes are 100.0, and only none are 0.0.
-func share(count, total int64) string {
-	switch text := percent(count, total); {
-	case text == "0.0" && count > 0:
-		return "<0.1"
-	case text == "100.0" && count < total:
-		return ">99.9"
-	default:
-		return text
-	}
-}
-
-// percent returns the share as a number with one decimal.
-func percent(count, total int64) string {
+// share returns a pet's share of all votes in per cent, as a number with one decimal and as text. In the text only all
+// votes are 100.0, and only none are 0.0.
+func share(count, total int64) (percent, text string) {
 	if total == 0 {
-		return "0.0"
+		return "0.0", "0.0"
 	}
-	return strconv.FormatFloat(math.Round(1000*float64(count)/float64(total))/10, 'f', 1, 64)
+	percent = strconv.FormatFloat(math.Round(1000*float64(count)/float64(total))/10, 'f', 1, 64)
+	switch {
+	case percent == "0.0" && count > 0:
+		return percent, "<0.1"
+	case percent == "100.0" && count < total:
+		return percent, ">99.9"
+	}
+	return percent, percent
 }
 
 // inWords returns an age in its largest whole unit, as age.js does.

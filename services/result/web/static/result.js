@@ -13,7 +13,7 @@ import { reportChild } from './trace.js';
 
 const ANNOUNCE_MS = 10_000;
 const TOO_LATE_MS = 2_000;
-const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Lost, reconnecting…' };
+const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Reconnecting…' };
 
 const connection = document.getElementById('connection');
 const ageElement = document.getElementById('age');
