@@ -47,8 +47,7 @@ func wantNotified(t *testing.T, boxes []chan []string, viewers int, want ...trac
 
 func TestAFewViewersAreNotifiedOfTheRecordedTracesOfAPush(t *testing.T) {
 	r := &fakeRefresher{}
-	s := newSampledViewers(r)
-	var boxes []chan []string
+	s, boxes := newSampledViewers(r), []chan []string{}
 	for range 10 {
 		boxes = append(boxes, s.join())
 	}
