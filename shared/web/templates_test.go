@@ -1,15 +1,11 @@
 package web
 
 import (
-	"bytes"
-	"go/format"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/valyala/quicktemplate/parser"
 )
 
 // templates returns every template of the repository, by its path: the shared ones and those of the services.
@@ -30,27 +26,6 @@ func templates(t *testing.T) map[string]string {
 		}
 	}
 	return found
-}
-
-func TestCompiledTemplatesAreUpToDate(t *testing.T) {
-	for path, text := range templates(t) {
-		var code bytes.Buffer
-		if err := parser.Parse(&code, strings.NewReader(text), filepath.Base(path), "web"); err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		want, err := format.Source(code.Bytes())
-		if err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		got, err := os.ReadFile(path + ".go")
-		if err != nil {
-			t.Errorf("never compiled: run go generate ./... (%v)", err)
-		} else if !bytes.Equal(got, want) {
-			t.Errorf("%s.go is not what the template compiles to: run go generate ./...", path)
-		}
-	}
 }
 
 // The generator escapes for text and quoted attributes, unless told not to, wherever the value is.
