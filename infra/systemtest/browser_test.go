@@ -28,7 +28,7 @@ type station struct{ Name, State, Time, What string }
 
 // journey reads the stations of a page.
 const journeyScript = `[...document.querySelectorAll('.journey li')].map((li) => ({
-	Name: li.dataset.station, State: li.dataset.state, Time: li.querySelector('.ms').textContent, What: li.querySelector('.what').textContent,
+	Name: li.dataset.step, State: li.dataset.state, Time: li.querySelector('.ms').textContent, What: li.querySelector('.what').textContent,
 }))`
 
 // states are those of a journey's stations, in their order.
@@ -128,7 +128,7 @@ func TestBrowserAVoteMovesTheBarOnAnOpenResultsPage(t *testing.T) {
 	until(vote, func(p *tab) (string, error) {
 		return look[string](p, `document.querySelector('main')?.textContent ?? ''`)
 	}, func(text string) bool {
-		return strings.Contains(text, "This vote is counted, once.") && strings.Contains(text, "cats")
+		return strings.Contains(text, "This vote has been counted, exactly once.") && strings.Contains(text, "cats")
 	})
 	r.clean(results, vote)
 }

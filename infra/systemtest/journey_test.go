@@ -103,12 +103,14 @@ func TestBrowserJourneyStandsInTheQueueUntilAWorkerComes(t *testing.T) {
 	v := until(vote, readVotePage, func(v votePage) bool { return stands(v.Journey) && milliseconds.MatchString(v.Journey[1].Time) })
 	receipt := r.open(b, v.Links["Receipt"])
 	until(receipt, readReceiptPage, func(p receiptPage) bool {
-		return p.State == "queued" && strings.Contains(p.Text, "waits in the queue") && stands(p.Journey)
+		return p.State == "queued" && strings.Contains(p.Text, "is waiting in the queue") && stands(p.Journey)
 	})
 
 	r.must(r.Worker.Start(t.Context()))
 	until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) && v.Journey[2].What != "waiting to be stored" })
-	until(receipt, readReceiptPage, func(p receiptPage) bool { return arrived(p.Journey) && p.Text == "This vote is counted, once." })
+	until(receipt, readReceiptPage, func(p receiptPage) bool {
+		return arrived(p.Journey) && p.Text == "This vote has been counted, exactly once."
+	})
 	r.clean(vote, receipt)
 }
 
@@ -119,14 +121,14 @@ func TestBrowserJourneyBeginsWithTheWaitForTheServer(t *testing.T) {
 	r.must(r.Redis.Kill())
 	vote.click(choice(ballot.Lizards))
 	v := until(vote, readVotePage, func(v votePage) bool {
-		return states(v.Journey) == "now open open open" && v.Journey[0].What == "kept here until the server takes it"
+		return states(v.Journey) == "now open open open" && v.Journey[0].What == "kept here until the server accepts it"
 	})
 	if len(v.Links) > 0 {
 		t.Errorf("a vote that is not accepted has links: %v", v.Links)
 	}
 	r.must(r.Redis.Start(t.Context()))
 	v = until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) })
-	if v.Journey[0].What == "kept here until the server takes it" || v.Links["Receipt"] == "" {
+	if v.Journey[0].What == "kept here until the server accepts it" || v.Links["Receipt"] == "" {
 		t.Errorf("at the end the page shows %+v", v)
 	}
 	r.drained()
@@ -146,7 +148,7 @@ func TestBrowserJourneyOfAVoteThatCannotBeStoredEndsWithTheDeadLetters(t *testin
 
 	r.must(r.Worker.Start(t.Context()))
 	failed := func(journey []station) bool {
-		return states(journey) == "done done failed open" && journey[2].What == "it could not be stored, and lies with the dead letters"
+		return states(journey) == "done done failed open" && journey[2].What == "could not be stored; moved to the dead letters"
 	}
 	until(vote, readVotePage, func(v votePage) bool { return failed(v.Journey) })
 	given := func(p receiptPage) bool {

@@ -95,7 +95,7 @@ func TestBrowserAndServerSayTheSameOfEveryTally(t *testing.T) {
 	// Both modules, as they were served to this page.
 	const load = `(async () => {
 		const served = (name) => import(document.querySelector('link[rel=modulepreload][href*="/' + name + '."]').href);
-		const { leader } = await served('leader'), { PETS, share } = await served('board');
+		const { leader } = await served('leader'), { PETS, share } = await served('counts');
 		window.say = (votes) => {
 			const { sentence, title } = leader(votes), total = PETS.reduce((sum, pet) => sum + votes[pet], 0);
 			return { Leader: sentence, Title: title + ' · petvote', Shares: PETS.map((pet) => share(votes[pet], total)) };

@@ -239,7 +239,7 @@ func TestBrowserOutboxGivesUpAVoteThatTheServerRefuses(t *testing.T) {
 	if refused.Text != "Your vote for birds was refused: Invalid pet choice." {
 		t.Errorf("the page says %q", refused.Text)
 	}
-	if got := states(refused.Journey); got != "failed open open open" || refused.Journey[0].What != "the server has refused it" || len(refused.Links) > 0 {
+	if got := states(refused.Journey); got != "failed open open open" || refused.Journey[0].What != "the server refused it" || len(refused.Links) > 0 {
 		t.Errorf("its journey is %q: %+v, with links %v", got, refused.Journey, refused.Links)
 	}
 

@@ -12,26 +12,19 @@ import (
 	"petvote/shared/votestream"
 )
 
-// api answers programs.
+// api answers programs, and browsers that ask for a receipt.
 type api struct {
-	board    *board
-	history  *history
-	receipts *receipts
+	cache   *tallyCache
+	history *history
+	pages   *resultPages
+	store   receiptReader
+	queue   voteFinder
 }
 
-// register mounts the API. The voting page, which has another origin, asks for receipts.
 func (a *api) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/tally", a.tally)
 	mux.Handle("GET /api/history", a.history)
-	mux.Handle("GET /votes/{id}", anyOrigin(a.receipts))
-}
-
-// anyOrigin lets pages of every origin read the answers: they are public, and the same for everybody.
-func anyOrigin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		next.ServeHTTP(w, r)
-	})
+	mux.HandleFunc("GET /votes/{id}", a.receipt)
 }
 
 type tallyAnswer struct {
@@ -41,14 +34,14 @@ type tallyAnswer struct {
 	Stale bool          `json:"stale"`
 }
 
-// tally answers GET /api/tally from what the board holds, whether PostgreSQL is there or not.
+// tally answers GET /api/tally from the cache, whether PostgreSQL is available or not.
 func (a *api) tally(w http.ResponseWriter, r *http.Request) {
-	v := a.board.current()
+	v := a.cache.current()
 	if !v.Known {
-		answerError(w, r, errNoTally)
+		writeError(w, r, errNoTally)
 		return
 	}
-	answer(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
+	writeJSON(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
 }
 
 var (
@@ -61,36 +54,37 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// answerError is the one place where an error becomes an answer. What it does not know is the failure of PostgreSQL or
-// Redis, and its words stay in the log.
-func answerError(w http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
-		answer(w, http.StatusBadRequest, problem{"error", err.Error()})
-	case errors.Is(err, votestream.ErrSearchLimit):
-		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, problem{"error", "The vote is not counted, and the queue is too long to look for it; please try again"})
-	default:
-		logUnanswered(r, err)
-		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
-	}
-}
-
-// retryAfter is when to come again, in seconds: a little longer than a breaker stays open.
+// retryAfter is in seconds: a little longer than a breaker stays open.
 const retryAfter = "1"
 
-func logUnanswered(r *http.Request, err error) {
-	level := slog.LevelWarn
-	if resilience.Refused(err) { // told when the breaker opened
-		level = slog.LevelDebug
+// writeError is the one place that turns an error into an answer. Any other error is a failure of PostgreSQL or Redis:
+// it is logged, and its text not sent.
+func writeError(w http.ResponseWriter, r *http.Request, err error) {
+	message := "The votes can't be read right now; please try again"
+	switch {
+	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
+		writeJSON(w, http.StatusBadRequest, problem{"error", err.Error()})
+		return
+	case errors.Is(err, votestream.ErrSearchLimit):
+		message = "The vote is not counted, and the queue is too long to search; please try again"
+	default:
+		logFailure(r, err)
 	}
-	slog.Log(r.Context(), level, "request not answered", "path", r.URL.Path, "error", err)
+	w.Header().Set("Retry-After", retryAfter)
+	writeJSON(w, http.StatusServiceUnavailable, problem{"error", message})
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func logFailure(r *http.Request, err error) {
+	level := slog.LevelWarn
+	if resilience.Refused(err) { // the breaker's change was logged already
+		level = slog.LevelDebug
+	}
+	slog.Log(r.Context(), level, "request failed", "path", r.URL.Path, "error", err)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone if this fails
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client is gone
 }

@@ -16,7 +16,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// get asks the API, with an Accept header if there is one.
+// get requests from the API, with an Accept header if there is one.
 func (a *api) get(t *testing.T, target string, accept ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -30,61 +30,59 @@ func (a *api) get(t *testing.T, target string, accept ...string) *httptest.Respo
 	return w
 }
 
-// wantUnavailable checks the answer to what can't be read: when to come again, and none of the words of the failure.
+// wantAnswer checks an answer's status and body.
+func wantAnswer(t *testing.T, w *httptest.ResponseRecorder, status int, body string) {
+	t.Helper()
+	if got := strings.TrimSpace(w.Body.String()); w.Code != status || got != body {
+		t.Errorf("%d %s\nwant %d %s", w.Code, got, status, body)
+	}
+}
+
+// wantUnavailable checks the answer to a failed read: when to come again, and nothing of the error's text.
 func wantUnavailable(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
-	const want = `{"status":"error","message":"The votes can't be read right now; please try again"}`
-	if body := strings.TrimSpace(w.Body.String()); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || body != want {
-		t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), body)
+	wantAnswer(t, w, http.StatusServiceUnavailable,
+		`{"status":"error","message":"The votes can't be read right now; please try again"}`)
+	if w.Header().Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", w.Header().Get("Retry-After"))
 	}
 }
 
 func TestTheTallyIsUnavailableBeforeItsFirstReadAndServedEverAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, box := newBoard()
-		a := &api{board: b}
+		c, store := newTallyCache()
+		a := &api{cache: c}
 		wantUnavailable(t, a.get(t, "/api/tally"))
-		box.counts = ballot.Counts{Dogs: 3, Cats: 2, Lizards: 1}
-		if err := b.Refresh(t.Context(), votestore.Notice{}); err != nil {
-			t.Fatal(err)
-		}
+		store.counts = ballot.Counts{Dogs: 3, Cats: 2, Lizards: 1}
+		refresh(t, c, store)
 		const fresh = `{"votes":{"dogs":3,"cats":2,"lizards":1},"total":6,"as_of":"2000-01-01T00:00:00Z","stale":false}`
-		w := a.get(t, "/api/tally")
-		if body := strings.TrimSpace(w.Body.String()); w.Code != http.StatusOK || body != fresh || w.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%d %s, want %s", w.Code, body, fresh)
-		}
+		wantAnswer(t, a.get(t, "/api/tally"), http.StatusOK, fresh)
 		time.Sleep(time.Minute)
-		box.err = errAway
-		if err := b.Refresh(t.Context(), votestore.Notice{}); err == nil {
-			t.Fatal("no error")
-		}
-		w = a.get(t, "/api/tally")
-		if want := strings.Replace(fresh, "false", "true", 1); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
-			t.Errorf("while the store is away: %d %s, want %s", w.Code, w.Body, want)
-		}
+		store.err = errDown
+		refresh(t, c, store)
+		wantAnswer(t, a.get(t, "/api/tally"), http.StatusOK, strings.Replace(fresh, "false", "true", 1))
 	})
 }
 
-func TestWhatTheServersSayOfTheirFailureStaysInside(t *testing.T) {
-	for _, err := range []error{errAway, errors.Join(resilience.ErrUnavailable, errAway), context.DeadlineExceeded} {
-		wantUnavailable(t, (&api{history: &history{store: &chart{err: err}}}).get(t, "/api/history"))
+func TestTheTextOfAnErrorIsNotSent(t *testing.T) {
+	for _, err := range []error{errDown, errors.Join(resilience.ErrUnavailable, errDown), context.DeadlineExceeded} {
+		wantUnavailable(t, (&api{history: &history{store: &fakeMinutes{err: err}}}).get(t, "/api/history"))
 		wantUnavailable(t, (&journey{storeErrs: []error{err}, queueErr: err}).ask(t))
 		wantUnavailable(t, (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: err}).ask(t))
 	}
 }
 
 func TestPagesOfOtherOriginsReadReceiptsAndNothingElse(t *testing.T) {
-	b, _ := newBoard()
-	for name, w := range map[string]*httptest.ResponseRecorder{
-		"receipt": (&journey{}).ask(t), "page of a receipt": (&journey{}).ask(t, browser),
-		"unknown": (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}).ask(t),
-		"no id":   (&journey{}).api(t).get(t, "/votes/1"), "store away": (&journey{storeErrs: []error{errAway}}).ask(t),
-	} {
-		if w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d, header %v", name, w.Code, w.Header())
+	c, _ := newTallyCache()
+	check := func(name string, w *httptest.ResponseRecorder, origin string) {
+		if h := w.Header(); h.Get("Access-Control-Allow-Origin") != origin || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d, header %v", name, w.Code, h)
 		}
 	}
-	if w := (&api{board: b}).get(t, "/api/tally"); w.Header().Get("Access-Control-Allow-Origin") != "" || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("tally: %d, header %v", w.Code, w.Header())
-	}
+	check("receipt", (&journey{}).ask(t), "*")
+	check("page of a receipt", (&journey{}).ask(t, browser), "*")
+	check("unknown", (&journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrNotQueued}).ask(t), "*")
+	check("no id", (&journey{}).api(t).get(t, "/votes/1"), "*")
+	check("store unavailable", (&journey{storeErrs: []error{errDown}}).ask(t), "*")
+	check("tally", (&api{cache: c}).get(t, "/api/tally"), "")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -13,30 +12,25 @@ import (
 	"petvote/shared/votestore"
 )
 
-// minuteReader is where the votes of each minute are read.
+// minuteReader reads the votes of each minute from the store.
 type minuteReader interface {
 	History(ctx context.Context, since time.Time) ([]votestore.Minute, error)
 }
 
-// rereadAfter is how old a copy of the history may be.
-const rereadAfter = time.Second
-
-// history answers GET /api/history from a copy of the longest span that can be asked for. However many ask, the store is
-// read at most once a second; a read that failed is answered to those who waited for it, and not kept.
-type history struct {
-	store  minuteReader
-	flight singleflight.Group
-
-	mu     sync.Mutex
-	voted  []votestore.Minute
-	readAt time.Time // when the read began
-}
-
-// The span of an answer, in minutes.
 const (
+	rereadAfter    = time.Second
 	defaultMinutes = 60
 	maxMinutes     = 24 * 60
 )
+
+// history answers GET /api/history from a copy of the longest history that can be requested. However many requests
+// come, the store is read at most once a second. A failed read fails the requests waiting for it, and is not kept.
+type history struct {
+	store  minuteReader
+	flight singleflight.Group
+	voted  []votestore.Minute // as readAt used only within flight, and so by one goroutine at a time
+	readAt time.Time          // when the read began
+}
 
 type historyAnswer struct {
 	From    time.Time     `json:"from"` // the first minute
@@ -49,66 +43,51 @@ type minuteVotes struct {
 	ballot.Counts
 }
 
-// ServeHTTP answers GET /api/history?minutes=n with the votes cast in each of the last n minutes, oldest first, those
-// without votes included.
+// ServeHTTP answers GET /api/history?minutes=n with the votes cast in each of the last n minutes, oldest first,
+// including minutes without votes.
 func (h *history) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := defaultMinutes
 	if text := r.URL.Query().Get("minutes"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > maxMinutes {
-			answerError(w, r, errMinutes)
+			writeError(w, r, errMinutes)
 			return
 		}
 	}
 	voted, err := h.lastDay(r.Context())
 	if err != nil {
-		answerError(w, r, err)
+		writeError(w, r, err)
 		return
 	}
 	from, to := lastMinutes(n)
-	answer(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
+	writeJSON(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
 }
 
-// lastMinutes gives the first and the last of the n minutes that end with the present one.
+// lastMinutes returns the first and the last of the n minutes that end with the current one.
 func lastMinutes(n int) (from, to time.Time) {
 	to = time.Now().UTC().Truncate(time.Minute)
 	return to.Add(-time.Duration(n-1) * time.Minute), to
 }
 
-// lastDay returns a copy that is fresh, or else reads one, for all who wait for it. The read outlives the asker who
-// happened to be the first; the store's policy bounds it.
+// lastDay returns a copy at most a second old, read once for all waiting requests if need be. The read goes on if the
+// request that started it is cancelled; the store's policy bounds it.
 func (h *history) lastDay(ctx context.Context) ([]votestore.Minute, error) {
-	if voted, ok := h.fresh(); ok {
-		return voted, nil
-	}
 	voted, err, _ := h.flight.Do("", func() (any, error) {
-		if voted, ok := h.fresh(); ok { // read by another since this one looked
-			return voted, nil
+		if time.Since(h.readAt) < rereadAfter {
+			return h.voted, nil
 		}
 		readAt := time.Now()
 		from, _ := lastMinutes(maxMinutes)
 		voted, err := h.store.History(context.WithoutCancel(ctx), from)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			h.voted, h.readAt = voted, readAt
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.voted, h.readAt = voted, readAt
-		return voted, nil
+		return voted, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return voted.([]votestore.Minute), nil
+	return voted.([]votestore.Minute), err
 }
 
-func (h *history) fresh() ([]votestore.Minute, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.voted, !h.readAt.IsZero() && time.Since(h.readAt) < rereadAfter
-}
-
-// fill puts the minutes with votes into a row of n minutes.
+// fill returns n consecutive minutes, with the votes where there are some.
 func fill(voted []votestore.Minute, from time.Time, n int) []minuteVotes {
 	row := make([]minuteVotes, n)
 	for i := range row {

@@ -1,60 +1,53 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
+	"maps"
 	"sync"
 
-	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
-	"petvote/shared/tracecontext"
 )
 
-// pushEvent is the name of the event, on both transports.
-const pushEvent = "current_votes"
+const (
+	pushEvent         = "current_votes" // on both transports
+	transportSSE      = "sse"
+	transportSocketIO = "socket.io"
+)
 
 // frame is one state of the tally, encoded once for all viewers.
 type frame struct {
-	counts  ballot.Counts
-	sse     []byte
-	parents []string // of the spans that its viewer is to report; only in a witness's mailbox
+	counts ballot.Counts
+	sse    []byte
 }
 
-func newFrame(c ballot.Counts) (*frame, error) {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode push: %w", err)
-	}
-	return &frame{counts: c, sse: fmt.Appendf(nil, "event: %s\ndata: %s\n\n", pushEvent, data)}, nil
-}
+func newFrame(c ballot.Counts) *frame { return &frame{counts: c, sse: sseEvent(pushEvent, c)} }
 
-// viewer is one open page. Its mailbox holds one frame: whoever takes too long finds the newest there, never a backlog.
+// viewer is one open page. Its mailbox holds one frame: a slow viewer finds the newest there, never a backlog.
 type viewer struct {
 	mailbox   chan *frame
 	transport string
 }
 
-// hub passes the tally on to every viewer.
+// audience is what the hub counts.
+type audience struct {
+	Viewers   map[string]int64 // connected now, by transport
+	Pushes    int64            // changes of the tally pushed
+	Conflated int64            // frames replaced by a newer one before their viewer took them
+}
+
+// hub pushes the tally to every viewer.
 type hub struct {
-	mu        sync.Mutex
-	current   *frame
-	viewers   map[*viewer]struct{}
-	audience  map[string]int64
-	pushes    int64
-	conflated int64
+	mu      sync.Mutex
+	current *frame
+	viewers map[*viewer]struct{}
+	counted audience
 }
 
 func newHub() *hub {
-	return &hub{viewers: map[*viewer]struct{}{}, audience: map[string]int64{transportSSE: 0, transportSocketIO: 0}}
+	none := map[string]int64{transportSSE: 0, transportSocketIO: 0}
+	return &hub{viewers: map[*viewer]struct{}{}, counted: audience{Viewers: none}}
 }
 
-// The transports by which pages are reached.
-const (
-	transportSSE      = "sse"
-	transportSocketIO = "socket.io"
-)
-
-// join adds a viewer, with the present tally in its mailbox if there is one.
+// join adds a viewer, with the current tally in its mailbox if there is one.
 func (h *hub) join(transport string) *viewer {
 	v := &viewer{mailbox: make(chan *frame, 1), transport: transport}
 	h.mu.Lock()
@@ -63,69 +56,43 @@ func (h *hub) join(transport string) *viewer {
 		v.mailbox <- h.current
 	}
 	h.viewers[v] = struct{}{}
-	h.audience[transport]++
+	h.counted.Viewers[transport]++
 	return v
 }
 
-// leave removes a viewer; a second time does nothing.
+// leave removes a viewer, who must have joined.
 func (h *hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, ok := h.viewers[v]; ok {
-		delete(h.viewers, v)
-		h.audience[v.transport]--
-	}
+	delete(h.viewers, v)
+	h.counted.Viewers[v.transport]--
 }
 
-// publish puts the counts into every mailbox, in place of what is still there, and tells some viewers the traces of the
-// push. The same counts again are no news, and not pushed but to those viewers.
-func (h *hub) publish(c ballot.Counts, traces []tracecontext.TraceContext) (isNews bool, err error) {
-	f, err := newFrame(c)
-	if err != nil {
-		return false, err
-	}
+// publish puts the counts into every mailbox, in place of a frame not taken yet. Counts equal to the current ones are
+// not pushed again.
+func (h *hub) publish(c ballot.Counts) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	isNews = h.current == nil || h.current.counts != c
-	if isNews {
-		h.current = f
-		h.pushes++
+	if h.current != nil && h.current.counts == c {
+		return false
 	}
-	parents := parentsOf(traces)
-	witnesses := 0
-	for v := range h.viewers { // in no order, so that the witnesses change
-		var told []string
-		if len(parents) > 0 && witnesses < maxWitnesses && v.transport == transportSSE {
-			told = parents
-			witnesses++
+	h.current = newFrame(c)
+	h.counted.Pushes++
+	for v := range h.viewers {
+		select {
+		case <-v.mailbox:
+			h.counted.Conflated++
+		default:
 		}
-		if isNews || told != nil {
-			h.deliver(v, f, told)
-		}
+		v.mailbox <- h.current // never blocks: only join and publish send, both under the lock
 	}
-	return isNews, nil
+	return true
 }
 
-// deliver puts a frame into a mailbox. Only publish and join do that, both under the lock, so there is room.
-func (h *hub) deliver(v *viewer, f *frame, parents []string) {
-	select {
-	case old := <-v.mailbox:
-		if old.counts != f.counts {
-			h.conflated++
-		}
-		parents = append(parents[:len(parents):len(parents)], old.parents...)
-	default:
-	}
-	v.mailbox <- f.witnessed(parents)
-}
-
-// figures are what the hub counts.
-func (h *hub) figures() telemetry.Audience {
+func (h *hub) audience() audience {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a := telemetry.Audience{Viewers: make(map[string]int64, len(h.audience)), Pushes: h.pushes, Conflated: h.conflated}
-	for transport, n := range h.audience {
-		a.Viewers[transport] = n
-	}
+	a := h.counted
+	a.Viewers = maps.Clone(a.Viewers)
 	return a
 }

@@ -10,118 +10,84 @@ import (
 
 func dogs(n int64) ballot.Counts { return ballot.Counts{Dogs: n} }
 
-func publish(t *testing.T, h *hub, counts ...ballot.Counts) {
-	t.Helper()
+func publish(h *hub, counts ...ballot.Counts) {
 	for _, c := range counts {
-		if _, err := h.publish(c, nil); err != nil {
-			t.Fatal(err)
+		h.publish(c)
+	}
+}
+
+// wantSeen checks what a viewer finds in its mailbox, and empties it.
+func wantSeen(t *testing.T, v *viewer, want ...ballot.Counts) {
+	t.Helper()
+	for _, counts := range want {
+		select {
+		case f := <-v.mailbox:
+			if f.counts != counts {
+				t.Errorf("the viewer finds %+v, want %+v", f.counts, counts)
+			}
+		default:
+			t.Errorf("the viewer finds nothing, want %+v", counts)
 		}
 	}
-}
-
-// seen takes what is in a viewer's mailbox.
-func seen(v *viewer) (c ballot.Counts, ok bool) {
 	select {
 	case f := <-v.mailbox:
-		return f.counts, true
+		t.Errorf("the viewer finds %+v, want nothing more", f.counts)
 	default:
-		return ballot.Counts{}, false
 	}
 }
 
-func wantSeen(t *testing.T, v *viewer, want ballot.Counts) {
-	t.Helper()
-	if got, ok := seen(v); !ok || got != want {
-		t.Errorf("the viewer finds %+v (anything: %v), want %+v", got, ok, want)
-	}
-	if more, ok := seen(v); ok {
-		t.Errorf("and then %+v, want no more", more)
-	}
-}
-
-func TestAViewerWhoJoinsGetsThePresentTallyAtOnce(t *testing.T) {
+func TestAViewerGetsTheCurrentTallyOnJoiningAndThenEachChange(t *testing.T) {
 	h := newHub()
 	early := h.join(transportSSE)
-	if c, ok := seen(early); ok {
-		t.Errorf("before the first tally: %+v", c)
-	}
-	publish(t, h, ballot.Counts{})
+	wantSeen(t, early)
+	publish(h, ballot.Counts{})
 	wantSeen(t, early, ballot.Counts{})
-	publish(t, h, dogs(1), dogs(2))
+	publish(h, dogs(1), dogs(2))
 	wantSeen(t, h.join(transportSocketIO), dogs(2))
+	wantSeen(t, early, dogs(2))
+	publish(h, dogs(2), dogs(2))
+	wantSeen(t, early)
+	publish(h, dogs(3), dogs(2)) // a return to earlier counts, as after restoring a backup, is a change
+	wantSeen(t, early, dogs(2))
 }
 
-func TestASlowViewerFindsTheNewestAndHoldsUpNobody(t *testing.T) {
+func TestASlowViewerFindsTheNewestAndDelaysNobody(t *testing.T) {
 	h := newHub()
 	slow, quick := h.join(transportSSE), h.join(transportSSE)
 	for n := range int64(1000) {
-		publish(t, h, dogs(n))
+		publish(h, dogs(n))
 		wantSeen(t, quick, dogs(n))
 	}
 	wantSeen(t, slow, dogs(999))
 }
 
-func TestTheSameCountsAgainAreNoNews(t *testing.T) {
+func TestTheAudienceCountsViewersPushesAndConflatedFrames(t *testing.T) {
 	h := newHub()
-	v := h.join(transportSSE)
-	publish(t, h, dogs(1))
-	wantSeen(t, v, dogs(1))
-	publish(t, h, dogs(1), dogs(1))
-	if c, ok := seen(v); ok {
-		t.Errorf("pushed %+v again", c)
+	none := map[string]int64{"sse": 0, "socket.io": 0}
+	if a := h.audience(); !maps.Equal(a.Viewers, none) || a.Pushes != 0 || a.Conflated != 0 {
+		t.Errorf("at first: %+v, want a zero for each transport", a)
 	}
-	publish(t, h, dogs(2), dogs(1)) // back to what was before, as after a restored backup, is news
-	wantSeen(t, v, dogs(1))
-}
-
-func TestWhoLeftGetsNothingAndLeavesOnce(t *testing.T) {
-	h := newHub()
-	gone, stays := h.join(transportSSE), h.join(transportSSE)
-	h.leave(gone)
-	h.leave(gone)
-	publish(t, h, dogs(1))
-	if c, ok := seen(gone); ok {
-		t.Errorf("who left got %+v", c)
+	viewers := []*viewer{h.join(transportSSE), h.join(transportSSE), h.join(transportSocketIO)}
+	publish(h, dogs(1), dogs(1))
+	wantSeen(t, viewers[0], dogs(1))
+	publish(h, dogs(2)) // two viewers have not taken the first
+	a := h.audience()
+	if !maps.Equal(a.Viewers, map[string]int64{"sse": 2, "socket.io": 1}) || a.Pushes != 2 || a.Conflated != 2 {
+		t.Errorf("audience %+v, want 2 and 1 viewers, 2 pushes, 2 conflated", a)
 	}
-	wantSeen(t, stays, dogs(1))
-	if n := h.figures().Viewers[transportSSE]; n != 1 {
-		t.Errorf("%d viewers, want 1", n)
+	a.Viewers[transportSSE] = 99 // a copy
+	for _, v := range viewers {
+		h.leave(v)
+	}
+	publish(h, dogs(3)) // those who left get nothing
+	wantSeen(t, viewers[0], dogs(2))
+	if a := h.audience(); !maps.Equal(a.Viewers, none) || a.Conflated != 2 {
+		t.Errorf("at the end: %+v", a)
 	}
 }
 
-func TestFiguresTellViewersPushesAndWhatNobodySaw(t *testing.T) {
-	h := newHub()
-	if f := h.figures(); !maps.Equal(f.Viewers, map[string]int64{"sse": 0, "socket.io": 0}) || f.Pushes != 0 || f.Conflated != 0 {
-		t.Errorf("at first: %+v, want a zero for each transport", f)
-	}
-	a, b := h.join(transportSSE), h.join(transportSSE)
-	h.join(transportSocketIO)
-	publish(t, h, dogs(1), dogs(1))
-	wantSeen(t, a, dogs(1))
-	publish(t, h, dogs(2)) // two have not taken the first
-	wantSeen(t, b, dogs(2))
-	f := h.figures()
-	if !maps.Equal(f.Viewers, map[string]int64{"sse": 2, "socket.io": 1}) || f.Pushes != 2 || f.Conflated != 2 {
-		t.Errorf("figures %+v, want 2 and 1 viewers, 2 pushes, 2 conflated", f)
-	}
-	f.Viewers[transportSSE] = 99
-	if h.figures().Viewers[transportSSE] != 2 {
-		t.Error("figures hands out the hub's own map")
-	}
-}
-
-func TestAFrameIsAnEventOfTheStream(t *testing.T) {
-	f, err := newFrame(ballot.Counts{Dogs: 1, Cats: 2, Lizards: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "event: current_votes\ndata: {\"dogs\":1,\"cats\":2,\"lizards\":3}\n\n"; string(f.sse) != want {
-		t.Errorf("frame %q, want %q", f.sse, want)
-	}
-}
-
-// Viewers come, read and go while the tally grows. Whoever stays sees it grow, never shrink, and sees its end.
-func TestManyViewersAtOnceSeeTheTallyGrowToItsEnd(t *testing.T) {
+// Viewers come, read and go while the tally grows. Those who stay see it grow, never shrink, up to its end.
+func TestManyConcurrentViewersSeeTheTallyGrowToItsEnd(t *testing.T) {
 	const viewers, passers, last = 50, 50, int64(2000)
 	h := newHub()
 	var everybody sync.WaitGroup
@@ -142,18 +108,16 @@ func TestManyViewersAtOnceSeeTheTallyGrowToItsEnd(t *testing.T) {
 	for range passers {
 		everybody.Go(func() {
 			for range 100 {
-				v := h.join(transportSocketIO)
-				seen(v)
-				h.leave(v)
-				h.figures()
+				h.leave(h.join(transportSocketIO))
+				h.audience()
 			}
 		})
 	}
 	for n := range last + 1 {
-		publish(t, h, dogs(n))
+		publish(h, dogs(n))
 	}
 	everybody.Wait()
-	if f := h.figures(); f.Viewers[transportSSE] != 0 || f.Viewers[transportSocketIO] != 0 || f.Pushes != last+1 {
-		t.Errorf("at the end: %+v", f)
+	if a := h.audience(); a.Viewers[transportSSE] != 0 || a.Viewers[transportSocketIO] != 0 || a.Pushes != last+1 {
+		t.Errorf("at the end: %+v", a)
 	}
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,43 +10,39 @@ import (
 	"petvote/shared/web"
 )
 
-// leader says in a sentence who leads, and in a few words for the title of the page. leader.js says the same.
+// leader names the leader in a sentence, and in a few words for the title of the page. leader.js does the same.
 func leader(c ballot.Counts) (sentence, title string) {
 	total := c.Total()
 	if total == 0 {
 		return "No votes yet.", "No votes yet"
 	}
-	pets := ballot.Choices()
-	slices.SortStableFunc(pets, func(a, b ballot.Choice) int { return cmp.Compare(c.Of(b), c.Of(a)) })
-	first := with(pets, c, c.Of(pets[0]))
-	if len(first) == len(pets) {
-		return web.Label(names(first)) + " are level.", "All level"
+	pets := map[int64][]string{} // by their votes
+	for _, pet := range ballot.Choices() {
+		pets[c.Of(pet)] = append(pets[c.Of(pet)], string(pet))
 	}
-	if len(first) > 1 {
-		title = web.Label(names(first)) + " share the lead"
-		return fmt.Sprintf("%s, with %s\u00a0%% each.", title, share(c.Of(pets[0]), total)), title
+	votes := slices.Sorted(maps.Keys(pets))
+	most := votes[len(votes)-1]
+	first := web.Label(list(pets[most]))
+	_, part := share(most, total)
+	if len(votes) == 1 {
+		return first + " are level.", "All level"
 	}
-	ahead := c.Of(pets[0]) - c.Of(pets[1])
+	if len(pets[most]) > 1 {
+		title = first + " share the lead"
+		return fmt.Sprintf("%s, with %s\u00a0%% each.", title, part), title
+	}
+	second := votes[len(votes)-2]
 	noun := "votes"
-	if ahead == 1 {
+	if most-second == 1 {
 		noun = "vote"
 	}
-	title = web.Label(string(pets[0])) + " lead"
+	title = first + " lead"
 	return fmt.Sprintf("%s with %s\u00a0%%, %s %s ahead of %s.",
-		title, share(c.Of(pets[0]), total), ballot.Digits(ahead), noun, names(with(pets[1:], c, c.Of(pets[1])))), title
+		title, part, ballot.Digits(most-second), noun, list(pets[second])), title
 }
 
-// with gives those of pets that have n votes.
-func with(pets []ballot.Choice, c ballot.Counts, n int64) []ballot.Choice {
-	return slices.DeleteFunc(slices.Clone(pets), func(p ballot.Choice) bool { return c.Of(p) != n })
-}
-
-// names lists pets as a sentence does: "dogs, cats and lizards".
-func names(pets []ballot.Choice) string {
-	words := make([]string, len(pets))
-	for i, p := range pets {
-		words[i] = string(p)
-	}
+// list joins words as a sentence does: "dogs, cats and lizards".
+func list(words []string) string {
 	last := len(words) - 1
 	if last == 0 {
 		return words[0]

@@ -1,4 +1,4 @@
-// Command result shows the tally, live, on pages and to programs.
+// Command result serves the tally, live, to pages and programs.
 package main
 
 import (
@@ -23,9 +23,17 @@ const name = "result"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
-const (
-	maxConns = 8 // to PostgreSQL: one reader of the tally, the rest for receipts and history
-)
+const maxConns = 8 // to PostgreSQL: one to read the tally, the others for receipts and history
+
+type settings struct {
+	config.Service
+	Postgres      votestore.Config
+	Redis         votestream.Config
+	Port          config.Port  `env:"PORT" envDefault:"8085"`
+	VoteURL       config.Link  `env:"VOTE_URL"`
+	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`
+	ShutdownDelay config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
+}
 
 func run(ctx context.Context, args, environ []string) (err error) {
 	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
@@ -43,7 +51,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	reads, subscribing, asking := readPolicy(listener), subscribePolicy(listener), queuePolicy(listener)
+	reads, subscribing, searches := readPolicy(listener), subscribePolicy(listener), queuePolicy(listener)
 
 	db, err := cfg.Postgres.Open(ctx, maxConns, tel.PgxTracer())
 	if err != nil {
@@ -53,35 +61,38 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	monitor := resilience.NewMonitor(reads, db.Ping)
 	cleanups.Background("postgres monitor", monitor.Run)
 
-	// No monitor, and no part of readiness: what is missing without Redis is the receipts of votes that are not stored.
+	// Neither monitored nor part of readiness: without Redis only the receipts of votes not stored yet are missing.
 	rdb := cfg.Redis.Dial(0)
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 
 	hub := newHub()
 	guarded := resilientStore{next: db, policy: reads}
-	board := &board{store: guarded, hub: hub}
-	refresher, err := tel.Refresher(board.Refresh)
+	cache := &tallyCache{store: guarded, hub: hub}
+	sampled := newSampledViewers(cache)
+	refresher, err := tel.Refresher(sampled.Refresh)
 	if err != nil {
 		return err
 	}
-	feed := newFeed(refresher, subscribing, db.Subscribe)
-	cleanups.Background("tally feed", feed.push)
-	cleanups.Background("notices", feed.listen)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing, asking), tel.ObserveAudience(hub.figures), tel.ObserveTally(board.age),
-		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) { return resilience.Call(ctx, reads, db.Stats) }))
+	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
+	cleanups.Background("tally watcher", watcher.push)
+	cleanups.Background("tally notices", watcher.listen)
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing, searches),
+		tel.ObserveAudience(func() telemetry.Audience { return telemetry.Audience(hub.audience()) }),
+		tel.ObserveTally(cache.age),
+		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) {
+			return resilience.Call(ctx, reads, db.Stats)
+		}))
 	if err != nil {
 		return err
 	}
 
-	page, err := newPage(cfg.VoteURL, cfg.JaegerURL, board.current)
+	pages, err := newResultPages(cfg, telemetry.TraceShare(), cache.current)
 	if err != nil {
 		return err
 	}
-	page.traceShare = telemetry.TraceShare()
-	api := &api{board: board, history: &history{store: guarded}, receipts: &receipts{
-		store: guarded, queue: newResilientQueue(votestream.NewQueue(rdb), asking), shownAt: board.pushes.shownAt, page: page,
-	}}
-	health := lifecycle.NewHealth(board.ready, lifecycle.Dependency{Health: monitor.Health})
+	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
+		queue: newResilientQueue(votestream.NewQueue(rdb), searches)}
+	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
@@ -96,16 +107,17 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
 		OnDrain: func() { endStreams(); sockets.disconnect() },
-		Handler: routes(tel, page, api, &sseHandler{hub, streams}, sockets, health),
+		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }
 
-// routes is the public face. Streams are outside the request metrics, which would take hours of watching for a slow
-// answer, and outside the tracing for the same reason. They are outside the compression too, which would hold events back.
-func routes(tel *telemetry.Telemetry, page *page, a *api, events, sockets http.Handler, health *lifecycle.Health) http.Handler {
+// routes is the public handler. Streams bypass metrics and traces, where an open stream would look like an answer that
+// takes hours, and compression, which would hold events back.
+func routes(tel *telemetry.Telemetry, pages *resultPages, a *api, events, sockets http.Handler,
+	health *lifecycle.Health) http.Handler {
 	mux := http.NewServeMux()
-	page.register(mux)
+	pages.register(mux)
 	a.register(mux)
 	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
 	mux.HandleFunc("GET /healthz", health.Live)

@@ -14,12 +14,12 @@ import (
 	"petvote/shared/votestream"
 )
 
-// receiptReader is where stored votes are read.
+// receiptReader looks up stored votes.
 type receiptReader interface {
 	Receipt(ctx context.Context, id uuid.UUID) (votestore.Receipt, error)
 }
 
-// voteFinder is where votes are looked for that are not stored.
+// voteFinder looks up votes that are not stored.
 type voteFinder interface {
 	Find(ctx context.Context, id uuid.UUID) (votestream.Location, error)
 }
@@ -29,82 +29,75 @@ type state string
 
 // The states.
 const (
-	stateQueued  state = "queued"   // it waits in the stream, or a worker has it in hand
-	stateCounted state = "counted"  // it is stored and in the tally
-	stateShown   state = "shown"    // the tally with it has been handed to every open page of this service
-	stateGivenUp state = "given_up" // it is among the dead letters
-	stateUnknown state = "unknown"  // it is nowhere: nobody cast it, or it was refused
-	stateUntold  state = "untold"   // on pages only: it can't be told now
+	stateQueued       state = "queued"      // in the stream, waiting or in a worker's hands
+	stateCounted      state = "counted"     // stored and in the tally
+	stateShown        state = "shown"       // the tally that counts it is in the mailbox of every viewer of this service
+	stateDeadLettered state = "given_up"    // among the dead letters
+	stateUnknown      state = "unknown"     // nowhere: never cast, or refused
+	stateUnavailable  state = "unavailable" // can't be looked up now; on pages only
 )
 
-// receipts answers GET /votes/{id}: how far a vote has come, as a page for browsers.
-type receipts struct {
-	store   receiptReader
-	queue   voteFinder
-	shownAt func(transaction uint64) (shown bool, at time.Time) // quick, and safe for concurrent use
-	page    *page
-}
-
-// receipt is what is known of one vote. The zero value of a field says that it isn't known.
+// receipt is what is known of one vote. Unknown fields are zero.
 type receipt struct {
 	ID       uuid.UUID         `json:"id"`
 	State    state             `json:"state"`
-	Counted  bool              `json:"counted"` // as it is once stored
+	Counted  bool              `json:"counted"`
 	Pet      ballot.Choice     `json:"pet,omitempty"`
-	CastAt   time.Time         `json:"cast_at,omitzero"`   // by the clock of the vote service
+	CastAt   time.Time         `json:"cast_at,omitzero"`   // by the vote service's clock
 	QueuedAt time.Time         `json:"queued_at,omitzero"` // by Redis's
-	StoredAt time.Time         `json:"stored_at,omitzero"` // by PostgreSQL's: when the transaction began
-	ShownAt  time.Time         `json:"shown_at,omitzero"`  // by this one's
+	StoredAt time.Time         `json:"stored_at,omitzero"` // by PostgreSQL's: the start of the transaction
+	ShownAt  time.Time         `json:"shown_at,omitzero"`  // by this service's
 	TraceID  string            `json:"trace_id,omitempty"`
-	Reason   votestream.Reason `json:"reason,omitempty"` // why it was given up
+	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
 }
 
-// ServeHTTP answers 404 only for a vote that is nowhere. Where that can't be told, because PostgreSQL or Redis is away or
-// the queue is too long, it answers 503.
-func (h *receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// receipt answers GET /votes/{id} with how far a vote has come, to browsers with a page. It answers 404 only for a vote
+// that is nowhere. If that can't be known, because PostgreSQL or Redis is unavailable or the queue too long, it answers
+// 503.
+func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
-		answerError(w, r, errVoteID)
+		writeError(w, r, errVoteID)
 		return
 	}
 	w.Header().Add("Vary", "Accept")
 	wantsPage := strings.Contains(r.Header.Get("Accept"), "text/html")
-	found, err := h.find(r.Context(), id)
+	found, err := a.find(r.Context(), id)
 	status := http.StatusOK
 	switch {
 	case err != nil && !wantsPage:
-		answerError(w, r, err)
+		writeError(w, r, err)
 		return
 	case err != nil:
-		logUnanswered(r, err)
+		logFailure(r, err)
 		w.Header().Set("Retry-After", retryAfter)
-		status, found = http.StatusServiceUnavailable, receipt{ID: id, State: stateUntold}
+		status, found = http.StatusServiceUnavailable, receipt{ID: id, State: stateUnavailable}
 	case found.State == stateUnknown:
 		status = http.StatusNotFound
 	}
 	if wantsPage {
-		h.page.renderReceipt(w, r, status, found)
+		a.pages.renderReceipt(w, r, status, found)
 		return
 	}
-	answer(w, status, found)
+	writeJSON(w, status, found)
 }
 
-// find asks PostgreSQL, then Redis, and where that has no answer PostgreSQL once more: a vote that was stored in between
-// was in neither when it was asked. Redis is not asked for a vote that is stored; while PostgreSQL is away it can at least
-// tell which votes wait.
-func (h *receipts) find(ctx context.Context, id uuid.UUID) (receipt, error) {
-	stored, err := h.stored(ctx, id)
+// find asks PostgreSQL, then Redis, and if neither has the vote PostgreSQL again: it may have been stored in between.
+// Redis alone still knows the queued votes while PostgreSQL is unavailable.
+func (a *api) find(ctx context.Context, id uuid.UUID) (receipt, error) {
+	stored, err := a.stored(ctx, id)
 	if err == nil {
 		return stored, nil
 	}
-	seen, queueErr := h.queue.Find(ctx, id)
+	location, queueErr := a.queue.Find(ctx, id)
 	if queueErr == nil {
-		return notStored(id, seen), nil
+		return notStored(id, location), nil
 	}
 	if !errors.Is(err, votestore.ErrNoVote) {
 		return receipt{}, err
 	}
-	stored, err = h.stored(ctx, id)
+	stored, err = a.stored(ctx, id)
 	switch {
 	case !errors.Is(err, votestore.ErrNoVote):
 		return stored, err
@@ -114,26 +107,26 @@ func (h *receipts) find(ctx context.Context, id uuid.UUID) (receipt, error) {
 	return receipt{}, queueErr
 }
 
-func (h *receipts) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
-	v, err := h.store.Receipt(ctx, id)
+func (a *api) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
+	v, err := a.store.Receipt(ctx, id)
 	if err != nil {
 		return receipt{}, err
 	}
 	r := receipt{ID: id, State: stateCounted, Counted: true, Pet: v.Vote.Pet, CastAt: v.Vote.CastAt,
 		QueuedAt: votestream.EntryTime(v.EntryID), StoredAt: v.StoredAt, TraceID: v.TraceID}
-	if shown, at := h.shownAt(v.Transaction); shown {
+	if shown, at := a.cache.pushes.shownAt(v.Transaction); shown {
 		r.State, r.ShownAt = stateShown, at
 	}
 	return r, nil
 }
 
-func notStored(id uuid.UUID, s votestream.Location) receipt {
-	r := receipt{ID: id, State: stateQueued, Pet: s.Message.Vote.Pet, CastAt: s.Message.Vote.CastAt,
-		TraceID: s.Message.Trace.TraceID()}
-	if !s.Dead {
-		r.QueuedAt = votestream.EntryTime(s.EntryID)
+func notStored(id uuid.UUID, l votestream.Location) receipt {
+	r := receipt{ID: id, State: stateQueued, Pet: l.Message.Vote.Pet, CastAt: l.Message.Vote.CastAt,
+		TraceID: l.Message.Trace.TraceID()}
+	if l.Dead {
+		r.State, r.Reason = stateDeadLettered, l.Reason
 	} else {
-		r.State, r.Reason = stateGivenUp, s.Reason
+		r.QueuedAt = votestream.EntryTime(l.EntryID)
 	}
 	return r
 }

@@ -16,23 +16,20 @@ import (
 )
 
 const (
-	// pollWithin bounds a request by polling. The library answers each within the time of its ping (25 s) and of the pong
-	// (20 s), which is longer than the server's own limit for an answer.
-	pollWithin = time.Minute
-	// maxMessage is in bytes. A viewer has nothing to say but that it comes and goes.
-	maxMessage = 4 << 10
-	// connectWithin bounds the time from the opening of a connection to the viewer's connect.
-	connectWithin = 5 * time.Second
-	// closeWithin is what the last answers to polls take.
-	closeWithin = time.Second
+	// pollWithin bounds a polling request. It exceeds the server's own limit for an answer, because the library may hold
+	// a poll for its ping (25 s) and pong (20 s) times.
+	pollWithin    = time.Minute
+	maxMessage    = 4 << 10         // bytes; viewers only connect and disconnect
+	connectWithin = 5 * time.Second // from opening a connection to the viewer's connect packet
+	closeWithin   = time.Second     // for the last answers to polls
 )
 
 // socketServer answers /socket.io/ (protocol version 4, by polling and websocket) from the same hub as the event
-// stream. The library is known to this file only.
+// stream. Only this file knows the library.
 type socketServer struct {
 	io          *socket.Server
 	handler     http.Handler
-	requests    context.Context // of every request, besides its own
+	requests    context.Context // ends every request
 	endRequests context.CancelFunc
 }
 
@@ -47,20 +44,20 @@ func newSocketServer(h *hub) *socketServer {
 	s.handler = s.io.ServeHandler(options)
 	_ = s.io.Engine().On("connection", func(args ...any) {
 		if conn, ok := args[0].(engine.Socket); ok {
-			hangUpAfter(conn)
+			closeWithSession(conn)
 		}
 	})
-	// The library passes listeners their arguments untyped; On fails for reserved names only.
+	// On fails only for reserved names.
 	_ = s.io.On("connection", func(args ...any) {
 		if client, ok := args[0].(*socket.Socket); ok {
-			feedSocket(h, client)
+			pushToSocket(h, client)
 		}
 	})
 	return s
 }
 
-// viewerParser decodes only that a viewer connects or disconnects. Whatever else it sends is dropped: nothing here listens
-// to it, and the library panics, for the whole process, on an event without a name.
+// viewerParser decodes only connect and disconnect packets. It drops all others: nothing listens to them, and an event
+// without a name makes the library panic, which would end the process.
 type viewerParser struct{ parser.Parser }
 
 func (p viewerParser) NewDecoder() parser.Decoder { return viewerDecoder{p.Parser.NewDecoder()} }
@@ -79,23 +76,23 @@ func (d viewerDecoder) Add(data any) error {
 	return nil
 }
 
-// hangUpAfter closes a session's websocket with the session. Where the viewer has closed it, the library leaves its end
-// open until it is garbage, and the viewer waits for that.
-func hangUpAfter(conn engine.Socket) {
+// closeWithSession closes a session's websocket when the session ends. If the viewer closed the session, the library
+// would leave its end open until garbage collection, and the viewer would wait for that.
+func closeWithSession(conn engine.Socket) {
 	hangUp := func(...any) {
 		if t := conn.Transport(); t.Name() == transports.WEBSOCKET {
-			go t.DoClose(nil) // by itself, because it waits for the listeners to a websocket's close, of which this may be one
+			go t.DoClose(nil) // not here: it waits for the close listeners, and this may be one
 		}
 	}
 	_ = conn.Once("close", hangUp)
 	if conn.ReadyState() == "closed" {
-		hangUp() // before anyone listened
+		hangUp() // it closed before the listener was added
 	}
 }
 
-// feedSocket passes frames on for as long as the client is connected. It hands the library one frame and waits until
-// the transport has taken it, so that the newest frame waits in the mailbox and nothing piles up in the library.
-func feedSocket(h *hub, client *socket.Socket) {
+// pushToSocket sends frames while the client is connected. It waits until the transport has taken one before it hands
+// the library another, so that nothing piles up there and the newest frame waits in the mailbox.
+func pushToSocket(h *hub, client *socket.Socket) {
 	conn := client.Conn()
 	gone := make(chan struct{})
 	end := sync.OnceFunc(func() { close(gone) })
@@ -111,21 +108,21 @@ func feedSocket(h *hub, client *socket.Socket) {
 	_ = conn.Once("close", onEnd)
 	_ = conn.On("drain", onDrain)
 	if !client.Connected() || conn.ReadyState() != "open" {
-		end() // it went before anyone listened
+		end() // it left before the listeners were added
 	}
 	v := h.join(transportSocketIO)
 	go func() {
 		defer h.leave(v)
-		defer client.Disconnect(false) // or the library keeps one that went while it was being connected
+		defer client.Disconnect(false) // else the library keeps a client that left while connecting
 		defer conn.RemoveListener("close", onEnd)
-		defer conn.RemoveListener("drain", onDrain) // a connection may outlive its socket, and have another one
+		defer conn.RemoveListener("drain", onDrain) // the connection may outlive its socket and get another
 		for {
 			select {
 			case <-gone:
 				return
 			case f := <-v.mailbox:
 				select {
-				case <-taken: // of something before
+				case <-taken: // an earlier packet
 				default:
 				}
 				if err := client.Emit(pushEvent, f.counts); err != nil {
@@ -155,8 +152,8 @@ func (s *socketServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(gate{w, listening}, r.WithContext(ctx))
 }
 
-// gate holds back what comes by websocket until the handler has returned, since the library reads before it listens: an
-// early connect would be lost, and an early pong would end the process.
+// gate delays reading from a websocket until the handler has returned. The library reads before it has added its
+// listeners: an early connect would be lost, and an early pong would make it panic.
 type gate struct {
 	http.ResponseWriter
 	open <-chan struct{}
@@ -177,14 +174,14 @@ func (c gatedConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// disconnect ends every session, so that polls are answered and a drain need not wait for them; soon after that it ends
-// requests that the library leaves without an answer.
+// disconnect ends every session, so that polls are answered before the drain; soon after it ends the requests that the
+// library leaves unanswered.
 func (s *socketServer) disconnect() {
 	s.io.Close(nil)
 	time.AfterFunc(closeWithin, s.endRequests)
 }
 
-// Close disconnects every client and waits, within ctx, until the library says that it is done.
+// Close disconnects every client and waits until the library is done or ctx ends.
 func (s *socketServer) Close(ctx context.Context) error {
 	defer s.endRequests()
 	done := make(chan error, 1)

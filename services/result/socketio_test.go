@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,35 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// poller is a Socket.IO client that polls: each request is one exchange, and a request for news waits for some.
+// startSocketIO serves a hub's pushes and returns the address.
+func startSocketIO(t *testing.T, h *hub) string {
+	t.Helper()
+	sockets := newSocketServer(h)
+	server := httptest.NewServer(sockets)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := sockets.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		server.Close()
+	})
+	return server.URL
+}
+
+func dialSocketIO(t *testing.T, dialer *websocket.Dialer, server string) *websocket.Conn {
+	t.Helper()
+	address := "ws" + strings.TrimPrefix(server, "http") + "/socket.io/?EIO=4&transport=websocket"
+	conn, resp, err := dialer.DialContext(t.Context(), address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return conn
+}
+
+// poller is a Socket.IO client that polls: each request is one exchange, and a GET waits for packets.
 type poller struct {
 	t   *testing.T
 	url string
@@ -46,21 +75,10 @@ func (p *poller) next() []string {
 	return strings.Split(p.exchange(http.MethodGet, ""), separator)
 }
 
-// connect shakes hands, as https://socket.io/docs/v4/socket-io-protocol/ says.
+// connect opens a session and connects, see https://socket.io/docs/v4/socket-io-protocol/.
 func connect(t *testing.T, h *hub) *poller {
 	t.Helper()
-	sockets := newSocketServer(h)
-	server := httptest.NewServer(sockets)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := sockets.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-		http.DefaultClient.CloseIdleConnections()
-		server.Close()
-	})
-	p := &poller{t, server.URL + "/socket.io/?EIO=4&transport=polling"}
+	p := &poller{t, startSocketIO(t, h) + "/socket.io/?EIO=4&transport=polling"}
 	open, ok := strings.CutPrefix(p.next()[0], "0")
 	var session struct{ SID string }
 	if err := json.Unmarshal([]byte(open), &session); !ok || err != nil || session.SID == "" {
@@ -89,32 +107,29 @@ func (p *poller) push() string {
 
 func TestSocketIOClientsGetTheTallyAtOnceAndItsChanges(t *testing.T) {
 	h := newHub()
-	publish(t, h, dogs(1))
+	publish(h, dogs(1))
 	p := connect(t, h)
-	if got := p.push(); got != `42["current_votes",{"dogs":1,"cats":0,"lizards":0}]` {
-		t.Errorf("at first %s", got)
-	}
-	for _, n := range []int64{2, 3} {
-		publish(t, h, dogs(n))
-		if got, want := p.push(), `42["current_votes",{"dogs":`+string('0'+rune(n))+`,"cats":0,"lizards":0}]`; got != want {
-			t.Errorf("then %s, want %s", got, want)
+	for n := int64(1); n <= 3; n++ {
+		publish(h, dogs(n))
+		if got, want := p.push(), fmt.Sprintf(`42["current_votes",{"dogs":%d,"cats":0,"lizards":0}]`, n); got != want {
+			t.Errorf("push %s, want %s", got, want)
 		}
 	}
-	if n := h.figures().Viewers[transportSocketIO]; n != 1 {
-		t.Errorf("%d viewers", n)
-	}
+	within(t, 5*time.Second, viewers(h, transportSocketIO, 1))
+	p.exchange(http.MethodPost, "41") // disconnect
+	within(t, 5*time.Second, viewers(h, transportSocketIO, 0))
 }
 
 func TestASocketIOClientThatDoesNotPollFindsNoBacklog(t *testing.T) {
 	h := newHub()
-	publish(t, h, dogs(1))
+	publish(h, dogs(1))
 	p := connect(t, h)
 	p.push()
 	for n := int64(2); n <= 500; n++ {
-		publish(t, h, dogs(n))
+		publish(h, dogs(n))
 	}
 	var got []string
-	for range 3 { // one that was on its way, one that waited in the library, and the newest
+	for range 3 { // one already sent, one waiting in the library, and the newest
 		if got = append(got, p.push()); strings.Contains(got[len(got)-1], `"dogs":500,`) {
 			return
 		}
@@ -122,36 +137,10 @@ func TestASocketIOClientThatDoesNotPollFindsNoBacklog(t *testing.T) {
 	t.Errorf("the client got %q, want the newest among the first three", got)
 }
 
-func TestASocketIOClientThatLeavesIsNoViewer(t *testing.T) {
-	h := newHub()
-	publish(t, h, dogs(1))
-	p := connect(t, h)
-	p.push()
-	p.exchange(http.MethodPost, "41")
-	deadline := time.Now().Add(5 * time.Second)
-	for h.figures().Viewers[transportSocketIO] != 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("it is still counted")
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks
-	}
-}
-
 func TestSocketIOHearsAViewerThatSpeaksAtOnce(t *testing.T) {
-	sockets := newSocketServer(newHub())
-	server := httptest.NewServer(sockets)
-	defer server.Close()
-	defer func() {
-		if err := sockets.Close(t.Context()); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	}()
+	server := startSocketIO(t, newHub())
 	for range 200 {
-		conn, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
+		conn := dialSocketIO(t, websocket.DefaultDialer, server)
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		for _, packet := range []string{"3", "40"} { // a pong to no ping, and the connect
 			if err := conn.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {

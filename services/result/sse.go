@@ -2,21 +2,29 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
 const (
-	heartbeatEvery = 15 * time.Second // so that proxies keep the connection and both ends notice when it is gone
-	writeWithin    = 10 * time.Second // a client that takes nothing for that long is cut off
+	heartbeatEvery = 15 * time.Second  // keeps proxies from closing the connection, and reveals a dead one to both ends
+	writeWithin    = 10 * time.Second  // then a client that reads nothing is disconnected
+	sseHello       = "retry: 1000\n\n" // the browser's delay before it reconnects, in milliseconds
 )
 
-// sseHello tells the browser how long to wait before it connects again, in milliseconds.
-const sseHello = "retry: 1000\n\n"
+// sseEvent encodes an event. The value must be one that always encodes as JSON.
+func sseEvent(name string, value any) []byte {
+	data, _ := json.Marshal(value)
+	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, data)
+}
 
 // sseHandler answers GET /events: the tally at once, then after each change.
 type sseHandler struct {
 	hub      *hub
+	sampled  *sampledViewers
 	stopping context.Context // ends the streams when the service stops
 }
 
@@ -38,8 +46,11 @@ func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	v := h.hub.join(transportSSE)
 	defer h.hub.leave(v)
+	notifications := h.sampled.join()
+	defer h.sampled.leave(notifications)
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
+	var newest *frame
 	for {
 		next := []byte(":\n\n")
 		select {
@@ -47,8 +58,15 @@ func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-h.stopping.Done():
 			return
-		case f := <-v.mailbox:
-			next = f.sse
+		case newest = <-v.mailbox:
+			next = newest.sse
+		case parents := <-notifications:
+			select {
+			case newest = <-v.mailbox:
+			default:
+			}
+			// The tally goes first, perhaps once more: the page times its drawing from the tally's arrival.
+			next = slices.Concat(newest.sse, sseEvent(tracesEvent, parents))
 		case <-heartbeat.C:
 		}
 		if !send(next) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,16 +15,16 @@ import (
 	"petvote/shared/ballot"
 )
 
-// wire is a client's connection in memory, which may take nothing for a while, or be broken.
+// wire is a client's connection in memory, which may be blocked or broken.
 type wire struct {
 	header http.Header
 
 	mu       sync.Mutex
-	sent     strings.Builder // and flushed
-	written  strings.Builder // and not flushed yet
+	sent     strings.Builder
+	written  strings.Builder // and not yet flushed
 	deadline time.Time
 	broken   bool
-	blocked  chan struct{} // while not nil and open, writes wait for its end
+	blocked  chan struct{} // writes wait until it is nil or closed
 }
 
 func (w *wire) Header() http.Header { return w.header }
@@ -55,7 +56,7 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// received is what the client has got since it was last asked.
+// received returns what the client has received since the last call.
 func (w *wire) received() string {
 	synctest.Wait()
 	w.mu.Lock()
@@ -67,7 +68,9 @@ func (w *wire) received() string {
 // watching is one open stream.
 type watching struct {
 	*wire
+	t       *testing.T
 	hub     *hub
+	sampled *sampledViewers
 	hangUp  func() // the client goes
 	stop    func() // the service stops
 	stopped chan struct{}
@@ -77,80 +80,55 @@ func watch(t *testing.T, w *wire, current ...ballot.Counts) *watching {
 	t.Helper()
 	w.header = http.Header{}
 	h := newHub()
-	publish(t, h, current...)
+	publish(h, current...)
 	client, hangUp := context.WithCancel(t.Context())
 	service, stop := context.WithCancel(t.Context())
-	s := &watching{wire: w, hub: h, hangUp: hangUp, stop: stop, stopped: make(chan struct{})}
+	s := &watching{wire: w, t: t, hub: h, sampled: newSampledViewers(&fakeRefresher{}), hangUp: hangUp, stop: stop,
+		stopped: make(chan struct{})}
 	go func() {
-		(&sseHandler{hub: h, stopping: service}).ServeHTTP(w, httptest.NewRequestWithContext(client, http.MethodGet, "/events", nil))
+		r := httptest.NewRequestWithContext(client, http.MethodGet, "/events", nil)
+		(&sseHandler{hub: h, sampled: s.sampled, stopping: service}).ServeHTTP(w, r)
 		close(s.stopped)
 	}()
 	t.Cleanup(func() {
 		hangUp()
 		stop()
 		<-s.stopped
-		if n := h.figures().Viewers[transportSSE]; n != 0 {
+		if n := h.audience().Viewers[transportSSE]; n != 0 {
 			t.Errorf("%d viewers after the stream's end", n)
+		}
+		if n := len(s.sampled.boxes); n != 0 {
+			t.Errorf("%d viewers could still be sampled after the stream's end", n)
 		}
 	})
 	return s
 }
 
-func event(counts string) string { return "event: current_votes\ndata: " + counts + "\n\n" }
+func event(counts ballot.Counts) string {
+	return fmt.Sprintf("event: current_votes\ndata: {\"dogs\":%d,\"cats\":%d,\"lizards\":%d}\n\n",
+		counts.Dogs, counts.Cats, counts.Lizards)
+}
+
+func (s *watching) want(want string) {
+	s.t.Helper()
+	if got := s.received(); got != want {
+		s.t.Errorf("received %q, want %q", got, want)
+	}
+}
 
 func TestAStreamBeginsWithTheTallyAndGoesOnWithEachChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{}, ballot.Counts{Dogs: 1, Cats: 2, Lizards: 3})
-		if got, want := s.received(), "retry: 1000\n\n"+event(`{"dogs":1,"cats":2,"lizards":3}`); got != want {
-			t.Errorf("at first %q, want %q", got, want)
+		first := ballot.Counts{Dogs: 1, Cats: 2, Lizards: 3}
+		s := watch(t, &wire{}, first)
+		s.want("retry: 1000\n\n" + event(first))
+		if h := s.header; h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" ||
+			h.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("header %v", h)
 		}
-		if s.header.Get("Content-Type") != "text/event-stream" || s.header.Get("Cache-Control") != "no-store" || s.header.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("header %v", s.header)
-		}
-		for n := int64(4); n < 6; n++ {
-			publish(t, s.hub, dogs(n))
-			if got, want := s.received(), event(`{"dogs":`+string('0'+rune(n))+`,"cats":0,"lizards":0}`); got != want {
-				t.Errorf("then %q, want %q", got, want)
-			}
-		}
-	})
-}
-
-func TestAStreamBeforeTheFirstTallyIsOpenAndWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{})
-		if got := s.received(); got != "retry: 1000\n\n" {
-			t.Errorf("at first %q", got)
-		}
-		publish(t, s.hub, ballot.Counts{})
-		if got := s.received(); got != event(`{"dogs":0,"cats":0,"lizards":0}`) {
-			t.Errorf("then %q", got)
-		}
-	})
-}
-
-func TestAQuietStreamHasAHeartbeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{})
-		s.received()
-		time.Sleep(heartbeatEvery - time.Millisecond)
-		if got := s.received(); got != "" {
-			t.Errorf("too early: %q", got)
-		}
-		time.Sleep(3 * heartbeatEvery)
-		if got := s.received(); got != ":\n\n:\n\n:\n\n" {
-			t.Errorf("in three intervals: %q", got)
-		}
-	})
-}
-
-func TestEveryWriteHasADeadlineOfItsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{})
 		for n := range int64(3) {
 			time.Sleep(time.Second)
-			publish(t, s.hub, dogs(n))
-			s.received()
+			publish(s.hub, dogs(n))
+			s.want(event(dogs(n)))
 			s.mu.Lock()
 			if left := time.Until(s.deadline); left != writeWithin {
 				t.Errorf("write %d had %v, want %v", n, left, writeWithin)
@@ -160,21 +138,30 @@ func TestEveryWriteHasADeadlineOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestAClientThatTakesNothingForAWhileGetsTheNewest(t *testing.T) {
+func TestAStreamBeforeTheFirstTallyIsOpenAndHasAHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{blocked: make(chan struct{})})
-		synctest.Wait()
-		close(s.blocked)
+		s := watch(t, &wire{})
+		s.want("retry: 1000\n\n")
+		time.Sleep(heartbeatEvery - time.Millisecond)
+		s.want("")
+		time.Sleep(3 * heartbeatEvery)
+		s.want(":\n\n:\n\n:\n\n")
+		publish(s.hub, ballot.Counts{})
+		s.want(event(ballot.Counts{}))
+	})
+}
+
+func TestAClientThatReadsNothingForAWhileGetsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := watch(t, &wire{})
 		s.received()
 		s.blocked = make(chan struct{})
 		for n := range int64(100) {
-			publish(t, s.hub, dogs(n))
+			publish(s.hub, dogs(n))
 			synctest.Wait()
 		}
 		close(s.blocked)
-		if got, want := s.received(), event(`{"dogs":0,"cats":0,"lizards":0}`)+event(`{"dogs":99,"cats":0,"lizards":0}`); got != want {
-			t.Errorf("got %q, want what was on its way and the newest", got)
-		}
+		s.want(event(dogs(0)) + event(dogs(99))) // the one being sent, and the newest
 	})
 }
 
@@ -182,12 +169,12 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	for name, end := range map[string]func(*watching){
 		"client":  func(s *watching) { s.hangUp() },
 		"service": func(s *watching) { s.stop() },
-		"wire":    func(s *watching) { s.mu.Lock(); s.broken = true; s.mu.Unlock(); publish(t, s.hub, dogs(1)) },
+		"wire":    func(s *watching) { s.mu.Lock(); s.broken = true; s.mu.Unlock(); publish(s.hub, dogs(1)) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := watch(t, &wire{})
-			if s.received(); s.hub.figures().Viewers[transportSSE] != 1 {
-				t.Errorf("%s: %d viewers at first", name, s.hub.figures().Viewers[transportSSE])
+			if s.received(); s.hub.audience().Viewers[transportSSE] != 1 {
+				t.Errorf("%s: %+v at first", name, s.hub.audience())
 			}
 			end(s)
 			synctest.Wait()
@@ -196,19 +183,10 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 			default:
 				t.Errorf("%s: the stream goes on", name)
 			}
-			if got := s.received(); got != "" {
-				t.Errorf("%s: at the end %q", name, got)
-			}
+			s.want("")
 		})
 	}
-}
-
-func TestAClientThatIsGoneAtTheStartIsNoViewer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{broken: true}, dogs(1))
-		<-s.stopped
-		if f := s.hub.figures(); f.Viewers[transportSSE] != 0 {
-			t.Errorf("figures %+v", f)
-		}
+	synctest.Test(t, func(t *testing.T) { // also if the client is gone at the start
+		<-watch(t, &wire{broken: true}, dogs(1)).stopped
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,7 +20,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-// narrow gives connections the smallest buffers that the system has, so that little is sent to one that does not read.
+// narrow gives connections the smallest buffers possible, so that little is sent to a client that does not read.
 type narrow struct{ net.Listener }
 
 func (l narrow) Accept() (net.Conn, error) {
@@ -33,75 +34,65 @@ func (l narrow) Accept() (net.Conn, error) {
 func dialNarrow(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var set error
-		err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) })
-		if err == nil {
-			err = set
-		}
-		return err
+		err := raw.Control(func(fd uintptr) {
+			set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1)
+		})
+		return errors.Join(err, set)
 	}}
 	return d.DialContext(ctx, network, address)
 }
 
-// watcher is a viewer on a real connection; it shows what it read last.
+// watcher is a viewer on a real connection.
 type watcher struct {
-	shown atomic.Pointer[string]
+	shown atomic.Pointer[string] // the last counts it read
 	done  chan struct{}
 }
 
-// readSSE opens the stream. Unless it reads on, it takes nothing after the header.
-func readSSE(t *testing.T, server string, readsOn bool) *watcher {
+// watchOn reads events from a connection until hangUp, if it reads at all. next returns the data of the next event, or
+// ends the reading.
+func watchOn(t *testing.T, reads bool, next func() (data string, ok bool), hangUp func() error) *watcher {
 	t.Helper()
-	resp, err := (&http.Client{Transport: &http.Transport{DialContext: dialNarrow, DisableKeepAlives: true, ReadBufferSize: 1}}).Get(server + "/events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &watcher{done: make(chan struct{})}
-	t.Cleanup(func() { _ = resp.Body.Close(); <-r.done })
-	if !readsOn {
-		close(r.done)
-		return r
-	}
+	w := &watcher{done: make(chan struct{})}
+	t.Cleanup(func() { _ = hangUp(); <-w.done })
 	go func() {
-		defer close(r.done)
-		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				r.shown.Store(&data)
+		defer close(w.done)
+		for reads {
+			data, ok := next()
+			if !ok {
+				return
+			}
+			if strings.HasPrefix(data, "{") {
+				w.shown.Store(&data)
 			}
 		}
 	}()
-	return r
+	return w
 }
 
-func readSocket(t *testing.T, server string, readsOn bool) *watcher {
+func watchSSE(t *testing.T, server string, reads bool) *watcher {
 	t.Helper()
-	conn, resp, err := (&websocket.Dialer{NetDialContext: dialNarrow}).DialContext(t.Context(), "ws"+strings.TrimPrefix(server, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+	client := &http.Client{Transport: &http.Transport{DialContext: dialNarrow, DisableKeepAlives: true, ReadBufferSize: 1}}
+	resp, err := client.Get(server + "/events")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	return watchOn(t, reads, func() (string, bool) {
+		ok := lines.Scan()
+		return strings.TrimPrefix(lines.Text(), "data: "), ok
+	}, resp.Body.Close)
+}
+
+func watchSocketIO(t *testing.T, server string, reads bool) *watcher {
+	t.Helper()
+	conn := dialSocketIO(t, &websocket.Dialer{NetDialContext: dialNarrow}, server)
 	if err := conn.WriteMessage(websocket.TextMessage, []byte("40")); err != nil {
 		t.Fatal(err)
 	}
-	r := &watcher{done: make(chan struct{})}
-	t.Cleanup(func() { _ = conn.Close(); <-r.done })
-	if !readsOn {
-		close(r.done)
-		return r
-	}
-	go func() {
-		defer close(r.done)
-		for {
-			_, message, err := conn.ReadMessage()
-			if err != nil {
-				return
-			}
-			if data, ok := strings.CutPrefix(string(message), `42["`+pushEvent+`",`); ok {
-				data = strings.TrimSuffix(data, "]")
-				r.shown.Store(&data)
-			}
-		}
-	}()
-	return r
+	return watchOn(t, reads, func() (string, bool) {
+		_, message, err := conn.ReadMessage()
+		return strings.TrimSuffix(strings.TrimPrefix(string(message), `42["`+pushEvent+`",`), "]"), err == nil
+	}, conn.Close)
 }
 
 func heap() int64 {
@@ -111,13 +102,13 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func TestViewersThatStopReadingHoldUpNobodyAndPileUpNothing(t *testing.T) {
+func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 	h := newHub()
-	publish(t, h, ballot.Counts{})
+	publish(h, ballot.Counts{})
 	sockets := newSocketServer(h)
 	stopping, stop := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
-	mux.Handle("GET /events", &sseHandler{h, stopping})
+	mux.Handle("GET /events", &sseHandler{h, newSampledViewers(nil), stopping})
 	mux.Handle("/socket.io/", sockets)
 	server := httptest.NewUnstartedServer(mux)
 	server.Listener = narrow{server.Listener}
@@ -133,17 +124,17 @@ func TestViewersThatStopReadingHoldUpNobodyAndPileUpNothing(t *testing.T) {
 	const live, stalled = 5, 20
 	var readers []*watcher
 	for range live {
-		readers = append(readers, readSSE(t, server.URL, true), readSocket(t, server.URL, true))
+		readers = append(readers, watchSSE(t, server.URL, true), watchSocketIO(t, server.URL, true))
 	}
 	for range stalled {
-		readSSE(t, server.URL, false)
-		readSocket(t, server.URL, false)
+		watchSSE(t, server.URL, false)
+		watchSocketIO(t, server.URL, false)
 	}
 	var pushed int64
 	push := func(n int) {
 		for range n {
 			pushed++
-			publish(t, h, dogs(pushed))
+			publish(h, dogs(pushed))
 		}
 		want := fmt.Sprintf(`{"dogs":%d,"cats":0,"lizards":0}`, pushed)
 		within(t, 5*time.Second, func() error {
@@ -155,16 +146,8 @@ func TestViewersThatStopReadingHoldUpNobodyAndPileUpNothing(t *testing.T) {
 			return nil
 		})
 	}
-	viewers := func(transport string, want int64) func() error {
-		return func() error {
-			if n := h.figures().Viewers[transport]; n != want {
-				return fmt.Errorf("%d viewers by %s, want %d", n, transport, want)
-			}
-			return nil
-		}
-	}
-	within(t, 5*time.Second, viewers(transportSocketIO, live+stalled))
-	for range 1000 { // one by one, so that they are sent as long as there is room, and then more
+	within(t, 5*time.Second, viewers(h, transportSocketIO, live+stalled))
+	for range 1000 { // one by one, so that each is sent while there is room, and beyond
 		push(1)
 	}
 	before := heap()
@@ -174,22 +157,30 @@ func TestViewersThatStopReadingHoldUpNobodyAndPileUpNothing(t *testing.T) {
 	if grown := heap() - before; grown > 4<<20 {
 		t.Errorf("%d bytes piled up", grown)
 	}
-	within(t, 2*writeWithin, viewers(transportSSE, live)) // those that take nothing are cut off
+	within(t, 2*writeWithin, viewers(h, transportSSE, live)) // the stalled ones are disconnected
 	push(1)
 }
 
-// within asks until there is no error, or until the time is over.
-func within(t *testing.T, limit time.Duration, ask func() error) {
+// viewers returns an error unless the hub has that many viewers.
+func viewers(h *hub, transport string, want int64) func() error {
+	return func() error {
+		if n := h.audience().Viewers[transport]; n != want {
+			return fmt.Errorf("%d viewers by %s, want %d", n, transport, want)
+		}
+		return nil
+	}
+}
+
+// within repeats check until it succeeds, or fails the test after the limit.
+func within(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		err := ask()
+	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"embed"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,11 +34,8 @@ type page struct {
 // newPage builds the page. Both addresses may be empty.
 func newPage(resultURL, jaegerURL config.Link) (*page, error) {
 	p := &page{resultURL: string(resultURL), jaegerURL: string(jaegerURL)}
-	static, err := fs.Sub(pageFiles, "web/static")
-	if err != nil {
-		return nil, fmt.Errorf("vote page: %w", err)
-	}
-	if p.assets, err = web.Assets(static); err != nil {
+	var err error
+	if p.assets, err = web.Assets(pageFiles); err != nil {
 		return nil, fmt.Errorf("vote page: %w", err)
 	}
 	return p, nil

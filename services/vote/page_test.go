@@ -258,7 +258,7 @@ func TestPageLoadsOnlyWhatIsServed(t *testing.T) {
 			wanted = append(wanted, []string{"", path[:strings.LastIndex(path, "/")+1] + m[1]})
 		}
 	}
-	for _, module := range []string{"courier.js", "kept.js", "send.js", "links.js", "journey.js", "follow.js", "check.svg"} {
+	for _, module := range []string{"sender.js", "outbox.js", "send.js", "links.js", "journey.js", "follow.js", "check.svg"} {
 		found := false
 		for path := range seen {
 			found = found || strings.HasSuffix(path, "/"+module)

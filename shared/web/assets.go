@@ -14,21 +14,19 @@ import (
 	"time"
 )
 
-// StaticPath is the path under which an AssetSet is to be mounted.
+// StaticPath is where an AssetSet is to be mounted.
 const StaticPath = "/static/"
 
-// contentTypes is the whole list of what may be served. It stands here because the mime package also reads the
-// machine's own tables, and a module served with another type than JavaScript's is refused by the browser.
+// contentTypes lists all types that may be served. The mime package won't do: it also reads the machine's own tables,
+// and browsers refuse a module with another type than JavaScript's.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
-	".png": "image/png",
 }
 
 // AssetSet serves a fixed set of static files under /static/<version>/<name>, where the version is a hash of all of
-// them. Because the version is a folder, what a stylesheet or a module names relatively ("./board.js") has the same
-// version without being rewritten.
+// them. A relative name in a stylesheet or module ("./theme.js") therefore leads to the same version.
 type AssetSet struct {
 	version string
 	files   map[string]asset
@@ -40,16 +38,12 @@ type asset struct {
 	etag        string // weak, since the same file is sent compressed or not
 }
 
-// Assets reads the shared static files and those of each fsys into one set. A name that occurs twice, and a file of a
-// type that is not in the list, is an error.
-func Assets(fsys ...fs.FS) (*AssetSet, error) {
-	own, err := fs.Sub(shared, "static")
-	if err != nil {
-		return nil, fmt.Errorf("open shared static files: %w", err)
-	}
+// Assets reads the shared static files and those of a page, whatever folders they are in, into one set. It returns an
+// error for a name that occurs twice and for a type that is not in the list.
+func Assets(own fs.FS) (*AssetSet, error) {
 	a := &AssetSet{files: map[string]asset{}}
-	for _, f := range append([]fs.FS{own}, fsys...) {
-		if err := a.read(f); err != nil {
+	for _, fsys := range []fs.FS{shared, own} {
+		if err := a.read(fsys); err != nil {
 			return nil, fmt.Errorf("read static files: %w", err)
 		}
 	}
@@ -62,18 +56,19 @@ func Assets(fsys ...fs.FS) (*AssetSet, error) {
 }
 
 func (a *AssetSet) read(fsys fs.FS) error {
-	return fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+	return fs.WalkDir(fsys, ".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
+		name := path.Base(file)
 		contentType, ok := contentTypes[path.Ext(name)]
 		if !ok {
-			return fmt.Errorf("%s: no content type for this extension", name)
+			return fmt.Errorf("%s: no content type for this extension", file)
 		}
 		if _, twice := a.files[name]; twice {
-			return fmt.Errorf("%s: the name occurs twice", name)
+			return fmt.Errorf("%s: the name occurs twice", file)
 		}
-		body, err := fs.ReadFile(fsys, name)
+		body, err := fs.ReadFile(fsys, file)
 		if err != nil {
 			return err
 		}
@@ -83,12 +78,12 @@ func (a *AssetSet) read(fsys fs.FS) error {
 	})
 }
 
-// URL gives the path of a file, with the version in it. A name that the set doesn't have gives a path that is not found;
-// the tests of the pages follow every path they name.
+// URL returns the path of a file, including the version. The path of an unknown name is not found; the pages' tests
+// follow every path.
 func (a *AssetSet) URL(name string) string { return StaticPath + a.version + "/" + name }
 
-// ServeHTTP answers with the file. Under the set's own version it may be kept for ever; under any other version, which a
-// page of a neighbouring release asks for during an upgrade, it is served all the same but has to be revalidated.
+// ServeHTTP answers with the file. Under the set's own version it may be cached for ever. During an upgrade, pages of
+// another release ask for another version: they get the file too, but must revalidate it.
 func (a *AssetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, StaticPath), "/")
 	cacheControl := "no-cache"
@@ -98,7 +93,7 @@ func (a *AssetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, name, cacheControl)
 }
 
-// Icon answers with the site's icon, for browsers that ask for /favicon.ico without being told to.
+// Icon answers with the site's icon, for browsers that request /favicon.ico unasked.
 func (a *AssetSet) Icon(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, "icon.svg", "public, max-age=86400")
 }

@@ -6,29 +6,27 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// compressible is what is worth compressing. An event stream is not on the list: its events are small, and each has to
-// leave at once.
+// compressible excludes event streams: their events are small and must be sent at once.
 var compressible = []string{"text/html", "text/css", "text/javascript", "image/svg+xml", "application/json"}
 
-// minCompressed is in bytes. What fits into one packet anyway is sent as it is.
+// minCompressed is in bytes. A smaller answer fits into one packet anyway.
 const minCompressed = 1024
 
-// Compress sends pages, static files and JSON by gzip to clients that take it, and says of every answer that it varies
-// with that. Requests other than GET and HEAD go past it: their answers are small.
-//
-// It may lie inside or outside what else wraps a mux, since it hands on the request that it gets.
+// Compress gzips pages, static files and JSON for clients that accept it, and sets Vary on every answer. Requests other
+// than GET and HEAD bypass it: their answers are small. It may be inside or outside other wrappers of a mux, since it
+// passes on the request that it gets.
 func Compress(next http.Handler) http.Handler {
-	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false), gzhttp.MinSize(minCompressed), gzhttp.ContentTypes(compressible))
+	wrap, err := gzhttp.NewWrapper(
+		gzhttp.EnableZstd(false), gzhttp.MinSize(minCompressed), gzhttp.ContentTypes(compressible))
 	if err != nil {
-		panic(err) // for options that contradict one another, which these constants don't
+		panic(err) // only for contradictory options, which these constants are not
 	}
 	compressed := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodGet, http.MethodHead:
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			compressed(w, r)
-		default:
-			next.ServeHTTP(w, r)
+			return
 		}
+		next.ServeHTTP(w, r)
 	})
 }

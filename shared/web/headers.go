@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// SecurityHeaders sets on every answer of next what keeps a page to itself: it loads from its own origin only, connects
-// to no other (see [AllowConnect]), runs nothing inline, is framed by nobody and posts forms to nobody else.
+// SecurityHeaders isolates the pages among next's answers: they load from their own origin only, connect to no other
+// (see [AllowConnect]), run nothing inline, can't be framed, and post forms to their own origin only.
 func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		maps.Copy(w.Header(), protections)
+		maps.Copy(w.Header(), securityHeaders)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// protections are shared by all answers: replace a header's value, never write into it.
-var protections = http.Header{
+// securityHeaders are shared by all answers: replace a header's value, never write into it.
+var securityHeaders = http.Header{
 	policyHeader:             {policy},
 	"X-Content-Type-Options": {"nosniff"},
 	// Not no-referrer: under that policy a browser sends "Origin: null" with the page's own form.
@@ -25,8 +25,7 @@ var protections = http.Header{
 	"Permissions-Policy":         {"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
 }
 
-// AllowConnect lets the scripts of the page that is being answered connect to one more origin. The zero Origin changes
-// nothing.
+// AllowConnect lets the scripts of this answer's page connect to one more origin. The zero Origin changes nothing.
 func AllowConnect(w http.ResponseWriter, origin Origin) {
 	if origin.value != "" {
 		w.Header().Set(policyHeader, strings.Replace(policy, connectSelf, connectSelf+" "+origin.value, 1))

@@ -5,59 +5,51 @@ import (
 	"time"
 )
 
-// Station is one stop on the journey of a vote. journey.js knows the names, the states and the words.
-type Station struct {
-	Name  string // accepted, queued, counted or shown
-	State string // one of the constants below
-	Title string
-	Time  string // since the vote was cast; empty: not known
-
-	Meaning string // what is true of a vote that was there
-	What    string // what is true of this one
+// Step is one step on the journey of a vote. journey.js has the same names, states and words.
+type Step struct {
+	Name    string // accepted, queued, counted or shown
+	Title   string
+	State   string // one of the constants below
+	Time    string // since the vote was cast; empty if unknown
+	Meaning string // what the step means once it is done
+	What    string // the state in words
 }
 
-// The states of a station.
+// The states of a step.
 const (
-	StationOpen   = "open"   // the vote has not come to it
-	StationNow    = "now"    // it is what comes next
-	StationDone   = "done"   // the vote was there
-	StationFailed = "failed" // it can't get there
+	StepOpen   = "open" // not reached yet
+	StepNow    = "now"  // the next to be reached
+	StepDone   = "done"
+	StepFailed = "failed" // can't be reached
 )
 
-// Stations is the journey before it begins.
-func Stations() []Station {
-	row := []Station{
-		{Name: "accepted", Title: "Accepted", Meaning: "the server has the vote"},
-		{Name: "queued", Title: "Queued", Meaning: "in the stream, safe on disk"},
-		{Name: "counted", Title: "Counted", Meaning: "stored and in the tally"},
-		{Name: "shown", Title: "On screen", Meaning: "sent to every open results page"},
+// Steps is the journey before it begins.
+func Steps() []Step {
+	open := func(name, title, meaning string) Step {
+		return Step{Name: name, Title: title, State: StepOpen, Meaning: meaning, What: "not yet"}
 	}
-	for i := range row {
-		row[i].State, row[i].What = StationOpen, "not yet"
+	return []Step{
+		open("accepted", "Accepted", "the server has the vote"),
+		open("queued", "Queued", "in the stream, safe on disk"),
+		open("counted", "Counted", "stored and in the tally"),
+		open("shown", "On screen", "sent to every open results page"),
 	}
-	return row
 }
 
-// Reached is the station of a vote that was there.
-func (s Station) Reached(time string) Station {
-	s.State, s.What, s.Time = StationDone, s.Meaning, time
-	return s
+// Done marks the step as reached after a time in words.
+func (s *Step) Done(time string) { s.State, s.What, s.Time = StepDone, s.Meaning, time }
+
+// Now marks the step as the next that an accepted vote reaches.
+func (s *Step) Now() {
+	s.State, s.What = StepNow, map[string]string{
+		"counted": "waiting to be stored", "shown": "waiting for the next push"}[s.Name]
 }
 
-// Next is the station that an accepted vote comes to next.
-func (s Station) Next() Station {
-	s.State, s.What = StationNow, map[string]string{"counted": "waiting to be stored", "shown": "waiting for the next push"}[s.Name]
-	return s
-}
+// Failed marks the step as one that the vote can't reach, and says why.
+func (s *Step) Failed(why string) { s.State, s.What = StepFailed, why }
 
-// Failed is the station that a vote can't get to, and why.
-func (s Station) Failed(why string) Station {
-	s.State, s.What = StationFailed, why
-	return s
-}
-
-// After gives the time from one moment to a later one as people read it. The two come from clocks of two machines; where
-// they contradict each other by more than a rounded millisecond, or one is not known, it gives nothing.
+// After returns the time from one moment to a later one in words. The clocks of two machines may differ: the result is
+// empty if they contradict each other by more than a rounded millisecond, and if a moment is unknown.
 func After(from, to time.Time) string {
 	took := to.Sub(from)
 	switch {

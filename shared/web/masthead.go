@@ -2,31 +2,31 @@ package web
 
 import "net/http"
 
-// Masthead is the head of every page, with the ways between them.
+// Masthead is the head of every page, with the links between them.
 type Masthead struct {
 	Vote, Results Link
 	Here          Here
 }
 
-// Link is an address that may be followed. One that was guessed has the port of the service that it leads to, and the
-// browser, which knows the host by the right name, corrects the rest.
+// Link is a checked address. If it was guessed, SiblingPort is the other service's port, and the page's scripts correct
+// the host to the one the browser used.
 type Link struct {
 	Href        string
-	SiblingPort int // 0: the address is not a guess
+	SiblingPort int // 0 if the address is configured
 }
 
-// Here says which page a masthead stands on.
+// Here is the page that a masthead is on.
 type Here int
 
-// The pages that the masthead leads to, and any other.
+// The pages that the masthead links to, and any other.
 const (
 	HereElsewhere Here = iota
 	HereVote
 	HereResults
 )
 
-// Sibling is the link to the front page of another service: at its configured base, or, where that is empty, on the host
-// that was asked for.
+// Sibling links to the front page of another service: at its configured base or, where that is empty, on the requested
+// host.
 func Sibling(base, requestHost string, port int) Link {
 	if base != "" {
 		return Link{Href: base + "/"}
@@ -34,11 +34,11 @@ func Sibling(base, requestHost string, port int) Link {
 	return Link{Href: SiblingURL(requestHost, port), SiblingPort: port}
 }
 
-// themeCookie holds what the switch was set to. It is a cookie, and not kept in the page, because both services' pages
-// then agree (cookies know no ports), and the first paint is right.
+// themeCookie holds the theme that was chosen. A cookie, unlike localStorage, is shared by both services (cookies
+// ignore the port) and known before the first paint.
 const themeCookie = "petvote-theme"
 
-// Theme is "light" or "dark" if the person has set the switch, else "": as the system is set.
+// Theme is "light" or "dark" if the person has chosen one, else "": the system decides.
 func Theme(r *http.Request) string {
 	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
 		return c.Value

@@ -1,18 +1,14 @@
 package web
 
 import (
-	"bytes"
-	"go/format"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/valyala/quicktemplate/parser"
 )
 
-// templates gives every template of the repository, by its path: the shared ones and those of the services.
+// templates returns every template of the repository, by its path: the shared ones and those of the services.
 func templates(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -32,28 +28,7 @@ func templates(t *testing.T) map[string]string {
 	return found
 }
 
-func TestCompiledTemplatesAreUpToDate(t *testing.T) {
-	for path, text := range templates(t) {
-		var code bytes.Buffer
-		if err := parser.Parse(&code, strings.NewReader(text), filepath.Base(path), "web"); err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		want, err := format.Source(code.Bytes())
-		if err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		got, err := os.ReadFile(path + ".go")
-		if err != nil {
-			t.Errorf("never compiled: run go generate ./... (%v)", err)
-		} else if !bytes.Equal(got, want) {
-			t.Errorf("%s.go is not what the template compiles to: run go generate ./...", path)
-		}
-	}
-}
-
-// The generator escapes for text and for quoted attributes, unless told not to. It doesn't look at where a value stands.
+// The generator escapes for text and quoted attributes, unless told not to, wherever the value is.
 func TestTemplatesHaveNoPlaceWhereEscapingIsNotEnough(t *testing.T) {
 	for problem, pattern := range map[string]string{
 		"unescaped output":                   `\{%-?\s*[a-z]+=`,
@@ -73,7 +48,7 @@ func TestTemplatesHaveNoPlaceWhereEscapingIsNotEnough(t *testing.T) {
 func TestTemplatesNameOnlyFilesThatAreThere(t *testing.T) {
 	literal := regexp.MustCompile(`\.URL\("([^"]+)"\)`)
 	modules := regexp.MustCompile(`\.Module\(("[^)]+")\)`)
-	const byParameter = 2 // in Module, whose callers are looked at instead
+	const byParameter = 2 // in Module, whose callers are checked instead
 	for path, text := range templates(t) {
 		names := literal.FindAllStringSubmatch(text, -1)
 		unread := strings.Count(text, ".URL(") - len(names)

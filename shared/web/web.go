@@ -1,16 +1,16 @@
-// Package web is what the vote and the result page share: the stylesheet, icons and small modules under static/, the
-// pieces of HTML in fragments.qtpl, the handler that serves static files, and the security headers.
+// Package web is shared by the vote and result pages: the stylesheet, icons and small modules under static/, the pieces
+// of HTML in fragments.qtpl, the handler of static files, and the security headers.
 //
-// A page merges its own static files with the shared ones by Assets and answers with Render. Everything a page loads
-// comes from its own origin, and nothing in it is inline, so the content security policy needs no exception.
+// A page merges its own static files with the shared ones by Assets and answers with Render. It loads everything from
+// its own origin and has nothing inline, so the content security policy needs no exception.
 //
-// The pages are quicktemplate's .qtpl files, plain HTML with typed parameters, which go generate compiles to Go. They are
-// not html/template's because that one calls methods by names that are known only when it runs: the linker then has to
-// keep every exported method of every type in use, which added 6 and 13 MB to the two programs. In return
+// The pages are quicktemplate's .qtpl files: plain HTML with typed parameters, which go generate compiles to Go.
+// html/template would add 6 and 13 MB to the two programs: it calls methods by names known only at run time, so the
+// linker has to keep every exported method of every type in use. In return
 //
-//   - {%s x %} escapes for the text of an element and for a quoted attribute, and knows nothing else. So every attribute
-//     is quoted, nothing dynamic stands inside a script or style element, and an address is checked before it gets here.
-//   - {%s= x %} would not escape, and is used nowhere. {%= f() %} calls another template, which has escaped already.
+//   - {%s x %} escapes for the text of an element and for a quoted attribute, and nothing else. So every attribute is
+//     quoted, scripts and styles hold nothing dynamic, and addresses are checked before they get here.
+//   - {%s= x %} would not escape, and is never used. {%= f() %} calls another template, which has escaped already.
 package web
 
 import (
@@ -25,15 +25,15 @@ import (
 //go:embed static
 var shared embed.FS
 
-// Render answers with the HTML document, which no cache keeps.
+// Render answers with an HTML document that no cache keeps.
 func Render(w http.ResponseWriter, status int, document string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, document) // the client is gone if this fails
+	_, _ = io.WriteString(w, document) // fails only if the client is gone
 }
 
-// Label gives the word with a capital first letter.
+// Label capitalizes a word.
 func Label(word string) string {
 	if word == "" {
 		return ""

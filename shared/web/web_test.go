@@ -5,16 +5,16 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRenderAnswersWithTheDocumentThatNoCacheKeeps(t *testing.T) {
 	w := httptest.NewRecorder()
 	Render(w, http.StatusNotFound, "<p>gone</p>")
-	if w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("status %d, header %v", w.Code, w.Header())
-	}
-	if got := w.Body.String(); got != "<p>gone</p>" {
-		t.Errorf("the document is %q", got)
+	header := w.Header()
+	if w.Code != http.StatusNotFound || w.Body.String() != "<p>gone</p>" ||
+		header.Get("Content-Type") != "text/html; charset=utf-8" || header.Get("Cache-Control") != "no-store" {
+		t.Errorf("status %d, header %v, %q", w.Code, header, w.Body)
 	}
 }
 
@@ -28,5 +28,20 @@ func TestFragmentsNameTheVersionedFilesAndEscapeTheRest(t *testing.T) {
 	}
 	if icon := a.PetIcon(`"'><wince>&`); !strings.Contains(icon, `#&quot;&#39;&gt;&lt;wince&gt;&amp;"`) {
 		t.Errorf("unescaped: %s", icon)
+	}
+}
+
+func TestATimeThatTheClocksContradictIsLeftOut(t *testing.T) {
+	now := time.Now()
+	for apart, want := range map[time.Duration]string{
+		-time.Second: "", -900 * time.Microsecond: "0 ms", 1500 * time.Millisecond: "1500 ms", 90 * time.Second: "90 s",
+		5 * time.Minute: "5 min", 3 * time.Hour: "3 h",
+	} {
+		if got := After(now, now.Add(apart)); got != want {
+			t.Errorf("%v: %q, want %q", apart, got, want)
+		}
+	}
+	if After(time.Time{}, now) != "" || After(now, time.Time{}) != "" {
+		t.Error("an unknown time is given")
 	}
 }

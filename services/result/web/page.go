@@ -1,4 +1,4 @@
-// Package web is the pages of the results as HTML: result.qtpl and receipt.qtpl, compiled to Go by go generate, and the
+// Package web is the results and receipt pages: result.qtpl and receipt.qtpl, compiled to Go by go generate, and the
 // files under static/ that they load.
 package web
 
@@ -6,47 +6,47 @@ import "petvote/shared/web"
 
 //go:generate go tool qtc
 
-// ResultPage is what the results page shows. Unless Known, no number is shown.
+// ResultPage is the data of the results page. Unless Known, it shows no number.
 type ResultPage struct {
-	Theme        string // as web.Theme gives it
+	Theme        string // from web.Theme
 	Masthead     web.Masthead
 	Kiosk        bool   // for a big screen that nobody touches
-	TraceShare   string // of the traces that are recorded; empty: none
-	Known        bool   // whether the tally has been read yet
-	Stale        bool   // whether it may have changed since without our knowing
+	TraceShare   string // from telemetry.TraceShare
+	Known        bool   // whether a tally has been read yet
+	Stale        bool   // whether the tally may have changed since
 	Title        string
-	Leader       string // who leads, in a sentence
+	Leader       string // a sentence
 	Rows         []ResultRow
 	Total        int64
 	GroupedTotal string
-	AgeMS        int64  // of the numbers when the page was built
-	Age          string // the same in words
+	AgeMS        int64  // of the numbers
+	Age          string // in words
 }
 
-// ResultRow is one pet's line: its votes and its part of all votes in per cent, each as a number and as people read it.
+// ResultRow is one pet's votes and share of all votes in per cent, each as a number and as text.
 type ResultRow struct {
 	Pet     string
 	Count   int64
 	Grouped string
-	Part    string
+	Percent string
 	Share   string
 }
 
-// ReceiptPage is what the page of a receipt shows. What is empty is left out.
+// ReceiptPage is the data of the receipt page. Empty fields are left out.
 type ReceiptPage struct {
 	Theme     string
 	Masthead  web.Masthead
 	ID        string
-	State     string // queued, counted, shown, given_up or unknown
+	State     string
 	Headline  string // the state in a sentence
 	Pet       string
-	Journey   []web.Station // none for a vote that is not known
+	Journey   []web.Step
 	Cast      Moment
 	Stored    Moment
-	Reason    string // why it was given up
+	Reason    string // of a dead letter
 	TraceID   string
-	TraceLink string // an address that may be followed
+	TraceLink string
 }
 
-// Moment is a time for machines, as the datetime attribute wants it, and as people read it; both empty if unknown.
+// Moment is a time for machines, for the datetime attribute, and for people; both empty if unknown.
 type Moment struct{ Machine, Clock string }

@@ -53,7 +53,7 @@ func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptP
 	qw422016.N().S(`
 
   <main>
-    <h1>Receipt of a vote</h1>
+    <h1>Vote receipt</h1>
 
     <p id="receipt" class="note" role="status" data-state="`)
 //line receipt.qtpl:18
@@ -95,7 +95,7 @@ func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptP
 //line receipt.qtpl:25
 	qw422016.N().S(`
     <dl class="details">
-      <div><dt>Vote</dt><dd><code>`)
+      <div><dt>Vote ID</dt><dd><code>`)
 //line receipt.qtpl:28
 	qw422016.E().S(page.ID)
 //line receipt.qtpl:28
@@ -143,7 +143,7 @@ func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptP
 //line receipt.qtpl:38
 	if page.Reason != "" {
 //line receipt.qtpl:38
-		qw422016.N().S(`      <div><dt>Given up</dt><dd>`)
+		qw422016.N().S(`      <div><dt>Reason</dt><dd>`)
 //line receipt.qtpl:39
 		qw422016.E().S(page.Reason)
 //line receipt.qtpl:39

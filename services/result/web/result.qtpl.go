@@ -37,7 +37,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 	qw422016.E().S(page.Title)
 //line result.qtpl:7
 	qw422016.N().S(` · petvote</title>
-  <meta name="description" content="How many have voted for dogs, cats and lizards, live.">
+  <meta name="description" content="Live vote counts for dogs, cats and lizards.">
   <link rel="stylesheet" href="`)
 //line result.qtpl:9
 	qw422016.E().S(files.URL("result.css"))
@@ -45,7 +45,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 	qw422016.N().S(`">
 `)
 //line result.qtpl:10
-	files.StreamModule(qw422016, "result.js", "age.js", "board.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js", "trace.js")
+	files.StreamModule(qw422016, "result.js", "age.js", "counts.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js", "trace.js")
 //line result.qtpl:10
 	qw422016.N().S(`
   <noscript><meta http-equiv="refresh" content="5"></noscript>
@@ -91,7 +91,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:22
 	if !page.Known {
 //line result.qtpl:22
-		qw422016.N().S(`The results have not been read yet. They appear here as soon as they are.`)
+		qw422016.N().S(`There are no results yet. They will appear here as soon as they can be read.`)
 //line result.qtpl:22
 	} else if page.Stale {
 //line result.qtpl:22
@@ -99,13 +99,13 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:22
 		qw422016.E().S(page.Age)
 //line result.qtpl:22
-		qw422016.N().S(`; votes that were accepted are not lost.`)
+		qw422016.N().S(`; accepted votes are safe.`)
 //line result.qtpl:22
 	}
 //line result.qtpl:22
 	qw422016.N().S(`</p>
 
-    <ul id="board" role="list" class="card" aria-label="Votes for each pet">
+    <ul id="counts" role="list" class="card" aria-label="Votes for each pet">
 `)
 //line result.qtpl:25
 	for _, row := range page.Rows {
@@ -193,7 +193,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:35
 		qw422016.N().S(`" width="`)
 //line result.qtpl:35
-		qw422016.E().S(row.Part)
+		qw422016.E().S(row.Percent)
 //line result.qtpl:35
 		qw422016.N().S(`" height="1"></rect>
         </svg>
@@ -205,7 +205,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 	qw422016.N().S(`    </ul>
 
     <dl class="facts">
-      <div><dt>All votes</dt><dd id="total" data-value="`)
+      <div><dt>Total votes</dt><dd id="total" data-value="`)
 //line result.qtpl:42
 	if page.Known {
 //line result.qtpl:42
@@ -226,9 +226,9 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 	}
 //line result.qtpl:42
 	qw422016.N().S(`</dd></div>
-      <div><dt>Votes per second now</dt><dd id="rate">–</dd></div>
-      <div><dt>Connection</dt><dd id="connection" class="connection" data-state="connecting"><noscript>Asked for again every 5 seconds</noscript></dd></div>
-      <div><dt>Last read</dt><dd><span id="age"`)
+      <div><dt>Votes per second</dt><dd id="rate">–</dd></div>
+      <div><dt>Connection</dt><dd id="connection" class="connection" data-state="connecting"><noscript>This page reloads every 5 seconds</noscript></dd></div>
+      <div><dt>Last updated</dt><dd><span id="age"`)
 //line result.qtpl:45
 	if page.Known {
 //line result.qtpl:45
@@ -258,7 +258,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
     <section id="history" class="card" aria-labelledby="history-title" hidden>
       <div class="chart-head">
         <h2 id="history-title">The last hour</h2>
-        <ul role="list" class="legend" aria-label="Lines of the chart">
+        <ul role="list" class="legend" aria-label="Legend of the chart">
 `)
 //line result.qtpl:52
 	for _, row := range page.Rows {
@@ -284,7 +284,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
       </div>
       <p id="readout" class="readout"></p>
       <div id="chart" class="chart"></div>
-      <label class="visually-hidden" for="minute">Minute to read out</label>
+      <label class="visually-hidden" for="minute">Choose a minute</label>
       <input id="minute" class="minute" type="range" min="0" max="59" step="1" value="59">
       <details id="as-table">
         <summary>Show the minutes as a table</summary>
@@ -358,7 +358,7 @@ func Result(files *web.AssetSet, page ResultPage) string {
 //line result.qtpl:79
 }
 
-// The shapes that tell the lines apart without their colours; chart.js draws the same.
+// The marks that tell the lines apart without colour, as in chart.js.
 //
 
 //line result.qtpl:84

@@ -1,22 +1,21 @@
-// Package web is the voting page as HTML: vote.qtpl, compiled to Go by go generate, and the files under static/ that
-// the page loads.
+// Package web is the voting page: vote.qtpl, compiled to Go by go generate, and the files under static/ that it loads.
 package web
 
 import "petvote/shared/web"
 
 //go:generate go tool qtc
 
-// VotePage is what the page shows. The page escapes all of it; an address has to be one that may be followed.
+// VotePage is the data of the page, which escapes all of it. Addresses must be checked before.
 type VotePage struct {
-	Theme       string // as web.Theme gives it
+	Theme       string // from web.Theme
 	Masthead    web.Masthead
 	Pets        []string
 	State       string // of the status region: idle, accepted or refused
-	Notice      string // its text
-	ReceiptLink string // behind it; empty: none
-	RetryKey    string // of a vote that was not taken, to be sent again under the same key; empty: none
+	Notice      string // the region's text
+	ReceiptLink string // after the notice; empty: none
+	RetryKey    string // of a vote that was not accepted, to be sent again with it; empty: none
 	RetryPet    string
-	ResultURL   string // as configured, for the modules
+	ResultURL   string // as configured; empty: not configured
 	JaegerURL   string // the same
-	TraceShare  string // of the traces that the page begins; empty: none
+	TraceShare  string // from telemetry.TraceShare
 }

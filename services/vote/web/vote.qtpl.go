@@ -41,7 +41,7 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 	qw422016.N().S(`">
 `)
 //line vote.qtpl:10
-	files.StreamModule(qw422016, "vote.js", "courier.js", "kept.js", "send.js", "journey.js", "follow.js", "backoff.js", "links.js", "theme.js", "trace.js")
+	files.StreamModule(qw422016, "vote.js", "sender.js", "outbox.js", "send.js", "journey.js", "follow.js", "backoff.js", "links.js", "theme.js", "trace.js")
 //line vote.qtpl:10
 	qw422016.N().S(`
 </head>
@@ -67,7 +67,7 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
   <main>
     <div class="intro">
       <h1 id="question">Dogs, cats or lizards?</h1>
-      <p class="lead">Every press is one vote. A vote that is accepted is counted exactly once.</p>
+      <p class="lead">Every press is one vote. An accepted vote is counted exactly once.</p>
     </div>
 
     <form id="ballot" method="post" action="/vote" aria-labelledby="question">
@@ -154,10 +154,10 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 
     <section id="journey" class="card" aria-labelledby="journey-title" hidden>
       <h2 id="journey-title">The journey of your vote</h2>
-      <p class="fine-print">Accepted: from your press to the answer. The others: from when the server took the vote.</p>
+      <p class="fine-print">The first time is from your press to the server’s answer. The others count from when the server received the vote.</p>
 `)
 //line vote.qtpl:48
-	web.StreamJourney(qw422016, web.Stations())
+	web.StreamJourney(qw422016, web.Steps())
 //line vote.qtpl:48
 	qw422016.N().S(`
       <p id="journey-links" class="links"></p>

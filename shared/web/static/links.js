@@ -1,13 +1,7 @@
-// Addresses of the other services, as the browser sees them.
-
-// Where an address isn't configured, the server guessed it from the Host header, which a proxy may have rewritten. The
-// browser knows the name it used, so links that carry a port are set from that.
+// Corrects the links to the other service. Where no address is configured, the server guesses the host from the Host
+// header, which a proxy may have rewritten. The browser knows the name it used, so it sets those links again.
 export function setSiblingLinks() {
   for (const link of document.querySelectorAll('a[data-sibling-port]')) {
-    link.href = siblingURL(link.dataset.siblingPort);
+    link.href = `${location.protocol}//${location.hostname}:${link.dataset.siblingPort}/`;
   }
-}
-
-export function siblingURL(port) {
-  return `${location.protocol}//${location.hostname}:${port}/`;
 }

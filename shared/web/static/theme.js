@@ -1,5 +1,5 @@
-// The switch between light and dark colours. What it was set to is in a cookie, so that the server builds the next page
-// in the right colours and the pages of both services agree; set to what the system says, it is off and there is none.
+// The switch between light and dark. A cookie keeps the choice, so that the server renders the next page in it and the
+// pages of both services agree. Choosing the system's own theme deletes the cookie.
 
 const COOKIE = 'petvote-theme';
 const YEAR_S = 365 * 24 * 3600;
@@ -20,12 +20,12 @@ export function startThemeSwitch() {
   button.addEventListener('click', () => {
     const dark = button.getAttribute('aria-pressed') !== 'true';
     const theme = dark ? 'dark' : 'light';
-    const off = theme === systemTheme();
-    document.cookie = `${COOKIE}=${theme}; path=/; samesite=lax; max-age=${off ? 0 : YEAR_S}`;
-    set(off ? undefined : theme);
+    const followsSystem = theme === systemTheme();
+    document.cookie = `${COOKIE}=${theme}; path=/; samesite=lax; max-age=${followsSystem ? 0 : YEAR_S}`;
+    set(followsSystem ? undefined : theme);
   });
   system.addEventListener('change', show);
-  document.addEventListener('visibilitychange', () => set(stored())); // it may have been switched on another page
+  document.addEventListener('visibilitychange', () => set(stored())); // another page may have changed it
   button.hidden = false;
   show();
 }

@@ -1,11 +1,11 @@
-// The spans that this page adds to traces, so that they reach from the press of a button to the screen. The server says
-// in data-trace-share which part of all traces is recorded; where it says nothing, there is nothing to report to.
+// The page's own spans, so that a trace reaches from the press of a button to the screen. data-trace-share is the share of
+// traces that the server records; if it is empty, nothing is reported.
 
 const share = Number.parseFloat(document.body.dataset.traceShare ?? '');
 
-// Begins a trace: {header, end(error)}, where header is the traceparent for a request made within it, and end reports
-// the span; undefined where pages begin none.
-export function beginTrace(name) {
+// Starts a trace and returns {header, end(error)}: the traceparent for a request within it, and the function that reports
+// the span. Returns undefined if the server records no traces.
+export function startTrace(name) {
   if (!(share >= 0)) return undefined;
   const traceId = randomHex(16);
   const recorded = isSampled(traceId);
@@ -19,7 +19,7 @@ export function beginTrace(name) {
   };
 }
 
-// Reports a span beneath the one that a traceparent names. Times are performance.now()'s.
+// Reports a child of the span in a traceparent. Times are those of performance.now().
 export function reportChild(name, traceparent, startedAt, endedAt) {
   const parts = /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/.exec(traceparent);
   if (parts && share >= 0) report({ name, trace_id: parts[1], parent_id: parts[2] }, startedAt, endedAt);
@@ -28,11 +28,10 @@ export function reportChild(name, traceparent, startedAt, endedAt) {
 function report(span, startedAt, endedAt) {
   const body = JSON.stringify({ ...span, duration_ms: endedAt - startedAt, ended_ms_ago: performance.now() - endedAt });
   fetch('/spans', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body, keepalive: true })
-    .catch(() => {}); // a trace without its page is no loss to the person
+    .catch(() => {}); // the trace lacks this span; the person loses nothing
 }
 
-// As the services decide that sample by the trace's id (TraceIDRatioBased in OpenTelemetry's Go SDK): by the upper 63 of
-// its last 64 bits.
+// Samples as the services do (TraceIDRatioBased in OpenTelemetry's Go SDK): by the upper 63 of the trace id's last 64 bits.
 function isSampled(traceId) {
   return Number(BigInt(`0x${traceId.slice(16)}`) >> 1n) < share * 2 ** 63;
 }

@@ -1,7 +1,7 @@
-// How old the numbers are. Only the server knows, and the visitor's clock may be wrong: so the age is taken as the server
-// gives it, and grows from then on by a clock that nobody sets.
+// The age of the numbers. The visitor's clock may be wrong, so the age comes from the server and grows by the page's own
+// monotonic clock.
 
-let age; // in ms, at the time `since`; undefined until known
+let age; // in ms, at time `since`; undefined until known
 let since;
 
 export function setAge(ms) {
@@ -9,12 +9,12 @@ export function setAge(ms) {
   since = performance.now();
 }
 
-// The age now in ms, or undefined.
+// The current age in ms, or undefined.
 export function currentAge() {
   return age === undefined ? undefined : age + performance.now() - since;
 }
 
-// An age in its largest whole unit, as the server's page does.
+// An age in its largest whole unit, as in pages.go.
 export function inWords(ms) {
   if (ms === undefined) return 'not yet';
   const seconds = Math.floor(ms / 1_000);

@@ -1,11 +1,11 @@
-// A line chart of votes per minute. Each pet's line differs from the others by its dashes and its mark as well as by its
-// colour. The last minute is still running: it is no part of the lines, and shown as a mark alone.
+// A line chart of votes per minute. The pets' lines differ by dashes and marks as well as by colour. The last minute is
+// still running: it is not part of the lines, but a mark of its own.
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MARGIN = { top: 12, right: 14, bottom: 24, left: 44 };
 const TICK_MINUTES = 15;
 
-// The marks, around the origin; the legend in the page has the same.
+// The marks, centred on the origin, as in the page's legend (result.qtpl).
 const MARKS = {
   dogs: 'M0-4a4 4 0 1 0 0 8a4 4 0 1 0 0-8Z',
   cats: 'M-4-4h8v8h-8Z',
@@ -16,13 +16,13 @@ export class Chart {
   #element;
   #pets;
   #minutes = [];
-  #pointed = -1;
+  #marked = -1;
   #cursor;
   #width = 0;
   #height = 0;
-  #most = 1;
+  #max = 1;
 
-  // pick(index) is called when a pointer is over a minute.
+  // Calls pick(index) when a pointer is over a minute.
   constructor(element, { pets, pick }) {
     this.#element = element;
     this.#pets = pets;
@@ -45,9 +45,9 @@ export class Chart {
     this.#draw();
   }
 
-  // Points at one minute.
+  // Marks one minute.
   point(index) {
-    this.#pointed = index;
+    this.#marked = index;
     this.#drawCursor();
   }
 
@@ -55,7 +55,7 @@ export class Chart {
     this.#width = this.#element.clientWidth;
     this.#height = this.#element.clientHeight;
     if (this.#minutes.length === 0 || this.#width === 0) return;
-    this.#most = niceMost(Math.max(...this.#minutes.flatMap((minute) => this.#pets.map((pet) => minute[pet]))));
+    this.#max = axisEnd(Math.max(...this.#minutes.flatMap((minute) => this.#pets.map((pet) => minute[pet]))));
 
     const svg = draw('svg', { width: this.#width, height: this.#height, 'aria-hidden': 'true', focusable: 'false' });
     svg.append(...this.#axes(), ...this.#pets.flatMap((pet) => this.#line(pet)));
@@ -67,7 +67,7 @@ export class Chart {
 
   #axes() {
     const parts = [];
-    for (const value of [0, this.#most / 2, this.#most]) {
+    for (const value of [0, this.#max / 2, this.#max]) {
       if (!Number.isInteger(value)) continue;
       const y = this.#y(value);
       parts.push(draw('path', { class: 'grid', d: `M${MARGIN.left} ${y}H${this.#width - MARGIN.right}` }));
@@ -100,11 +100,11 @@ export class Chart {
   }
 
   #drawCursor() {
-    if (!this.#cursor || !this.#minutes[this.#pointed]) return;
-    const x = this.#x(this.#pointed);
+    if (!this.#cursor || !this.#minutes[this.#marked]) return;
+    const x = this.#x(this.#marked);
     this.#cursor.replaceChildren(
       draw('path', { class: 'guide', d: `M${x} ${MARGIN.top}V${this.#y(0)}` }),
-      ...this.#pets.map((pet) => this.#mark(pet, this.#pointed)),
+      ...this.#pets.map((pet) => this.#mark(pet, this.#marked)),
     );
   }
 
@@ -113,12 +113,12 @@ export class Chart {
   }
 
   #y(votes) {
-    return round(this.#height - MARGIN.bottom - (votes / this.#most) * (this.#height - MARGIN.top - MARGIN.bottom));
+    return round(this.#height - MARGIN.bottom - (votes / this.#max) * (this.#height - MARGIN.top - MARGIN.bottom));
   }
 }
 
-// The end of the axis: the next of 4, 6, 8, 10, 20, 30, 40, 60, … that holds n, so that half of it is a whole number as well.
-function niceMost(n) {
+// The end of the axis: the first of 4, 6, 8, 10, 20, 30, 40, 60, … that is at least n. Half of each is a whole number too.
+function axisEnd(n) {
   for (let power = 1; ; power *= 10) {
     for (const step of [4, 6, 8, 10, 20, 30]) {
       if (n <= step * power) return step * power;

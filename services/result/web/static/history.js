@@ -1,6 +1,6 @@
-// The last hour: asks for it now and then, and shows it as a chart, as words for one minute, and as a table.
+// The last hour: polls it and shows it as a chart, as a table, and one minute of it in words.
 
-import { grouped, PETS } from './board.js';
+import { grouped, PETS } from './counts.js';
 import { Chart } from './chart.js';
 import { poll } from './poll.js';
 
@@ -15,7 +15,7 @@ const table = document.getElementById('as-table');
 let minutes = []; // {minute, dogs, cats, lizards}, the oldest first; the last one is still running
 let chart;
 
-// Returns a function that asks at once.
+// Returns a function that polls at once.
 export function showHistory() {
   slider.addEventListener('input', () => pick(Number(slider.value)));
   table.addEventListener('toggle', fillTable);
@@ -29,20 +29,20 @@ async function refresh() {
     if (!response.ok) return;
     answer = (await response.json()).minutes;
   } catch {
-    return; // what is shown stays; the banner tells when the service or the votes can't be reached
+    return; // keep what is shown; the banner says when the service or the votes can't be reached
   }
-  const picked = Number(slider.value) < minutes.length - 1 ? minutes[Number(slider.value)].minute : undefined; // else the last
+  const picked = Number(slider.value) < minutes.length - 1 ? minutes[Number(slider.value)].minute : undefined; // undefined: the running one
   minutes = answer;
   section.hidden = false;
   chart ??= new Chart(document.getElementById('chart'), { pets: PETS, pick });
   slider.max = String(minutes.length - 1);
   chart.show(minutes);
-  const still = minutes.findIndex(({ minute }) => minute === picked); // the hour has moved on, the person has not
+  const still = minutes.findIndex(({ minute }) => minute === picked); // stay on the chosen minute as the hour moves on
   pick(still >= 0 ? still : minutes.length - 1);
   fillTable();
 }
 
-// Reads one minute out.
+// Shows one minute in words.
 function pick(index) {
   const minute = minutes[index];
   if (!minute) return;

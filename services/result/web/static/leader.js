@@ -1,6 +1,6 @@
-// Who leads, in words. leader.go says the same for the page as the server builds it.
+// The leader in words, as in leader.go.
 
-import { grouped, PETS, share } from './board.js';
+import { grouped, PETS, share } from './counts.js';
 
 // {sentence, title} for votes ({dogs, cats, lizards}).
 export function leader(votes) {

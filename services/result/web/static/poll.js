@@ -1,27 +1,27 @@
-// Runs ask every everyMs, and up to half as long again so that viewers don't ask in step, for as long as the page is
-// visible, and at once when it becomes so. Only one runs at a time, so that no older answer comes after a newer one. Returns
-// a function that runs it out of turn.
-export function poll(everyMs, ask) {
+// Runs task every everyMs while the page is visible, and at once when it becomes visible. The interval is lengthened by up
+// to a half at random, so that viewers don't poll in step. Only one task runs at a time, so that no older answer arrives
+// after a newer one. Returns a function that runs it at once.
+export function poll(everyMs, task) {
   let timer;
-  let asking = false;
-  let again = false;
-  const turn = async () => {
-    if (asking) {
-      again = true;
+  let isPolling = false;
+  let runAgain = false;
+  const run = async () => {
+    if (isPolling) {
+      runAgain = true;
       return;
     }
     clearTimeout(timer);
-    asking = true;
-    await ask();
-    asking = false;
-    const wait = again ? 0 : everyMs * (1 + Math.random() / 2);
-    again = false;
-    if (!document.hidden) timer = setTimeout(turn, wait);
+    isPolling = true;
+    await task();
+    isPolling = false;
+    const wait = runAgain ? 0 : everyMs * (1 + Math.random() / 2);
+    runAgain = false;
+    if (!document.hidden) timer = setTimeout(run, wait);
   };
   document.addEventListener('visibilitychange', () => {
     clearTimeout(timer);
-    if (!document.hidden) turn();
+    if (!document.hidden) run();
   });
-  turn();
-  return turn;
+  run();
+  return run;
 }

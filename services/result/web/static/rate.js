@@ -1,23 +1,23 @@
-// Votes per second now: over the last seconds, by the clock of this page.
+// The current votes per second: the average of the last seconds, by this page's clock.
 
 const SPAN_MS = 5_000;
-const LEAST_MS = 1_000; // before that, one vote would look like a flood
+const LEAST_MS = 1_000; // over a shorter time one vote would look like a flood
 
 export class Rate {
   #seen = []; // {at, total}, the oldest first; all but the first are younger than SPAN_MS
 
-  // total was shown just now.
+  // Records the total shown now.
   add(total, at = performance.now()) {
     this.#seen.push({ at, total });
     while (this.#seen.length > 1 && this.#seen[1].at <= at - SPAN_MS) this.#seen.shift();
   }
 
-  // What comes next is no gain of this moment: the page was cut off in between.
+  // Forgets everything, after a gap: the next gain belongs to no moment.
   restart() {
     this.#seen = [];
   }
 
-  // Undefined until there is enough to tell.
+  // Undefined until enough time has been seen.
   perSecond(at = performance.now()) {
     if (this.#seen.length === 0 || at - this.#seen[0].at < LEAST_MS) return undefined;
     const first = this.#seen.findLast((seen) => seen.at <= at - SPAN_MS) ?? this.#seen[0];

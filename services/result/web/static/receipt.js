@@ -1,14 +1,15 @@
-// The receipt: follows the vote for as long as there is more to come.
+// The receipt page: follows the vote for as long as its state can change.
 
 import { follow } from './follow.js';
 import { Journey } from './journey.js';
 import { setSiblingLinks } from './links.js';
 import { startThemeSwitch } from './theme.js';
 
+// As in pages.go, for the states that an open page can reach.
 const HEADLINES = {
-  counted: 'This vote is counted, once.',
-  shown: 'This vote is counted, once.',
-  given_up: 'This vote was accepted, but could not be stored. It lies with the dead letters, where it can be replayed.',
+  counted: 'This vote has been counted, exactly once.',
+  shown: 'This vote has been counted, exactly once.',
+  given_up: 'This vote was accepted, but could not be stored. It is among the dead letters and can be replayed from there.',
 };
 
 startThemeSwitch();
@@ -19,14 +20,14 @@ const list = document.querySelector('.journey');
 if (list && ['queued', 'counted'].includes(headline.dataset.state)) {
   const journey = new Journey(list);
   follow(location.pathname, {
-    answer: (receipt) => {
-      const more = journey.show(receipt);
+    onReceipt: (receipt) => {
+      const canChange = journey.show(receipt);
       if (HEADLINES[receipt.state] && headline.dataset.state !== receipt.state) {
         headline.dataset.state = receipt.state;
         headline.textContent = HEADLINES[receipt.state];
       }
-      return more;
+      return canChange;
     },
-    trouble: () => {}, // the page says what was known when it was built
+    onError: () => {}, // the page keeps what it shows
   }, new AbortController().signal);
 }

@@ -1,7 +1,7 @@
 // The results page: shows the pushed votes, the state of the connection and the age of the numbers.
 
 import { currentAge, inWords, setAge } from './age.js';
-import { PETS, readPage, showVotes, totalShown, votesShown } from './board.js';
+import { PETS, readPage, showVotes, totalShown, votesShown } from './counts.js';
 import { showHistory } from './history.js';
 import { leader } from './leader.js';
 import { setSiblingLinks } from './links.js';
@@ -13,7 +13,7 @@ import { reportChild } from './trace.js';
 
 const ANNOUNCE_MS = 10_000;
 const TOO_LATE_MS = 2_000;
-const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Lost, trying again' };
+const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Reconnecting…' };
 
 const connection = document.getElementById('connection');
 const ageElement = document.getElementById('age');
@@ -26,7 +26,7 @@ let state;
 let stale = false;
 let failedPolls = 0;
 let pushedAt = 0; // when the last push arrived
-let behind = 0; // how many answers in a row have had fewer votes than were shown when they were asked for
+let behind = 0; // answers in a row with fewer votes than were shown when the request was sent
 const rate = new Rate();
 let announced = document.title;
 
@@ -39,30 +39,30 @@ if (ageElement.dataset.ageMs) {
 }
 
 const stream = new Stream('/events', {
-  votes(votes, first) {
+  onVotes(votes, first) {
     pushedAt = performance.now();
     const changed = show(votes);
     if (first) rate.restart();
     if (votesShown()) rate.add(totalShown());
-    // A greeting may repeat an old tally; a change can only have been read just now.
+    // The first event may repeat an old tally; a change was read just now.
     if (changed && !first) {
       setAge(0);
       stale = false;
       showState();
     } else if (currentAge() === undefined) {
-      askNow();
+      pollNow();
     }
   },
-  traces(parents) {
+  onTraces(parents) {
     if (document.hidden) return; // nothing is drawn
     const startedAt = pushedAt;
-    // The callback of the frame after next runs when the one with the push has been drawn.
+    // The callback of the second frame runs once the first, which shows the push, has been drawn.
     requestAnimationFrame(() => requestAnimationFrame((drawnAt) => {
-      if (drawnAt - startedAt > TOO_LATE_MS) return; // the page went out of sight meanwhile
+      if (drawnAt - startedAt > TOO_LATE_MS) return; // the page was hidden meanwhile
       for (const parent of parents) reportChild('render results', parent, startedAt, Math.max(startedAt, drawnAt));
     }));
   },
-  state(next) {
+  onState(next) {
     state = next;
     connection.dataset.state = next;
     connection.textContent = CONNECTION_WORDS[next];
@@ -70,30 +70,30 @@ const stream = new Stream('/events', {
   },
 });
 
-const askNow = pollTally({
-  asking: votesShown,
-  answer(tally, before) {
+const pollNow = pollTally({
+  snapshot: votesShown,
+  onTally(tally, before) {
     failedPolls = 0;
     stale = tally.stale;
     if (Number.isFinite(tally.ageMs)) setAge(tally.ageMs);
-    // A server can be a few seconds behind. One that still has fewer votes than were shown a question ago has begun anew.
+    // A server may be a few seconds behind. Twice in a row fewer votes than were shown mean that counting has started again.
     const fewer = !stale && before && PETS.some((pet) => tally.votes[pet] < before[pet]);
     behind = fewer ? behind + 1 : 0;
-    const anew = behind >= 2;
-    if (anew || state !== 'live') show(tally.votes, { anew }); // the push is newer wherever it works
-    if (anew) {
+    const restarted = behind >= 2;
+    if (restarted || state !== 'live') show(tally.votes, { restarted }); // a live push is newer
+    if (restarted) {
       behind = 0;
       rate.restart();
       rate.add(totalShown());
     }
     showState();
   },
-  failed({ reached }) {
+  onError({ reached }) {
     if (reached) {
       failedPolls = 0;
       stale = true;
     } else {
-      // A connection can be dead without either side having noticed; twice no answer beside it says so.
+      // A connection can be dead without either side noticing. Two polls without an answer reveal it.
       failedPolls += 1;
       if (failedPolls === 2 && state === 'live') stream.reopen();
     }
@@ -105,7 +105,7 @@ showHistory();
 setInterval(showState, 1_000);
 setInterval(announce, ANNOUNCE_MS);
 
-// Shows votes and who leads, and says whether they are news.
+// Shows votes and the leader, and returns whether they have changed.
 function show(votes, options) {
   if (!showVotes(votes, options)) return false;
   const { sentence, title } = leader(votesShown());
@@ -118,21 +118,21 @@ function show(votes, options) {
 function showState() {
   const age = currentAge();
   setText(ageElement, inWords(age));
-  const trouble = whatIsWrong(age);
-  banner.hidden = trouble === '';
-  setText(banner, trouble);
-  const perSecond = trouble === '' && state === 'live' ? rate.perSecond() : undefined;
+  const problem = findProblem(age);
+  banner.hidden = problem === '';
+  setText(banner, problem);
+  const perSecond = problem === '' && state === 'live' ? rate.perSecond() : undefined;
   setText(rateElement, perSecond === undefined ? '–' : perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 10 ? 1 : 0 }));
 }
 
-function whatIsWrong(age) {
-  if (age === undefined) return 'The results have not been read yet. They appear here as soon as they are.';
+function findProblem(age) {
+  if (age === undefined) return 'There are no results yet. They will appear here as soon as they can be read.';
   if (failedPolls > 1) return `The results service can't be reached. The numbers are from ${inWords(age)}; the page keeps trying.`;
-  if (stale) return `The votes can't be read at the moment. The numbers are from ${inWords(age)}; votes that were accepted are not lost.`;
+  if (stale) return `The votes can't be read at the moment. The numbers are from ${inWords(age)}; accepted votes are safe.`;
   return '';
 }
 
-// For those who hear the page: who leads, when that has changed, and when something is wrong or right again.
+// For screen readers: announces a new leader, a problem, and its end.
 function announce() {
   const now = banner.hidden ? document.title : banner.textContent.split('.')[0];
   if (now === announced) return;

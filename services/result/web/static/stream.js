@@ -2,33 +2,34 @@
 
 import { backoff } from './backoff.js';
 
-// Opens url and calls votes(data, first) for each current_votes event, where first says that it is the greeting of a new
-// connection and may be old, traces(traceparents) behind those that this page is asked to report, and
-// state('connecting' | 'live' | 'offline') on each change.
+// Opens url and calls
+//   onVotes(votes, first)  for each current_votes event; the first of a connection may hold an old tally
+//   onTraces(parents)      for the traceparents of a push whose drawing this page is to report
+//   onState(state)         when the connection becomes 'connecting', 'live' or 'offline'
 //
-// After a broken connection an EventSource comes back by itself; after an answer other than 200 it closes for good, so
-// that a new one is opened then.
+// An EventSource reconnects by itself after a broken connection, but closes for good after an answer other than 200. Then a
+// new one is opened.
 export class Stream {
   #url;
-  #votes;
-  #state;
-  #traces;
+  #onVotes;
+  #onTraces;
+  #onState;
   #source;
   #timer;
   #failures = 0;
 
-  constructor(url, { votes, state, traces }) {
+  constructor(url, { onVotes, onTraces, onState }) {
     this.#url = url;
-    this.#votes = votes;
-    this.#state = state;
-    this.#traces = traces;
-    state('connecting');
+    this.#onVotes = onVotes;
+    this.#onTraces = onTraces;
+    this.#onState = onState;
+    onState('connecting');
     this.#open();
   }
 
-  // Gives up a connection that is known to be dead and opens another.
+  // Replaces a connection that is known to be dead.
   reopen() {
-    this.#state('offline');
+    this.#onState('offline');
     this.#open();
   }
 
@@ -42,15 +43,15 @@ export class Stream {
     source.addEventListener('open', () => {
       first = true;
       this.#failures = 0;
-      this.#state('live');
+      this.#onState('live');
     });
     source.addEventListener('current_votes', (event) => {
-      this.#votes(JSON.parse(event.data), first);
+      this.#onVotes(JSON.parse(event.data), first);
       first = false;
     });
-    source.addEventListener('push_traces', (event) => this.#traces(JSON.parse(event.data)));
+    source.addEventListener('push_traces', (event) => this.#onTraces(JSON.parse(event.data)));
     source.addEventListener('error', () => {
-      this.#state('offline');
+      this.#onState('offline');
       if (source.readyState === EventSource.CLOSED && source === this.#source) {
         this.#failures += 1;
         this.#timer = setTimeout(() => this.#open(), backoff(this.#failures));

@@ -1,17 +1,16 @@
-// One attempt to hand one vote to the server, and the first span of its trace.
+// One attempt to deliver one vote, and the first span of its trace.
 
-import { beginTrace } from './trace.js';
+import { startTrace } from './trace.js';
 
 export const TIMEOUT_MS = 5_000;
 
-// Resolves, and never rejects, to one of
-//   {kind: 'accepted', id, traceId}      the server has it
-//   {kind: 'refused', why}               it won't ever take it; sending it again is pointless
-//   {kind: 'later', why, retryAfterMs}   it may or may not have it; sending it again with the same key is right
-//                                        (retryAfterMs is undefined unless the server named a time; reached is false if
-//                                        there was no answer at all)
+// Never rejects. Resolves to one of
+//   {kind: 'accepted', id, traceId}      the server has the vote
+//   {kind: 'refused', why}               the server will never accept it: don't send it again
+//   {kind: 'later', why, retryAfterMs}   the server may or may not have it: send it again with the same key. retryAfterMs is
+//                                        undefined unless the server named a time; reached is false if it didn't answer
 export async function send(vote) {
-  const trace = beginTrace('cast vote');
+  const trace = startTrace('cast vote');
   const outcome = await attempt(vote, trace ? { traceparent: trace.header } : {});
   if (outcome.reached !== false) trace?.end(outcome.kind === 'accepted' ? '' : outcome.why);
   return outcome;
@@ -27,10 +26,10 @@ async function attempt({ key, pet }, traceHeaders) {
       cache: 'no-store',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    answer = await response.json().catch(() => ({})); // not JSON: not from our server, or not whole
+    answer = await response.json().catch(() => ({})); // not JSON: truncated, or not from our server
   } catch (error) {
-    const why = error.name === 'TimeoutError' ? 'there was no answer in time' : 'the server could not be reached';
-    return { kind: 'later', why, reached: false }; // so that it can't be told of the span either
+    const why = error.name === 'TimeoutError' ? 'the server did not answer in time' : 'the server could not be reached';
+    return { kind: 'later', why, reached: false }; // then the span can't be reported either
   }
 
   if (response.ok && answer?.status === 'success') {
@@ -39,10 +38,10 @@ async function attempt({ key, pet }, traceHeaders) {
   if (isFinal(response.status)) {
     return { kind: 'refused', why: String(answer?.message ?? `the server answered ${response.status}`) };
   }
-  return { kind: 'later', why: 'the server could not take it just now', retryAfterMs: retryAfter(response) };
+  return { kind: 'later', why: 'the server could not accept it just now', retryAfterMs: retryAfter(response) };
 }
 
-// A client error is final, except for those that say "not now".
+// Client errors are final, except those that mean "not now".
 function isFinal(status) {
   return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 }

@@ -1,10 +1,10 @@
-// The voting page: takes over the form, shows what becomes of each vote, and follows the last one to the screen.
+// The voting page: takes over the form, shows the outcome of each vote, and follows the last one to the screen.
 
-import { Courier } from './courier.js';
 import { follow } from './follow.js';
 import { Journey } from './journey.js';
-import { isDurable } from './kept.js';
 import { setSiblingLinks } from './links.js';
+import { isDurable } from './outbox.js';
+import { Sender } from './sender.js';
 import { startThemeSwitch } from './theme.js';
 
 const form = document.getElementById('ballot');
@@ -14,22 +14,22 @@ const waitingCount = document.getElementById('waiting-count');
 const waitingNext = document.getElementById('waiting-next');
 const journeyCard = document.getElementById('journey');
 const journeyLinks = document.getElementById('journey-links');
-const journeyTrouble = document.createElement('span'); // behind the links, while there is some
+const journeyTrouble = document.createElement('span'); // after the links, while there is some
 const { resultUrl, jaegerUrl } = document.body.dataset;
 
 startThemeSwitch();
 setSiblingLinks();
-// The notice of a form post would otherwise come back with every reload.
+// Otherwise the notice of a form post would reappear with every reload.
 if (location.search) history.replaceState(null, '', location.pathname);
 
 const journey = new Journey(journeyCard.querySelector('.journey'));
 let followed = { key: '', pressedAt: 0, stop: new AbortController() }; // the vote whose journey is shown
-const mine = new Map(); // key → pet, of the votes cast on this page that have not been refused
+const mine = new Map(); // key → pet, of the votes cast on this page and not refused
 
-const courier = new Courier({ report, changed: showWaiting });
-courier.start();
-if (courier.waiting().length > 0) show('waiting', 'Votes from earlier are kept in this browser. They are sent again by themselves.');
-setInterval(showWaiting, 1_000); // the seconds to the next try
+const sender = new Sender({ onOutcome, onChange: showWaiting });
+sender.start();
+if (sender.waiting().length > 0) show('waiting', 'Your earlier votes are waiting in this browser. They will be sent automatically.');
+setInterval(showWaiting, 1_000); // the seconds to the next attempt
 
 form.addEventListener('submit', (event) => {
   const pet = event.submitter?.value;
@@ -37,57 +37,57 @@ form.addEventListener('submit', (event) => {
   event.preventDefault();
   document.getElementById('retry')?.remove();
   show('sending', `Sending your vote for ${pet}…`);
-  const { key } = courier.cast(pet);
+  const { key } = sender.cast(pet);
   setMine(key, pet);
   pop(event.submitter.querySelector('.mine'));
-  embark(key);
+  startJourney(key);
 });
 
-document.getElementById('waiting-send').addEventListener('click', () => courier.sendWaiting());
+document.getElementById('waiting-send').addEventListener('click', () => sender.sendWaiting());
 
-// Begins the journey of a vote, in place of the one shown.
-function embark(key) {
+// Starts the journey of a vote, in place of the one shown.
+function startJourney(key) {
   followed.stop.abort();
   followed = { key, pressedAt: performance.now(), stop: new AbortController() };
   journeyLinks.replaceChildren();
-  journey.begin();
+  journey.start();
   journeyCard.hidden = false;
 }
 
-function report(vote, outcome) {
+function onOutcome(vote, outcome) {
   showOutcome(vote, outcome);
   if (outcome.kind === 'refused') setMine(vote.key, undefined);
-  if (outcome.kind === 'accepted' && followed.key === '') embark(vote.key); // one from an earlier page
+  if (outcome.kind === 'accepted' && followed.key === '') startJourney(vote.key); // one from an earlier page
   if (vote.key !== followed.key) return;
   switch (outcome.kind) {
-    case 'accepted': return travel(vote, outcome);
-    case 'refused': return journey.refused('the server has refused it');
-    case 'later': return journey.delayed('kept here until the server takes it');
+    case 'accepted': return followJourney(vote, outcome);
+    case 'refused': return journey.refused('the server refused it');
+    case 'later': return journey.delayed('kept here until the server accepts it');
   }
 }
 
-function travel(vote, { id, traceId }) {
-  const atOnce = vote.failures === 0 && mine.has(vote.key); // else the clock of the page that cast it has to do
-  journey.accepted(atOnce ? performance.now() - followed.pressedAt : Date.now() - vote.at);
+function followJourney(vote, { id, traceId }) {
+  const firstAttempt = vote.failures === 0 && mine.has(vote.key); // else use the clock of the page that cast it
+  journey.accepted(firstAttempt ? performance.now() - followed.pressedAt : Date.now() - vote.at);
   const receipt = receiptLink(id);
   journeyLinks.replaceChildren(...[receipt, traceLink(traceId)].filter(Boolean));
   if (!receipt) return;
-  const trouble = (text) => {
-    if (!journeyTrouble.isConnected) journeyLinks.append(journeyTrouble); // the links stay: one may have the focus
+  const showTrouble = (text) => {
+    if (!journeyTrouble.isConnected) journeyLinks.append(journeyTrouble); // keep the links: one may have the focus
     setText(journeyTrouble, text);
   };
   const { stop } = followed;
   document.addEventListener('securitypolicyviolation', ({ blockedURI }) => {
     if (!blockedURI.startsWith(new URL(receipt.href).origin)) return;
-    stop.abort(); // the page was asked for by another name than the server knows
-    trouble('From this address the journey can’t be followed; the receipt tells it.');
+    stop.abort(); // the browser uses another host name than the policy allows
+    showTrouble('The journey can’t be shown at this address. See the receipt instead.');
   }, { signal: stop.signal });
   follow(receipt.href, {
-    answer: (answer) => {
+    onReceipt: (answer) => {
       journeyTrouble.remove();
       return journey.show(answer);
     },
-    trouble: () => trouble('The results can’t be asked just now. Your vote is safe.'),
+    onError: () => showTrouble('The results service can’t be reached right now. Your vote is safe.'),
   }, stop.signal);
 }
 
@@ -99,13 +99,13 @@ function showOutcome(vote, outcome) {
     case 'refused':
       return show('refused', `${what} was refused: ${outcome.why}.`);
     case 'later':
-      // Said once: those who hear the page should not hear it with every attempt.
+      // Only once: a screen reader should not repeat it with every attempt.
       if (vote.failures > 0 && status.dataset.state === 'waiting') return;
-      return show('waiting', `${what} is kept ${isDurable() ? 'in this browser' : 'as long as this page is open'}, because ${outcome.why}. It is sent again by itself until it is accepted, and counted once.`);
+      return show('waiting', `${what} is kept ${isDurable() ? 'in this browser' : 'as long as this page is open'}, because ${outcome.why}. It will be sent again automatically until it is accepted, and it counts only once.`);
   }
 }
 
-// Links only to what has the shape of an id: an answer decides no other part of an address.
+// Only a well-formed id becomes part of an address.
 function receiptLink(id) {
   return /^[0-9a-f-]{36}$/i.test(id) ? link(`${resultsAddress()}/votes/${id}`, 'Receipt') : undefined;
 }
@@ -130,7 +130,7 @@ function show(state, text) {
   status.replaceChildren(text);
 }
 
-// On each choice, how many of the votes for it were cast here: at once, and taken back if the server refuses one.
+// Counts this page's votes on each choice, immediately; a refused vote is subtracted again.
 function setMine(key, pet) {
   if (pet) mine.set(key, pet);
   else mine.delete(key);
@@ -147,15 +147,15 @@ function pop(element) {
 }
 
 function showWaiting() {
-  const count = courier.waiting().length;
-  if (count === 0 && waiting.contains(document.activeElement)) status.focus(); // its button is about to go
+  const count = sender.waiting().length;
+  if (count === 0 && waiting.contains(document.activeElement)) status.focus(); // its button is about to disappear
   waiting.hidden = count === 0;
   setText(waitingCount, String(count));
   if (count > 0) {
-    const seconds = Math.max(1, Math.ceil((courier.nextDue() - Date.now()) / 1_000));
-    setText(waitingNext, courier.busy ? 'Sending…' : `Next try in ${seconds} s.`);
+    const seconds = Math.max(1, Math.ceil((sender.nextDue() - Date.now()) / 1_000));
+    setText(waitingNext, sender.busy ? 'Sending…' : `Next attempt in ${seconds} s.`);
   } else if (status.dataset.state === 'waiting') {
-    show('idle', 'The votes that waited here have been sent by another tab.');
+    show('idle', 'Another tab has sent the votes that were waiting here.');
   }
 }
 

@@ -9,26 +9,26 @@ export function grouped(n) {
   return format.format(n);
 }
 
-// A pet's part of all votes in per cent as people read it. All and nothing are said only of all and nothing.
+// A pet's share of all votes in per cent, as text. Only all votes are 100.0, and only none are 0.0.
 export function share(votes, total) {
-  const text = part(votes, total);
+  const text = round(votes, total);
   if (text === '0.0' && votes > 0) return '<0.1';
   if (text === '100.0' && votes < total) return '>99.9';
   return text;
 }
 
-// What lies between two decimals is rounded up, as the server does.
-function part(votes, total) {
+// A half is rounded up, as on the server.
+function round(votes, total) {
   return (total === 0 ? 0 : Math.round((1_000 * votes) / total) / 10).toFixed(1);
 }
 
-// Shows votes ({dogs, cats, lizards}) and says whether they differ from what was shown. Votes are only ever added, so
-// fewer than before are old news, from a connection that came back or another server that is behind, and are not shown;
-// unless anew says that counting has begun anew. Anything but three counts is ignored.
-export function showVotes(votes, { anew = false } = {}) {
+// Shows votes ({dogs, cats, lizards}) and returns whether they differ from those shown before. Votes are only ever added,
+// so lower counts are outdated, from a reconnected stream or another server that is behind, and are ignored, unless
+// restarted says that counting has started again. Anything but three counts is ignored too.
+export function showVotes(votes, { restarted = false } = {}) {
   if (!PETS.every((pet) => Number.isSafeInteger(votes?.[pet]))) return false;
   if (shown && PETS.every((pet) => shown[pet] === votes[pet])) return false;
-  if (shown && !anew && PETS.some((pet) => votes[pet] < shown[pet])) return false;
+  if (shown && !restarted && PETS.some((pet) => votes[pet] < shown[pet])) return false;
 
   shown = Object.fromEntries(PETS.map((pet) => [pet, votes[pet]]));
   const total = totalShown();
@@ -36,13 +36,13 @@ export function showVotes(votes, { anew = false } = {}) {
     setNumber(document.querySelector(`[data-count="${pet}"]`), votes[pet]);
     document.querySelector(`[data-noun="${pet}"]`).textContent = votes[pet] === 1 ? 'vote' : 'votes';
     document.querySelector(`[data-share="${pet}"]`).textContent = share(votes[pet], total);
-    document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', part(votes[pet], total));
+    document.querySelector(`[data-bar="${pet}"]`).setAttribute('width', round(votes[pet], total));
   }
   setNumber(document.getElementById('total'), total);
   return true;
 }
 
-// What is shown, or undefined while nothing is known.
+// The votes shown, or undefined if none are known.
 export function votesShown() {
   return shown;
 }
@@ -51,7 +51,7 @@ export function totalShown() {
   return shown && PETS.reduce((sum, pet) => sum + shown[pet], 0);
 }
 
-// Takes over the numbers the server has put into the page.
+// Takes over the numbers that the server has put into the page.
 export function readPage() {
   const values = PETS.map((pet) => document.querySelector(`[data-count="${pet}"]`).dataset.value);
   if (values.every((value) => value !== '')) shown = Object.fromEntries(PETS.map((pet, i) => [pet, Number(values[i])]));
