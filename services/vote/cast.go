@@ -21,11 +21,7 @@ type publisher interface {
 // index small.
 func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.UUID) (ballot.Vote, error) {
 	if key == uuid.Nil {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return ballot.Vote{}, fmt.Errorf("make vote id: %w", err)
-		}
-		key = id
+		key = newID()
 	}
 	vote := ballot.Vote{ID: key, Pet: pet, CastAt: time.Now().UTC()}
 	if err := queue.Publish(ctx, votestream.Message{Vote: vote}); err != nil {
@@ -33,3 +29,6 @@ func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.
 	}
 	return vote, nil
 }
+
+// newID returns a UUIDv7. Its error is that of crypto/rand, which never fails.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

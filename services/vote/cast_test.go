@@ -62,19 +62,6 @@ func TestIDsAreUUIDv7InTheOrderOfCasting(t *testing.T) {
 	}
 }
 
-func TestTheCallersKeyBecomesTheID(t *testing.T) {
-	q := &queue{}
-	key := uuid.New()
-	for range 2 {
-		if vote, err := castVote(t.Context(), q, ballot.Cats, key); err != nil || vote.ID != key {
-			t.Errorf("id %v, %v", vote.ID, err)
-		}
-	}
-	if len(q.messages) != 2 || q.messages[0].Vote.ID != key || q.messages[1].Vote.ID != key {
-		t.Errorf("published %+v", q.messages)
-	}
-}
-
 func TestAVoteThatIsNotPublishedIsNotReturned(t *testing.T) {
 	full := errors.New("OOM command not allowed")
 	q := &queue{publish: func(context.Context) error { return full }}

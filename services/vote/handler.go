@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,13 +46,9 @@ func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
-	pet, err := readChoice(r.Body)
-	if err != nil {
-		answerError(w, r, err)
-		return
-	}
-	key, err := parseKey(r.Header.Get("Idempotency-Key"))
-	if err != nil {
+	pet, errPet := readChoice(r.Body)
+	key, errKey := parseKey(r.Header.Get("Idempotency-Key"))
+	if err := cmp.Or(errPet, errKey); err != nil {
 		answerError(w, r, err)
 		return
 	}
@@ -77,10 +74,7 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if key == uuid.Nil { // made here, so that a refused vote can be sent again under the same key
-		if key, err = uuid.NewV7(); err != nil {
-			answerError(w, r, fmt.Errorf("make vote id: %w", err))
-			return
-		}
+		key = newID()
 	}
 	if _, err := h.cast(r, pet, key); err != nil {
 		logRefusal(r.Context(), err)

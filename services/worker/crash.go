@@ -63,25 +63,25 @@ func (s crashingSource) Next(ctx context.Context) ([]votestream.Delivery, error)
 	return batch, err
 }
 
-type crashingStore struct {
-	store
+type crashingRecorder struct {
+	recorder
 	crasher
 }
 
-func (s crashingStore) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	out, err := s.store.Record(ctx, entries)
+func (r crashingRecorder) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+	out, err := r.recorder.Record(ctx, entries)
 	if err == nil {
-		s.reach(crashAfterCommit)
+		r.reach(crashAfterCommit)
 	}
 	return out, err
 }
 
-type crashingQueue struct {
-	queue
+type crashingAcker struct {
+	acker
 	crasher
 }
 
-func (q crashingQueue) Ack(ctx context.Context, entryIDs []string) error {
-	q.reach(crashBeforeAck)
-	return q.queue.Ack(ctx, entryIDs)
+func (a crashingAcker) Ack(ctx context.Context, entryIDs []string) error {
+	a.reach(crashBeforeAck)
+	return a.acker.Ack(ctx, entryIDs)
 }

@@ -34,7 +34,7 @@ func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []s
 		}
 	}()
 	from := crashingSource{&batches, c}
-	p := processor{store: crashingStore{l, c}, queue: crashingQueue{l, c}, maxRetries: maxRetries}
+	p := processor{store: crashingRecorder{l, c}, queue: crashingAcker{l, c}, maxRetries: maxRetries}
 	for {
 		batch, err := from.Next(t.Context())
 		if err != nil {
@@ -78,7 +78,7 @@ func TestEmptyReadsAndFailedCommitsAreNoPasses(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	failing := crashingStore{&ledger{downFrom: 1}, newCrasher(crashAfterCommit, 0, exit)}
+	failing := crashingRecorder{&ledger{downFrom: 1}, newCrasher(crashAfterCommit, 0, exit)}
 	if _, err := failing.Record(t.Context(), nil); !errors.Is(err, errDown) {
 		t.Error(err)
 	}
@@ -88,7 +88,7 @@ func TestConsumersCountTheirPassesTogether(t *testing.T) {
 	exits := 0
 	c := newCrasher(crashBeforeAck, 3, func() { exits++ })
 	l := &ledger{}
-	consumers := []crashingQueue{{l, c}, {l, c}}
+	consumers := []crashingAcker{{l, c}, {l, c}}
 	for i := range 4 {
 		if err := consumers[i%2].Ack(t.Context(), nil); err != nil || exits != i/3 {
 			t.Fatalf("pass %d: %v, %d exits", i+1, err, exits)

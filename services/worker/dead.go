@@ -82,11 +82,10 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 
 func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSON bool) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	encoder := json.NewEncoder(out)
 	n := 0
 	err := walkDead(ctx, queue, func(d votestream.DeadLetter) error {
 		if asJSON {
-			return encoder.Encode(d)
+			return json.NewEncoder(out).Encode(d)
 		}
 		if n++; n == 1 {
 			fmt.Fprintln(table, "ID\tFAILED AT\tREASON\tVOTE ID\tVOTE\tERROR")

@@ -62,8 +62,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
-	store := resilientStore{crashingStore{db, crasher}, policies}
-	queue := resilientQueue{crashingQueue{stream, crasher}, policies}
+	store := resilientStore{crashingRecorder{db, crasher}, db.Migrate, policies}
+	queue := resilientQueue{crashingAcker{stream, crasher}, stream.EnsureGroup, policies}
 	recorder, err := tel.Recorder(store.Record)
 	if err != nil {
 		return err

@@ -40,9 +40,6 @@ type ledger struct {
 	dead    []votestream.Failure
 }
 
-func (l *ledger) Migrate(context.Context) error     { return nil }
-func (l *ledger) EnsureGroup(context.Context) error { return nil }
-
 func (l *ledger) note(call string, ids []string) {
 	l.calls = append(l.calls, call+" "+strings.Join(ids, " "))
 }

@@ -28,14 +28,10 @@ func (p policies) all() []*resilience.Policy {
 	return []*resilience.Policy{p.store, p.migrate, p.queue, p.deadLetters}
 }
 
-type store interface {
-	recorder
-	Migrate(ctx context.Context) error
-}
-
-// resilientStore is a store under the policies.
+// resilientStore calls the store under the policies.
 type resilientStore struct {
-	next     store
+	next     recorder
+	migrate  func(context.Context) error
 	policies policies
 }
 
@@ -46,7 +42,7 @@ func (s resilientStore) Record(ctx context.Context, entries []votestore.Entry) (
 }
 
 func (s resilientStore) Migrate(ctx context.Context) error {
-	return s.policies.migrate.Do(ctx, s.next.Migrate)
+	return s.policies.migrate.Do(ctx, s.migrate)
 }
 
 // migrationGate keeps the worker unready until the migrations have completed.
@@ -59,19 +55,15 @@ func (g *migrationGate) ready() error {
 	return nil
 }
 
-type queue interface {
-	acker
-	EnsureGroup(ctx context.Context) error
-}
-
-// resilientQueue is a queue under the policies.
+// resilientQueue calls the queue under the policies.
 type resilientQueue struct {
-	next     queue
-	policies policies
+	next        acker
+	ensureGroup func(context.Context) error
+	policies    policies
 }
 
 func (q resilientQueue) EnsureGroup(ctx context.Context) error {
-	return q.policies.queue.Do(ctx, q.next.EnsureGroup)
+	return q.policies.queue.Do(ctx, q.ensureGroup)
 }
 
 func (q resilientQueue) Ack(ctx context.Context, entryIDs []string) error {

@@ -1,14 +1,15 @@
-// Package ballot is the domain: what one may vote for, what a vote is, and how votes are counted.
+// Package ballot is the domain: choices, votes and counts.
 package ballot
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// Choice is a pet that one may vote for, by the name it has in requests, in the stream and in the database.
+// Choice is a pet to vote for, by its name in requests, in the stream and in the database.
 type Choice string
 
 // The choices of this election.
@@ -18,15 +19,15 @@ const (
 	Lizards Choice = "lizards"
 )
 
-// Choices lists every choice in the order in which pages show them.
+// Choices returns all choices in the order of the pages.
 func Choices() []Choice { return []Choice{Dogs, Cats, Lizards} }
 
-// ErrUnknownChoice says that a name is none of [Choices]. Its text is shown to voters.
+// ErrUnknownChoice reports that a name is none of [Choices]. Voters see its text.
 //
 //lint:ignore ST1005 the wording is part of the API
 var ErrUnknownChoice = errors.New("Invalid pet choice")
 
-// ErrInvalidVote says that a vote lacks something every vote has.
+// ErrInvalidVote reports that a vote lacks a required part.
 var ErrInvalidVote = errors.New("invalid vote")
 
 // ParseChoice returns the choice with that exact name, or [ErrUnknownChoice].
@@ -38,25 +39,24 @@ func ParseChoice(name string) (Choice, error) {
 	return "", ErrUnknownChoice
 }
 
-// Vote is one person's choice at one time. Its ID is what makes repeating it harmless: a vote counts once per ID,
-// and the first one stored under an ID decides what it was for.
+// Vote is one person's choice. It counts once per ID, so that it may be sent again; the first one stored under an ID
+// decides the choice.
 type Vote struct {
 	ID     uuid.UUID
 	Pet    Choice
 	CastAt time.Time // UTC
 }
 
-// Validate returns [ErrUnknownChoice] or [ErrInvalidVote] (wrapped, with the reason) for a vote that must not be
-// counted.
+// Validate returns nil, [ErrUnknownChoice], or an error that wraps [ErrInvalidVote] with the reason.
 func (v Vote) Validate() error {
 	if _, err := ParseChoice(string(v.Pet)); err != nil {
 		return err
 	}
 	switch {
 	case v.ID == uuid.Nil:
-		return errors.Join(ErrInvalidVote, errors.New("no id"))
+		return fmt.Errorf("%w: no id", ErrInvalidVote)
 	case v.CastAt.Year() < 2000 || v.CastAt.Year() > 9999:
-		return errors.Join(ErrInvalidVote, errors.New("no plausible time of casting"))
+		return fmt.Errorf("%w: no plausible time of casting", ErrInvalidVote)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 package ballot
 
-// Counts is a number of votes for each choice. Its JSON form is the payload of every push and of the tally.
+// Counts is the number of votes for each choice. Its JSON form is the payload of pushes and of the tally.
 type Counts struct {
 	Dogs    int64 `json:"dogs"`
 	Cats    int64 `json:"cats"`

@@ -1,7 +1,7 @@
 // Package lifecycle is what every service does in the same way: start, serve, report its health, and stop in order.
 //
-// The order of a stop: turn unready → wait until callers have noticed → stop accepting → finish the work in hand →
-// run the clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up first,
+// The order of a stop: turn unready → wait until callers have noticed → stop accepting → finish the work in hand
+// → run the clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up first,
 // closes last.
 package lifecycle
 

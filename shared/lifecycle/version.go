@@ -9,19 +9,19 @@ import (
 	"slices"
 )
 
-// version and revision are what the linker is told, by builds that Go itself can't stamp, such as the images':
+// version and revision are set by the linker in builds that Go can't stamp, such as the images':
 //
 //	go build -ldflags='-X petvote/shared/lifecycle.version=v1.2.0 -X petvote/shared/lifecycle.revision=0f3c…'
 var version, revision string
 
-// Build says what the running program was built from.
+// Build identifies the source of the running program.
 type Build struct {
-	Version  string // the tag, or "devel" if the build knew none, as with go run
-	Revision string // the commit, with "-dirty" if files had been changed since, or "unknown"
+	Version  string // the tag, or "devel" without one, as with go run
+	Revision string // the commit, with "-dirty" if the source differed, or "unknown"
 	Go       string
 }
 
-// ThisBuild returns what the linker was told, or else what Go stamped on the program.
+// ThisBuild returns what the linker set, else Go's own stamp.
 func ThisBuild() Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -53,7 +53,7 @@ func (b Build) String() string {
 	return fmt.Sprintf("%s (revision %s, %s, %s/%s)", b.Version, b.Revision, b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
-// PrintVersion prints the program's version if the arguments ask for it, and says whether they do.
+// PrintVersion prints the program's version if the arguments ask for it; it reports whether they do.
 func PrintVersion(out io.Writer, program string, args []string) bool {
 	asked := len(args) == 1 && slices.Contains([]string{"version", "--version", "-version"}, args[0])
 	if asked {

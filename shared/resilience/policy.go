@@ -213,7 +213,7 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	return err
 }
 
-// waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not come back
+// waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not retry
 // together. They end when the next one would not fit into the time left.
 func (p *Policy) waits(ctx context.Context, left time.Duration) backoff.BackOff {
 	b := backoff.NewExponentialBackOff(

@@ -52,30 +52,27 @@ func (q *Queue) Find(ctx context.Context, id uuid.UUID) (Location, error) {
 }
 
 func (q *Queue) find(ctx context.Context, id uuid.UUID, r reach) (Location, error) {
-	s := search{id: id, page: r.page}
 	up, down := q.rdb.XRangeN, q.rdb.XRevRangeN
+	var scans []scan
 	if made, ok := madeAt(id); ok {
-		// Up from the id's own time first: nearly every vote is there.
-		e, _, err := s.scan(ctx, up, Stream, entriesAt(made), entriesAt(made.Add(afterID)), r.around/2)
-		if e != nil || err != nil {
-			return location(e, false), err
-		}
-		before := made.Add(-time.Millisecond)
-		e, _, err = s.scan(ctx, down, Stream, entriesAt(before), entriesAt(made.Add(-beforeID)), r.around/2)
-		if e != nil || err != nil {
-			return location(e, false), err
+		scans = []scan{ // up from the id's own time first: nearly every vote is there
+			{up, Stream, entriesAt(made), entriesAt(made.Add(afterID)), r.around / 2},
+			{down, Stream, entriesAt(made.Add(-time.Millisecond)), entriesAt(made.Add(-beforeID)), r.around / 2},
 		}
 	}
-	e, wholeQueue, err := s.scan(ctx, down, Stream, "+", "-", r.newest)
-	if e != nil || err != nil {
-		return location(e, false), err
+	// The dead letters come last, since a vote may be dead-lettered in the meantime.
+	scans = append(scans, scan{down, Stream, "+", "-", r.newest}, scan{down, DeadStream, "+", "-", r.dead})
+	complete := true
+	for _, s := range scans {
+		e, end, err := s.find(ctx, id, r.page)
+		if e != nil || err != nil {
+			return location(e, s.stream == DeadStream), err
+		}
+		if s.from == "+" {
+			complete = complete && end
+		}
 	}
-	// Last, since a vote may be dead-lettered in the meantime.
-	e, allDead, err := s.scan(ctx, down, DeadStream, "+", "-", r.dead)
-	switch {
-	case e != nil || err != nil:
-		return location(e, true), err
-	case wholeQueue && allDead:
+	if complete {
 		return Location{}, ErrNotQueued
 	}
 	return Location{}, ErrSearchLimit
@@ -105,35 +102,32 @@ func location(e *redis.XMessage, dead bool) Location {
 	return l
 }
 
-type search struct {
-	id   uuid.UUID
-	page int
+// scan reads at most n entries of a range with XRANGE or XREVRANGE.
+type scan struct {
+	read             func(ctx context.Context, stream, from, to string, n int64) *redis.XMessageSliceCmd
+	stream, from, to string
+	n                int
 }
 
-// rangeCommand is XRANGE or XREVRANGE.
-type rangeCommand func(ctx context.Context, stream, from, to string, n int64) *redis.XMessageSliceCmd
-
-// scan reads at most n entries, page by page. It returns the vote's first entry, or nil and whether the range ended.
-func (s search) scan(
-	ctx context.Context, read rangeCommand, stream, from, to string, n int,
-) (e *redis.XMessage, end bool, err error) {
-	for n > 0 {
-		count := min(n, s.page)
-		entries, err := read(ctx, stream, from, to, int64(count)).Result()
+// find returns the vote's first entry, or nil and whether the range was read to its end.
+func (s scan) find(ctx context.Context, id uuid.UUID, page int) (e *redis.XMessage, end bool, err error) {
+	for s.n > 0 {
+		count := min(s.n, page)
+		entries, err := s.read(ctx, s.stream, s.from, s.to, int64(count)).Result()
 		if err != nil {
 			return nil, false, err
 		}
 		for i := range entries {
 			text, _ := entries[i].Values[fieldID].(string)
-			if found, err := uuid.Parse(text); err == nil && found == s.id {
+			if found, err := uuid.Parse(text); err == nil && found == id {
 				return &entries[i], true, nil
 			}
 		}
 		if len(entries) < count {
 			return nil, true, nil
 		}
-		from = "(" + entries[len(entries)-1].ID
-		n -= count
+		s.from = "(" + entries[len(entries)-1].ID
+		s.n -= count
 	}
 	return nil, false, nil
 }

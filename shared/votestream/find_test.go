@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,16 +30,19 @@ func v7(at time.Time) uuid.UUID {
 // queue adds votes to the stream at that time.
 func (s *stream) queue(t *testing.T, at time.Time, votes ...uuid.UUID) {
 	t.Helper()
-	_, err := s.rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
-		for _, id := range votes {
-			m := newMessage(ballot.Dogs)
-			m.Vote.ID = id
-			p.XAdd(t.Context(), &redis.XAddArgs{Stream: Stream, ID: fmt.Sprintf("%d-*", at.UnixMilli()), Values: m.encode()})
+	for some := range slices.Chunk(votes, 1000) { // more at once may exceed the client's time-outs
+		_, err := s.rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+			for _, id := range some {
+				m := newMessage(ballot.Dogs)
+				m.Vote.ID = id
+				entryID := fmt.Sprintf("%d-*", at.UnixMilli())
+				p.XAdd(t.Context(), &redis.XAddArgs{Stream: Stream, ID: entryID, Values: m.encode()})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
