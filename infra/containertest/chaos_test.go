@@ -42,18 +42,19 @@ func TestChaosProvesThatNothingIsLost(t *testing.T) {
 	out, err := chaos(ctx, t, buildChaos(ctx, t), t.TempDir(), "-rate", "100", "-report", report,
 		"-scenario", "kill-redis,pause-postgres,cut-vote-redis,crash-after-commit,full-redis,full-postgres").CombinedOutput()
 	t.Logf("%s", out)
-	if err != nil {
+	var slow *exec.ExitError
+	if err != nil && (!errors.As(err, &slow) || slow.ExitCode() != 3) { // the machine may be busy
 		t.Error(err)
 	}
 	var r struct {
-		Passed    bool
+		Verdict   struct{ Proof string }
 		Scenarios []struct{ Proof struct{ Accepted, Lost int } }
 	}
 	text, err := os.ReadFile(filepath.Join(report, "report.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &r)
 	}
-	if err != nil || !r.Passed || len(r.Scenarios) != 6 {
+	if err != nil || r.Verdict.Proof != "held" || len(r.Scenarios) != 6 {
 		t.Errorf("%v: %+v", err, r)
 	}
 	for _, s := range r.Scenarios {
@@ -74,7 +75,7 @@ func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
 		t.Run(left.scenario, func(t *testing.T) {
 			leaveBehind(ctx, t, program, home, left.scenario, left.fault, left.container, left.status)
 			out, err := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "kill-result").CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "undoing what a run before this one has left: "+left.fault) {
+			if err != nil || !strings.Contains(string(out), "undoing a fault that an earlier run left: "+left.fault) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

@@ -23,6 +23,7 @@ import (
 
 	"petvote/infra/servers"
 	"petvote/infra/wait"
+	"petvote/shared/config"
 	"petvote/shared/votestream"
 )
 
@@ -169,9 +170,9 @@ func (p *Platform) describeServers() (err error) {
 		return err
 	}
 	p.servers = []server{p.Redis, p.Postgres}
-	p.RDB = redis.NewClient(&redis.Options{
-		Addr: p.Redis.Addr(), Password: redisConfig.Password, MaxRetries: -1, PoolSize: 4,
-	})
+	p.RDB = votestream.Config{
+		Host: p.Redis.Host(), Port: config.Port(p.Redis.Port()), Password: redisConfig.Password,
+	}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
 	pool, err := pgxpool.ParseConfig(p.Postgres.URL())
 	if err != nil {

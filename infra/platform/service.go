@@ -78,7 +78,7 @@ func (s *Service) Live(ctx context.Context) error { return Probe(ctx, s.OpsURL("
 // Probe asks an address, which must answer with status 200.
 func Probe(ctx context.Context, url string) error { return Get(ctx, url, nil) }
 
-// Get reads the JSON that an address answers with, and status 200; into may be nil.
+// Get reads the JSON that an address answers with; into may be nil. Another status than 200 is an error, after the reading.
 func Get(ctx context.Context, url string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -90,15 +90,13 @@ func Get(ctx context.Context, url string, into any) error {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
+	if err == nil && into != nil {
+		err = json.Unmarshal(body, into)
+	}
 	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", url, err)
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s: %s: %s", url, response.Status, body[:min(len(body), 4<<10)])
-	case into == nil:
-		return nil
-	}
-	if err := json.Unmarshal(body, into); err != nil {
+	case err != nil:
 		return fmt.Errorf("%s: %w", url, err)
 	}
 	return nil

@@ -25,6 +25,7 @@ const (
 	answerLimit = 5 * time.Second // how long a voter waits, unless told otherwise: well beyond the service's 2 s
 	retryPause  = 300 * time.Millisecond
 	idleConns   = 512
+	idleLimit   = 3 * time.Second // under the service's 5 s: no vote meets a closing connection
 )
 
 // Options say how votes are cast.
@@ -107,7 +108,7 @@ func NewClient(url string, start time.Time, timeout time.Duration) *Client {
 	}
 	return &Client{url: url, start: start, http: &http.Client{
 		Timeout:       timeout,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: idleConns, MaxIdleConns: idleConns},
+		Transport:     &http.Transport{MaxIdleConnsPerHost: idleConns, MaxIdleConns: idleConns, IdleConnTimeout: idleLimit},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

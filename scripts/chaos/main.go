@@ -1,19 +1,23 @@
-// Command chaos loads the running platform, breaks parts of it on a schedule, and ends with a proof, or a refutation, that every
-// vote that was accepted is counted exactly once, and with how long each wound took to heal:
+// Command chaos loads the running platform with votes, breaks parts of it on a schedule, and proves or refutes that
+// every accepted vote is counted exactly once. It also measures how long each recovery took:
 //
 //	go run ./scripts/chaos -report DIR
 //
-// A [scenario] is faults on a schedule. A [target] is a platform with hands to break it: containers or processes. The [runner]
-// carries out one on the other while [voters] vote, a [screen] watches the results page and an [observer] looks at queue, store
-// and services; [prove] compares what was answered with what is stored. The [journal] sees to it that every fault is undone.
+// A [scenario.Scenario] is a schedule of faults, as data. A [target.Target] is a platform that faults can be injected
+// into: containers or processes. The [runner] injects the one into the other while voters vote, a viewer watches the
+// results page and an [observer] reads queue, store and services; the ledger then compares the answers with the stored
+// votes. The [record] keeps all of it, with one verdict about the proof and one about the recovery, and the report
+// shows it.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,6 +26,15 @@ import (
 	"syscall"
 	"time"
 
+	"petvote/infra/ledger"
+	"petvote/infra/platform"
+	"petvote/infra/wait"
+	"petvote/scripts/chaos/record"
+	"petvote/scripts/chaos/report"
+	"petvote/scripts/chaos/scenario"
+	"petvote/scripts/chaos/target"
+	"petvote/scripts/chaos/target/compose"
+	"petvote/scripts/chaos/target/local"
 	"petvote/shared/lifecycle"
 )
 
@@ -31,9 +44,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	defer context.AfterFunc(ctx, stop)() // a second signal ends the program at once, and the next run mends what it leaves
-	if len(os.Args) == 2 && os.Args[1] == naiveCommand {
-		if err := naiveWorker(ctx, os.Environ()); err != nil {
+	defer context.AfterFunc(ctx, stop)() // a second signal ends the program at once; the next run undoes what is left
+	if len(os.Args) == 2 && os.Args[1] == local.NaiveCommand {
+		if err := local.NaiveWorker(ctx, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -42,7 +55,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run returns 0 if the proof holds, 1 if it does not or there is none, and 2 for arguments that make no sense.
+// run returns the exit status that the help describes.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	o, err := parse(args, progress)
 	switch {
@@ -52,186 +65,123 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 		fmt.Fprintln(progress, err)
 		return 2
 	case o.list:
-		for _, s := range scenarios() {
-			fmt.Fprintf(out, "%-20s %s\n", s.name, s.hypothesis)
+		for _, s := range scenario.All() {
+			fmt.Fprintf(out, "%-20s %s\n", s.Name, s.Hypothesis)
 		}
 		return 0
 	}
 	r, err := attack(ctx, o, args, progress)
 	if r != nil && len(r.Scenarios) > 0 {
-		fmt.Fprint(out, r)
+		report.Summarise(out, r)
 	}
 	if err != nil {
 		fmt.Fprintf(progress, "chaos: %v\n", err)
-	}
-	if err != nil || !r.Passed {
 		return 1
 	}
-	return 0
+	return r.ExitStatus()
 }
 
-// attack runs what the options ask for. The record is nil if nothing was run; an error beside a record means that something
-// went wrong that leaves the proof of the scenarios in it as it is.
-func attack(ctx context.Context, o options, args []string, progress io.Writer) (r *record, err error) {
-	target, j, err := openTarget(ctx, &o, progress)
+// attack runs what the options ask for. The record is nil if nothing was run. An error beside a record does not affect
+// the verdicts of the scenarios in it.
+func attack(ctx context.Context, o options, args []string, progress io.Writer) (r *record.Run, err error) {
+	t, err := openTarget(ctx, &o, progress)
 	if err != nil {
 		return nil, err
 	}
-	folder, temporary, err := reportFolder(o.report)
-	if err != nil {
-		return nil, errors.Join(err, target.close(context.WithoutCancel(ctx)), j.release())
-	}
-	defer func() {
-		err = errors.Join(err, target.close(context.WithoutCancel(ctx)), j.release())
-		if temporary && (r == nil || r.Passed) {
-			err = errors.Join(err, os.RemoveAll(folder))
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
+	folder := o.report
+	if folder == "" {
+		if folder, err = os.MkdirTemp("", "petvote-answers-*"); err != nil {
+			return nil, err
 		}
-	}()
-	show := newDisplay(progress)
+		defer func() {
+			if r == nil || r.Verdict.Proof != record.Refuted {
+				err = errors.Join(err, os.RemoveAll(folder))
+			}
+		}()
+	} else if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	say := log.New(progress, "", 0)
 	defer context.AfterFunc(ctx, func() {
-		show.say("interrupted: undoing what is broken, then proving what there is (once more to leave at once)")
+		say.Print("interrupted: undoing the faults, then proving what there is (interrupt again to leave at once)")
 	})()
-	if err := mend(ctx, target, j, show); err != nil {
+	if err := undoLeftovers(ctx, t, say); err != nil {
 		return nil, err
 	}
-	chosen, left, err := o.choose(target.can)
+	chosen, skipped, err := o.choose(t.Can)
 	if err != nil {
 		return nil, err
 	}
-	if len(left) > 0 {
-		show.say("not with this target: %s", strings.Join(left, ", "))
+	if len(skipped) > 0 {
+		say.Printf("this target can't run: %s", strings.Join(skipped, ", "))
 	}
-	log, err := openAnswerLog(filepath.Join(folder, "answers.jsonl"))
+	answers, err := ledger.OpenLog(filepath.Join(folder, "answers.jsonl"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, log.close()) }()
+	defer func() { err = errors.Join(err, answers.Close()) }()
 
-	r = &record{Started: time.Now(), Command: "go run ./scripts/chaos " + strings.Join(o.repeat(args), " "), Machine: machine(),
-		Target: o.target, Worker: o.worker, Rate: o.rate, Retry: o.retry, Seed: o.seed, Passed: true}
-	runner := &runner{target: target, rate: o.rate, retry: o.retry, limits: o.limits, journal: j, log: log, show: show}
-	for i, s := range chosen {
-		if ctx.Err() != nil {
-			break
+	machine := fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	r = &record.Run{Started: time.Now(), Command: o.command(args), Machine: machine,
+		Target: o.target, Worker: o.worker, Rate: o.rate, Retry: o.retry, Seed: o.seed}
+	o.limits.Sampling = t.Sampling()
+	runner := &runner{target: t, options: o, answers: answers, log: say}
+	err = runner.runAll(ctx, chosen, r)
+	r.Seconds, r.Interrupted = time.Since(r.Started).Seconds(), ctx.Err() != nil
+	r.Judge(err)
+	if o.report != "" {
+		if err = errors.Join(err, report.Write(folder, r)); err == nil {
+			say.Printf("the report is %s", filepath.Join(folder, "report.html"))
 		}
-		show.say("%d of %d  %s: %s", i+1, len(chosen), s.name, s.hypothesis)
-		outcome, failure := runner.run(ctx, s)
-		if failure != nil && ctx.Err() != nil {
-			break // what docker or a server says of it is only that it was interrupted
-		}
-		if failure != nil {
-			err = fmt.Errorf("%s: %w", s.name, failure)
-			r.Passed = false
-			break
-		}
-		show.say("%s", outcome.line())
-		r.Scenarios = append(r.Scenarios, outcome)
-		r.Passed = r.Passed && outcome.Passed
+	} else if r.Verdict.Proof == record.Refuted {
+		say.Printf("every answer is in %s", filepath.Join(folder, "answers.jsonl"))
 	}
-	r.Seconds = time.Since(r.Started).Seconds()
-	if r.Interrupted = ctx.Err() != nil; r.Interrupted {
-		r.Passed = false
-	}
-	if temporary {
-		if !r.Passed {
-			show.say("every answer is in %s", filepath.Join(folder, "answers.jsonl"))
-		}
-		return r, err
-	}
-	if err := errors.Join(err, r.write(folder)); err != nil {
-		return r, err
-	}
-	show.say("the report is %s", filepath.Join(folder, "report.html"))
-	return r, nil
+	return r, err
 }
 
-// mend undoes what a run before this one has left broken, and waits until the platform has come to itself.
-func mend(ctx context.Context, t target, j *journal, show *display) error {
-	left := j.left()
+// undoLeftovers undoes the faults that an earlier run left, and waits until the platform has recovered.
+func undoLeftovers(ctx context.Context, t target.Target, say *log.Logger) error {
+	left := t.Leftovers()
 	for _, f := range left {
-		show.say("undoing what a run before this one has left: %s", f)
-		if err := t.heal(ctx, f); err != nil {
+		say.Printf("undoing a fault that an earlier run left: %s", f)
+		if err := t.Undo(ctx, f); err != nil {
 			return fmt.Errorf("undo %s: %w", f, err)
-		}
-		if err := j.close(f); err != nil {
-			return err
 		}
 	}
 	if len(left) == 0 {
 		return nil
 	}
-	return eventually(ctx, healLimit, func(ctx context.Context) error {
-		for _, service := range services {
-			if h, err := t.health(ctx, service); err != nil || h.Status != "ready" {
-				return fmt.Errorf("%s is not well again: %s %w", service, h.Status, err)
+	return wait.Until(ctx, recoveryLimit, func(ctx context.Context) error {
+		for _, service := range platform.Services {
+			if h, err := t.Health(ctx, service); err != nil || h.Status != "ready" {
+				return fmt.Errorf("%s is not ready: %s %w", service, h.Status, err)
 			}
 		}
 		return nil
 	})
 }
 
-// reportFolder makes the folder for the report, or else a temporary one for the answers.
-func reportFolder(path string) (folder string, temporary bool, err error) {
-	if path == "" {
-		folder, err = os.MkdirTemp("", "petvote-answers-*")
-		return folder, true, err
-	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return "", false, fmt.Errorf("report: %w", err)
-	}
-	return path, false, nil
-}
-
-// openTarget decides on the target, and takes it for this run alone.
-func openTarget(ctx context.Context, o *options, progress io.Writer) (target, *journal, error) {
+// openTarget decides on the target, and reserves it for this run.
+func openTarget(ctx context.Context, o *options, progress io.Writer) (target.Target, error) {
 	if o.target != targetLocal {
-		c, err := newCompose(ctx, o.project, o.jaeger)
-		switch {
-		case err == nil:
+		c, err := compose.Open(ctx, o.project, string(o.jaeger))
+		if c != nil || o.target == targetCompose { // c with an error: another run is using it
 			o.target = targetCompose
-			path, err := journalPath(o.project)
-			if err != nil {
-				return nil, nil, err
-			}
-			j, err := openJournal(path)
-			return c, j, err
-		case o.target == targetCompose:
-			return nil, nil, err
+			return c, err
 		}
 		fmt.Fprintf(progress, "No containers to break (%v): starting processes instead.\n", err)
 	}
 	o.target = targetLocal
-	source, err := os.Getwd()
-	if err != nil {
-		return nil, nil, err
-	}
-	jaeger := o.jaeger
-	if jaeger == "" {
-		jaeger = os.Getenv("JAEGER_UI_URL")
-	}
-	t, err := newLocal(ctx, localConfig{source: source, environ: os.Environ(), naive: o.worker == workerNaive, log: progress, jaeger: jaeger})
-	if err != nil {
-		return nil, nil, err
-	}
-	j, err := openJournal("")
-	return t, j, err
+	jaeger := cmp.Or(string(o.jaeger), os.Getenv("JAEGER_UI_URL"))
+	return local.Start(ctx, o.worker == workerNaive, jaeger, progress)
 }
 
-func (o options) choose(can func(fault) bool) ([]scenario, []string, error) {
-	if o.random > 0 {
-		return []scenario{randomScenario(o.seed, o.random, can)}, nil, nil
+// loadAverage is the machine's over the last minute; 0 if the system does not say.
+func loadAverage() (load float64) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, _ = fmt.Sscan(string(text), &load)
 	}
-	return choose(o.scenarios, can)
-}
-
-// repeat are arguments that run the same again.
-func (o options) repeat(args []string) []string {
-	if o.random > 0 && !o.seeded {
-		args = append(args[:len(args):len(args)], fmt.Sprintf("-seed=%d", o.seed))
-	}
-	return args
-}
-
-func machine() string {
-	return fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	return load
 }

@@ -6,118 +6,53 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"petvote/infra/platform"
+	"petvote/scripts/chaos/record"
+	"petvote/scripts/chaos/scenario"
+	"petvote/scripts/chaos/target/local"
 )
 
-// TestMain also lets the test program be the naive worker, as the real program does: the local target starts itself for it.
+// TestMain lets the test program be the naive worker, as the real program does: the local target starts its own
+// program.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == naiveCommand {
-		if err := naiveWorker(context.Background(), os.Environ()); err != nil {
-			os.Exit(1)
-		}
+	if len(os.Args) == 2 && os.Args[1] == local.NaiveCommand {
+		main()
 		return
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// chaos runs the whole program from the root of the repository and returns the record that it has written.
-func chaos(t *testing.T, ctx context.Context, args ...string) (int, record, string) {
+// chaos runs the whole program and returns its exit status, its record, and what it wrote.
+func chaos(ctx context.Context, t *testing.T, progress *trigger, args ...string) (int, record.Run) {
 	t.Helper()
-	t.Chdir(filepath.Join("..", ".."))
 	folder := t.TempDir()
-	var out, progress bytes.Buffer
-	code := run(ctx, append([]string{"-target", "local", "-report", folder}, args...), &out, &progress)
-	if t.Failed() || testing.Verbose() {
-		t.Logf("%s\n%s", &progress, &out)
-	}
-	var r record
+	var out bytes.Buffer
+	code := run(ctx, append([]string{"-target", "local", "-report", folder}, args...), &out, progress)
+	t.Logf("exit status %d\n%s\n%s", code, &progress.said, &out)
+	var r record.Run
 	text, err := os.ReadFile(filepath.Join(folder, "report.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &r)
 	}
 	if err != nil {
-		t.Fatalf("exit status %d: %v\n%s\n%s", code, err, &progress, &out)
+		t.Fatal(err)
 	}
 	for _, file := range []string{"report.html", "answers.jsonl"} {
 		if info, err := os.Stat(filepath.Join(folder, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v, %v", file, info, err)
 		}
 	}
-	return code, r, progress.String()
+	return code, r
 }
 
-func TestTheRealWorkerLosesNothingAndEveryWoundHeals(t *testing.T) {
-	code, r, said := chaos(t, t.Context(), "-scenario", "kill-postgres,cut-vote-redis,crash-after-commit", "-rate", "150")
-	if code != 0 || !r.Passed || len(r.Scenarios) != 3 {
-		t.Fatalf("exit status %d, %d scenarios\n%s\n%s", code, len(r.Scenarios), said, &r)
-	}
-	for _, o := range r.Scenarios {
-		p := o.Proof
-		if p.Accepted == 0 || p.Lost != 0 || p.CountedTwice != 0 || p.Books.Difference != 0 || p.OnScreen != p.Rows || len(o.Timeline) == 0 {
-			t.Errorf("%s: %+v", o.Name, p)
-		}
-	}
-	if refused := r.Scenarios[1].Proof.Refused; refused == 0 {
-		t.Error("no vote was refused while Redis was cut off")
-	}
-	if breakers := r.Scenarios[0].Episodes; !hasSpell(breakers, "worker", "breaker postgres", "open") {
-		t.Errorf("nothing shows that the worker's breaker opened: %+v", breakers)
-	}
-}
-
-func hasSpell(spells []spell, service, what, state string) bool {
-	for _, s := range spells {
-		if s.Service == service && s.What == what && s.State == state && s.To > s.From {
-			return true
-		}
-	}
-	return false
-}
-
-func TestTheNaiveWorkerIsCaught(t *testing.T) {
-	code, r, said := chaos(t, t.Context(), "-scenario", "kill-postgres", "-rate", "150", "-worker", "naive")
-	if code != 1 || r.Passed || len(r.Scenarios) != 1 {
-		t.Fatalf("exit status %d\n%s", code, said)
-	}
-	p := r.Scenarios[0].Proof
-	if p.Lost == 0 || len(p.LostIDs) != p.Lost || p.Books.Difference == 0 {
-		t.Errorf("a worker that pops and then writes lost %d of %d, the books differ by %d", p.Lost, p.Accepted, p.Books.Difference)
-	}
-}
-
-func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedInTheEndAndCountOnce(t *testing.T) {
-	code, r, said := chaos(t, t.Context(), "-scenario", "kill-redis", "-rate", "100", "-retry")
-	p := r.Scenarios[0].Proof
-	if code != 0 || p.Retries == 0 || p.Accepted != p.Sent || p.Stored != p.Sent {
-		t.Errorf("exit status %d, %+v\n%s", code, p, said)
-	}
-}
-
-func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	begun := &trigger{word: "pause worker begins", pull: cancel}
-	t.Chdir(filepath.Join("..", ".."))
-	folder := t.TempDir()
-	var out bytes.Buffer
-	if code := run(ctx, []string{"-target", "local", "-report", folder, "-scenario", "pause-worker,kill-redis", "-rate", "50"}, &out, begun); code != 1 {
-		t.Errorf("exit status %d", code)
-	}
-	text, err := os.ReadFile(filepath.Join(folder, "report.json"))
-	var r record
-	if err == nil {
-		err = json.Unmarshal(text, &r)
-	}
-	if err != nil || !r.Interrupted || len(r.Scenarios) != 1 || !r.Scenarios[0].Passed || r.Scenarios[0].Proof.Lost != 0 || r.Scenarios[0].Proof.Accepted == 0 {
-		t.Errorf("%v, %+v\n%s", err, r, &begun.said)
-	}
-}
-
-// trigger calls pull once a word is written to it.
+// trigger calls pull once the word is written to it.
 type trigger struct {
 	word string
 	pull func()
@@ -125,45 +60,122 @@ type trigger struct {
 }
 
 func (w *trigger) Write(p []byte) (int, error) {
-	if strings.Contains(string(p), w.word) {
+	if w.word != "" && strings.Contains(string(p), w.word) {
 		w.pull()
 	}
 	return w.said.Write(p)
 }
 
-func TestWhyItCanNotStartIsSaid(t *testing.T) {
-	var out, said bytes.Buffer
-	t.Chdir(t.TempDir())
-	if code := run(t.Context(), []string{"-target", "local"}, &out, &said); code != 1 || !strings.Contains(said.String(), "root of the repository") {
-		t.Errorf("in another folder: exit status %d, %s", code, &said)
+// held checks the proof and no more: the recovery may be slow on a busy machine.
+func held(t *testing.T, code int, r record.Run, scenarios int) {
+	t.Helper()
+	if code != 0 && code != 3 || r.Verdict.Proof != record.Held || len(r.Scenarios) != scenarios {
+		t.Fatalf("exit status %d, %+v, %d scenarios", code, r.Verdict, len(r.Scenarios))
+	}
+}
+
+func TestTheRealWorkerLosesNothing(t *testing.T) {
+	t.Parallel()
+	const three = "kill-postgres,cut-vote-redis,crash-after-commit"
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", three, "-rate", "150")
+	held(t, code, r, 3)
+	for _, o := range r.Scenarios {
+		p := o.Proof
+		if p.Accepted == 0 || p.Lost != 0 || p.CountedTwice != 0 || p.Books.Difference != 0 || p.OnScreen != p.Rows ||
+			len(o.Timeline) == 0 {
+			t.Errorf("%s: %+v", o.Name, p)
+		}
+	}
+	if r.Scenarios[1].Proof.Refused == 0 {
+		t.Error("no vote was refused while Redis was cut off")
+	}
+	if !slices.ContainsFunc(r.Scenarios[0].Episodes, func(i record.Interval) bool {
+		return i.Service == "worker" && i.What == "breaker postgres" && i.State == "open" && i.To > i.From
+	}) {
+		t.Errorf("nothing shows that the worker's breaker opened: %+v", r.Scenarios[0].Episodes)
+	}
+}
+
+func TestTheNaiveWorkerIsCaught(t *testing.T) {
+	t.Parallel()
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-postgres", "-rate", "150", "-worker", "naive")
+	if code != 1 || r.Verdict.Proof != record.Refuted || len(r.Scenarios) != 1 {
+		t.Fatalf("exit status %d, %+v", code, r.Verdict)
+	}
+	p := r.Scenarios[0].Proof
+	if p.Lost == 0 || len(p.LostIDs) != p.Lost || p.Books.Difference == 0 {
+		t.Errorf("%d of %d votes lost, the books differ by %d", p.Lost, p.Accepted, p.Books.Difference)
+	}
+}
+
+func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing.T) {
+	t.Parallel()
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "100", "-retry")
+	held(t, code, r, 1)
+	if p := r.Scenarios[0].Proof; p.Retries == 0 || p.Accepted != p.Sent || p.Stored != p.Sent {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	begun := &trigger{word: "pause worker begins", pull: cancel}
+	code, r := chaos(ctx, t, begun, "-scenario", "pause-worker,kill-redis", "-rate", "50")
+	if code != 1 || !r.Interrupted || r.Verdict.Proof != record.Held || len(r.Scenarios) != 1 ||
+		r.Scenarios[0].Proof.Accepted == 0 {
+		t.Errorf("exit status %d, %+v", code, r)
 	}
 }
 
 func TestAnInterruptOfTheStartLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	t.Setenv("TMPDIR", t.TempDir())
 	said := &trigger{word: "starting Redis", pull: cancel}
-	t.Chdir(filepath.Join("..", ".."))
-	var out bytes.Buffer
-	if code := run(ctx, []string{"-target", "local"}, &out, said); code != 1 || !strings.Contains(said.said.String(), "interrupted") {
+	code := run(ctx, []string{"-target", "local"}, &said.said, said)
+	if code != 1 || !strings.Contains(said.said.String(), "interrupted") {
 		t.Errorf("exit status %d, %s", code, &said.said)
+	}
+	// A process that went on would still work in its folder, removed or not (Linux).
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), "petvote-chaos-*"))
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		if cwd, err := os.Readlink(link); err == nil && strings.HasPrefix(cwd, os.TempDir()) {
+			left = append(left, cwd)
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("it leaves %v", left)
 	}
 }
 
 func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
-	for _, args := range [][]string{
-		{"-target", "moon"}, {"-worker", "lazy"}, {"-worker", "naive"}, {"-rate", "0"}, {"-scenario", "kill-everyone"}, {"-seed", "3"},
-		{"-random", "1s"}, {"-random", "1m", "-scenario", "all"}, {"-project", ""}, {"-project", "x", "-target", "local"}, {"-jaeger", "not a url"}, {"-accept-within", "0s"}, {"more"},
+	for _, args := range []string{
+		"-target moon", "-worker lazy", "-worker naive", "-rate 0", "-scenario kill-everyone", "-seed 3", "-random 1s",
+		"-random 1m -scenario all", "-project x/y", "-project x -target local", "-jaeger not-a-url",
+		"-accept-within 0s", "more",
 	} {
 		var said bytes.Buffer
-		if code := run(t.Context(), args, &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {
-			t.Errorf("%q: exit status %d, %s", args, code, &said)
+		if code := run(t.Context(), strings.Fields(args), &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {
+			t.Errorf("%s: exit status %d, %s", args, code, &said)
 		}
 	}
 	var help, list bytes.Buffer
-	if code := run(t.Context(), []string{"-help"}, &bytes.Buffer{}, &help); code != 0 || !strings.Contains(help.String(), "Usage:") {
-		t.Errorf("-help: exit status %d, %s", code, &help)
+	helped, listed := run(t.Context(), []string{"-help"}, &list, &help), run(t.Context(), []string{"-list"}, &list, &help)
+	if helped != 0 || !strings.Contains(help.String(), "Exit status") {
+		t.Errorf("-help: exit status %d, %s", helped, &help)
 	}
-	if code := run(t.Context(), []string{"-list"}, &list, &help); code != 0 || strings.Count(list.String(), "\n") != len(scenarios()) {
-		t.Errorf("-list: exit status %d, %s", code, &list)
+	if listed != 0 || strings.Count(list.String(), "\n") != len(scenario.All()) {
+		t.Errorf("-list: exit status %d, %s", listed, &list)
+	}
+}
+
+func TestOnlyServicesThatNobodyTouchedCountAsRestarted(t *testing.T) {
+	s := scenario.Scenario{Steps: []scenario.Step{{Fault: scenario.Fault{Kind: scenario.Kill, Part: platform.Worker}}}}
+	before := map[string]string{platform.Vote: "1", platform.Worker: "2", platform.Result: "3"}
+	after := map[string]string{platform.Vote: "1", platform.Worker: "9", platform.Result: "4"}
+	if got := restarted(s, before, after); got != platform.Result {
+		t.Errorf("restarted: %q", got)
 	}
 }

@@ -2,60 +2,70 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"petvote/infra/ledger"
+	"petvote/infra/platform"
+	"petvote/infra/voters"
+	"petvote/scripts/chaos/record"
+	"petvote/scripts/chaos/target"
 )
 
-// observer looks at the platform all the while: the queue, the store, and what each service says of itself. Each is looked at
-// by itself, so that one that hangs leaves a gap in its own line alone.
+// observer watches a scenario: the answers, an open results page, the queue, the store, and each service's health. Each
+// has a loop of its own, so that one that hangs leaves a gap only in its own line.
 type observer struct {
-	target   target
-	start    time.Time
-	watching sync.WaitGroup
+	target  target.Target
+	answers *ledger.Ledger
+	viewer  *voters.Viewer
+	before  int64 // votes stored before the scenario
 
-	mu     sync.Mutex
-	queue  []reading
-	stored []reading
-	spells map[string]*spell // the present one by service and what it is about
-	past   []spell
+	watching sync.WaitGroup
+	stop     context.CancelFunc
+
+	mu            sync.Mutex
+	queue, stored []record.Reading
+	intervals     []record.Interval
+	current       map[string]int // index of the interval that goes on, by service and subject
 }
 
-// observe looks until ctx is done.
-func observe(ctx context.Context, t target, start time.Time) *observer {
-	o := &observer{target: t, start: start, spells: make(map[string]*spell)}
-	o.every(ctx, func(ctx context.Context) {
-		if n, err := t.queued(ctx); err == nil {
-			o.mu.Lock()
-			o.queue = append(o.queue, reading{o.now(), n})
-			o.mu.Unlock()
-		}
-	})
-	o.every(ctx, func(ctx context.Context) {
-		if n, err := t.stored(ctx); err == nil {
-			o.mu.Lock()
-			o.stored = append(o.stored, reading{o.now(), n})
-			o.mu.Unlock()
-		}
-	})
-	for _, service := range services {
+// observe watches until close is called.
+func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings) *observer {
+	ctx, stop := context.WithCancel(context.Background())
+	o := &observer{target: t, answers: answers, before: before.Tally.Total(), stop: stop, current: make(map[string]int),
+		viewer: voters.NewViewer(ctx, t.Addresses().Result, voters.SSE, answers.Began)}
+	o.every(ctx, func(ctx context.Context) { o.read(ctx, t.Queued, &o.queue) })
+	o.every(ctx, func(ctx context.Context) { o.read(ctx, t.Stored, &o.stored) })
+	for _, service := range platform.Services {
 		o.every(ctx, func(ctx context.Context) {
-			h, err := t.health(ctx, service)
-			if ctx.Err() == context.Canceled {
-				return // the end of the scenario is no silence of the service
+			h, err := t.Health(ctx, service)
+			if !errors.Is(ctx.Err(), context.Canceled) { // the end of the scenario is no silence of the service
+				o.heard(service, h, err)
 			}
-			o.hear(service, h, err)
 		})
 	}
 	return o
 }
 
-// every looks again and again, each time for no longer than the time between two looks or a second.
+func (o *observer) close() {
+	o.stop()
+	o.viewer.Wait()
+	o.watching.Wait()
+}
+
+// at is the time in seconds since the scenario began.
+func (o *observer) at() float64 { return time.Since(o.answers.Began).Seconds() }
+
+// every repeats a look, which may take as long as the time between two of them, and at least a second.
 func (o *observer) every(ctx context.Context, look func(context.Context)) {
 	o.watching.Go(func() {
-		tick := time.NewTicker(o.target.sampled())
+		tick := time.NewTicker(o.target.Sampling())
 		defer tick.Stop()
 		for {
-			bounded, cancel := context.WithTimeout(ctx, max(o.target.sampled(), time.Second))
+			bounded, cancel := context.WithTimeout(ctx, max(o.target.Sampling(), time.Second))
 			look(bounded)
 			cancel()
 			select {
@@ -67,60 +77,80 @@ func (o *observer) every(ctx context.Context, look func(context.Context)) {
 	})
 }
 
-// hear turns what a service says into spells.
-func (o *observer) hear(service string, h health, err error) {
+func (o *observer) read(ctx context.Context, ask func(context.Context) (int64, error), into *[]record.Reading) {
+	if n, err := ask(ctx); err == nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		*into = append(*into, record.Reading{At: o.at(), Total: n})
+	}
+}
+
+// heard turns a service's health into intervals.
+func (o *observer) heard(service string, h target.Health, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	const readiness = "readiness"
 	if err != nil {
-		o.note(service, readiness, "no answer", "")
+		o.note(service, "readiness", "no answer", "")
 		return
 	}
-	o.note(service, readiness, h.Status, "ready")
+	o.note(service, "readiness", h.Status, "ready")
 	for _, d := range h.Dependencies {
 		o.note(service, "breaker "+d.Name, d.Breaker, "closed")
 	}
 }
 
-func (o *observer) note(service, what, state, well string) {
-	key, now := service+" "+what, o.now()
-	if present := o.spells[key]; present != nil {
-		present.To = now
-		if present.State == state {
+func (o *observer) note(service, what, state, normal string) {
+	key, now := service+" "+what, o.at()
+	if i, goesOn := o.current[key]; goesOn {
+		o.intervals[i].To = now
+		if o.intervals[i].State == state {
 			return
 		}
-		o.past = append(o.past, *present)
-		delete(o.spells, key)
+		delete(o.current, key)
 	}
-	if state != well {
-		o.spells[key] = &spell{Service: service, What: what, State: state, From: now, To: now}
+	if state != normal {
+		o.current[key] = len(o.intervals)
+		o.intervals = append(o.intervals, record.Interval{Service: service, What: what, State: state, From: now, To: now})
 	}
 }
 
-// conclude adds what the proof has found to what was seen, so that the lines end where it did.
-func (o *observer) conclude(p proof) {
+// conclude adds the proof's findings to the readings, so that the lines end where the proof does.
+func (o *observer) conclude(p ledger.Proof) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.stored = append(o.stored, reading{o.now(), p.Tally})
-	o.queue = append(o.queue, reading{o.now(), p.Books.Waiting})
+	o.stored = append(o.stored, record.Reading{At: o.at(), Total: p.Tally})
+	o.queue = append(o.queue, record.Reading{At: o.at(), Total: p.Books.Waiting})
 }
 
-// episodes are all spells so far.
-func (o *observer) episodes() []spell {
+func (o *observer) episodes() []record.Interval {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	all := o.past[:len(o.past):len(o.past)]
-	for _, present := range o.spells {
-		all = append(all, *present)
+	return slices.Clone(o.intervals)
+}
+
+func (o *observer) seen() record.Observations {
+	pushes, _ := o.viewer.Pushes()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return record.Observations{Answers: o.answers.Answers(), Pushes: pushes,
+		Queue: slices.Clip(o.queue), Stored: slices.Clip(o.stored)}
+}
+
+func (o *observer) timeline() []record.Sample {
+	return o.seen().Timeline(o.at(), 2.5*o.target.Sampling().Seconds(), o.before)
+}
+
+// status says where the votes are.
+func (o *observer) status() string {
+	samples := o.timeline()
+	last := samples[len(samples)-1]
+	number := func(n *int64) string {
+		if n == nil {
+			return "—"
+		}
+		return fmt.Sprint(*n)
 	}
-	return all
+	accepted := o.answers.Count(ledger.Accepted)
+	return fmt.Sprintf("  %5.1f s  accepted %d  not %d  queue %s  stored %s  on screen %s", o.at(), accepted,
+		len(o.answers.Answers())-accepted, number(last.Queue), number(last.Stored), number(last.OnScreen))
 }
-
-// readings are those of the queue and of the store so far.
-func (o *observer) readings() (queue, stored []reading) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.queue[:len(o.queue):len(o.queue)], o.stored[:len(o.stored):len(o.stored)]
-}
-
-func (o *observer) now() float64 { return time.Since(o.start).Seconds() }

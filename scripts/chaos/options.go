@@ -2,14 +2,19 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
+
+	"petvote/scripts/chaos/record"
+	"petvote/scripts/chaos/scenario"
+	"petvote/shared/config"
 )
 
 type options struct {
@@ -23,23 +28,32 @@ type options struct {
 	retry     bool
 	worker    string
 	report    string
-	jaeger    string
-	limits    limits
+	jaeger    config.Link
+	limits    record.Limits
 	list      bool
 }
 
 const usage = `Usage: go run ./scripts/chaos [-target compose|local] [-scenario NAMES] [-report DIR] …
 
-Loads the platform with votes, breaks parts of it, and proves (or refutes) that every vote that was
-accepted is counted exactly once. It tells how long each wound took to heal.
+Loads the platform with votes, breaks parts of it, and reaches two verdicts.
+
+  The proof     holds if every accepted vote is counted exactly once. Lost votes, votes counted twice,
+                books that do not balance, dead letters, a wrong number on the page, a page that counts
+                backwards, a service that restarts by itself and an answer that no voter should get
+                refute it. The machine's load is no excuse.
+  The recovery  is slow if votes are accepted again, the queue is drained, the page is current or an
+                answer comes later than the limits below allow, or if votes are refused that no fault
+                explains. On a busy machine that can happen, so the load average is shown beside it.
+
+Exit status: 0 the proof held and every recovery was in time; 1 the proof was refuted, or the run did not
+get to its end; 2 the arguments make no sense; 3 the proof held, but a recovery was slow.
 
   -target compose   breaks the containers that docker compose runs (./scripts/up starts them)
-  -target local     starts a platform of its own as processes, with a proxy in every connection, so that
-                    it can disturb the network too, and removes it in the end
+  -target local     starts a platform of its own as processes, with a proxy in every connection so that
+                    the network can be broken too, and removes it at the end
 
-Whatever it breaks is undone in the end, after Ctrl-C too; what a killed run left broken the next run
-mends first. Exit status 0: the proof holds and everything healed in time. 1: it does not, or there is no
-proof. 2: the arguments make no sense.
+Every fault is undone at the end, also after Ctrl-C. If a run is killed, the next one undoes its faults.
+Send no other votes during the run.
 
   go run ./scripts/chaos -scenario kill-worker,kill-redis -report /tmp/chaos
   go run ./scripts/chaos -target local -random 2m -seed 7
@@ -51,11 +65,10 @@ const (
 	targetAuto    = "auto"
 	targetCompose = "compose"
 	targetLocal   = "local"
-	workerReal    = "real"
 	workerNaive   = "naive"
 )
 
-// parse reads the arguments. With -help it writes the help to out and gives flag.ErrHelp.
+// parse reads the arguments. With -help it writes the help to out and returns flag.ErrHelp.
 func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
@@ -64,21 +77,27 @@ func parse(args []string, out io.Writer) (options, error) {
 		fmt.Fprint(out, usage)
 		flags.PrintDefaults()
 	}
-	flags.StringVar(&o.target, "target", targetAuto, "`what` to break: compose, local, or auto: the containers where they run, else processes")
-	flags.StringVar(&o.project, "project", cmp.Or(os.Getenv("COMPOSE_PROJECT_NAME"), "petvote"), "with -target compose: the Compose project; also by COMPOSE_PROJECT_NAME")
+	flags.StringVar(&o.target, "target", targetAuto,
+		"`platform` to break: compose, local, or auto: containers if they run, else processes")
+	flags.StringVar(&o.project, "project", cmp.Or(os.Getenv("COMPOSE_PROJECT_NAME"), "petvote"),
+		"with -target compose: the Compose project, also set by COMPOSE_PROJECT_NAME")
 	flags.StringVar(&o.scenarios, "scenario", "all", "`names`, separated by commas; -list shows them")
-	flags.DurationVar(&o.random, "random", 0, "make faults up for so long, instead of scenarios")
-	flags.Uint64Var(&o.seed, "seed", 0, "of -random: the same seed makes the same faults up (default: another one each time)")
+	flags.DurationVar(&o.random, "random", 0, "draw random faults for this long instead of running scenarios")
+	flags.Uint64Var(&o.seed, "seed", 0, "for -random: the same seed draws the same faults (default: a new one each time)")
 	flags.IntVar(&o.rate, "rate", 300, "votes per second")
 	flags.BoolVar(&o.retry, "retry", false, "send votes that were not accepted again under the same key, as the page does")
-	flags.StringVar(&o.worker, "worker", workerReal, "with -target local: naive puts a worker in its place that pops a vote and then writes it")
+	flags.StringVar(&o.worker, "worker", "real",
+		"with -target local: naive replaces the worker by one that removes a vote from the queue before it stores it")
 	flags.StringVar(&o.report, "report", "", "write report.html, report.json and answers.jsonl to this `folder`")
-	flags.StringVar(&o.jaeger, "jaeger", "", "`URL` of Jaeger's pages, for links to traces (default: that of the Compose project, or JAEGER_UI_URL)")
-	flags.DurationVar(&o.limits.accept, "accept-within", 2*time.Second, "votes must be accepted again so soon after a fault's end")
-	flags.DurationVar(&o.limits.drain, "drain-within", 5*time.Second, "the queue must be drained so soon")
-	flags.DurationVar(&o.limits.current, "current-within", 5*time.Second, "the page must be current so soon")
-	flags.DurationVar(&o.limits.answer, "answer-within", 2500*time.Millisecond, "every answer must come so soon, unless vote itself is broken")
-	flags.BoolVar(&o.list, "list", false, "list the scenarios, and do nothing")
+	flags.Func("jaeger", "`URL` of Jaeger's pages, for links to traces (default: the Compose project's, or JAEGER_UI_URL)",
+		func(text string) error { return o.jaeger.UnmarshalText([]byte(text)) })
+	flags.DurationVar(&o.limits.Accept, "accept-within", 2*time.Second,
+		"limit from the end of a fault until votes are accepted again")
+	flags.DurationVar(&o.limits.Drain, "drain-within", 5*time.Second, "limit until the queue is drained")
+	flags.DurationVar(&o.limits.Current, "current-within", 5*time.Second, "limit until the page is current")
+	flags.DurationVar(&o.limits.Answer, "answer-within", 2500*time.Millisecond,
+		"limit for every answer, unless the vote service itself is broken")
+	flags.BoolVar(&o.list, "list", false, "list the scenarios and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -91,44 +110,45 @@ func parse(args []string, out io.Writer) (options, error) {
 }
 
 func (o options) check(flags *flag.FlagSet, set map[string]bool) error {
-	var problem string
-	switch {
-	case flags.NArg() > 0:
-		problem = fmt.Sprintf("unexpected argument %q; see -help", flags.Arg(0))
-	case o.target != targetAuto && o.target != targetCompose && o.target != targetLocal:
-		problem = fmt.Sprintf("-target %s: want compose, local or auto", o.target)
-	case o.worker != workerReal && o.worker != workerNaive:
-		problem = fmt.Sprintf("-worker %s: want real or naive", o.worker)
-	case o.worker == workerNaive && o.target != targetLocal:
-		problem = "-worker naive goes with -target local"
-	case o.project == "" || strings.ContainsAny(o.project, "/ \t"):
-		problem = fmt.Sprintf("-project %q: want the name of a Compose project", o.project)
-	case o.rate < 1 || o.rate > 10_000:
-		problem = fmt.Sprintf("-rate %d: want 1 to 10000", o.rate)
-	case set["random"] && set["scenario"]:
-		problem = "-random and -scenario exclude each other"
-	case set["seed"] && o.random == 0:
-		problem = "-seed goes with -random"
-	case set["random"] && (o.random < 10*time.Second || o.random > time.Hour):
-		problem = fmt.Sprintf("-random %v: want 10s to 1h", o.random)
-	case o.jaeger != "" && !isURL(o.jaeger):
-		problem = fmt.Sprintf("-jaeger %s: want http:// or https:// and a host", o.jaeger)
-	case set["project"] && o.target == targetLocal:
-		problem = "-project goes with -target compose"
-	case min(o.limits.accept, o.limits.drain, o.limits.current, o.limits.answer) <= 0:
-		problem = "the times must be more than 0"
-	default:
-		if _, _, err := choose(o.scenarios, func(fault) bool { return true }); err != nil {
-			problem = err.Error()
+	_, _, unknown := scenario.Choose(o.scenarios, func(scenario.Fault) bool { return true })
+	for _, c := range []struct {
+		wrong   bool
+		problem string
+	}{
+		{flags.NArg() > 0, fmt.Sprintf("unexpected argument %q; see -help", flags.Arg(0))},
+		{!slices.Contains([]string{targetAuto, targetCompose, targetLocal}, o.target),
+			"-target: want compose, local or auto"},
+		{o.worker != "real" && o.worker != workerNaive, "-worker: want real or naive"},
+		{o.worker == workerNaive && o.target != targetLocal, "-worker naive goes with -target local"},
+		{o.project == "" || strings.ContainsAny(o.project, "/ \t"), "-project: want the name of a Compose project"},
+		{o.rate < 1 || o.rate > 10_000, "-rate: want 1 to 10000"},
+		{set["random"] && set["scenario"], "-random and -scenario exclude each other"},
+		{set["seed"] && o.random == 0, "-seed goes with -random"},
+		{set["random"] && (o.random < 10*time.Second || o.random > time.Hour), "-random: want 10s to 1h"},
+		{set["project"] && o.target == targetLocal, "-project goes with -target compose"},
+		{min(o.limits.Accept, o.limits.Drain, o.limits.Current, o.limits.Answer) <= 0, "limits must be more than 0"},
+		{unknown != nil, fmt.Sprint(unknown)},
+	} {
+		if c.wrong {
+			return errors.New("chaos: " + c.problem)
 		}
-	}
-	if problem != "" {
-		return fmt.Errorf("chaos: %s", problem)
 	}
 	return nil
 }
 
-func isURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+// choose returns the scenarios to run and the names of those that the target can't do.
+func (o options) choose(can func(scenario.Fault) bool) ([]scenario.Scenario, []string, error) {
+	if o.random > 0 {
+		return []scenario.Scenario{scenario.Random(o.seed, o.random, can)}, nil, nil
+	}
+	return scenario.Choose(o.scenarios, can)
+}
+
+// command repeats the run.
+func (o options) command(args []string) string {
+	command := "go run ./scripts/chaos " + strings.Join(args, " ")
+	if o.random > 0 && !o.seeded {
+		command += fmt.Sprintf(" -seed=%d", o.seed)
+	}
+	return command
 }

@@ -25,6 +25,11 @@ import (
 //go:embed static
 var shared embed.FS
 
+// BaseCSS is the design system, for pages that carry their style in them.
+//
+//go:embed static/base.css
+var BaseCSS string
+
 // Render answers with an HTML document that no cache keeps.
 func Render(w http.ResponseWriter, status int, document string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

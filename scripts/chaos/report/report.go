@@ -1,0 +1,106 @@
+// Package report shows the record of a run: as report.json, as an HTML file that needs nothing but itself, and in the
+// terminal.
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"petvote/scripts/chaos/record"
+	"petvote/shared/ballot"
+	"petvote/shared/web"
+)
+
+// The page is well-formed XML besides being HTML. Its one script only shows the numbers under the pointer.
+var (
+	//go:embed report.html.tmpl
+	pageSource string
+	//go:embed report.css
+	ownStyle string
+
+	// pageStyle begins with the tokens and elements of the product's pages.
+	pageStyle = strings.SplitN(web.BaseCSS, "/* Parts */", 2)[0] + ownStyle
+
+	pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+		"n": func(n any) string {
+			if n, ok := n.(int64); ok {
+				return ballot.Digits(n)
+			}
+			return ballot.Digits(n.(int))
+		},
+		"took": seconds, "recoveredIn": recoveredIn, "tone": func(verdict string) tone { return tones[verdict] },
+		"percent": func(part float64) float64 { return 100 * part },
+		"inc":     func(n int) int { return n + 1 },
+	}).Parse(pageSource))
+)
+
+type view struct {
+	*record.Run
+	Style    template.CSS
+	Headline string
+	Tone     tone
+	Note     string
+	All      totals
+	Sections []section
+}
+
+// section is a scenario as the page shows it.
+type section struct {
+	*record.Outcome
+	Number     int
+	Recovery   string
+	Times      recoveryTimes
+	Chart      *chart
+	States     []bar // one of each kind, for the key
+	LostIDs    []string
+	MoreLost   int
+	Consistent bool // PostgreSQL's rows, its tally and the page agree
+}
+
+const mostLost = 20 // lost votes that are named
+
+func newView(r *record.Run) *view {
+	p := &view{Run: r, Style: template.CSS(pageStyle), Note: note(r), All: sum(r)}
+	p.Headline, p.Tone = headline(r)
+	for i := range r.Scenarios {
+		o := &r.Scenarios[i]
+		s := section{Outcome: o, Number: i + 1, Recovery: recovery(o), Times: times(o), Chart: newChart(o)}
+		for _, l := range s.Chart.Services {
+			for _, b := range l.Bars {
+				if !slices.ContainsFunc(s.States, func(known bar) bool { return known.State == b.State }) {
+					s.States = append(s.States, b)
+				}
+			}
+		}
+		s.LostIDs = o.Proof.LostIDs[:min(len(o.Proof.LostIDs), mostLost)]
+		s.MoreLost = o.Proof.Lost - len(s.LostIDs)
+		s.Consistent = o.Proof.Rows == o.Proof.Tally && o.Proof.Tally == o.Proof.OnScreen
+		p.Sections = append(p.Sections, s)
+	}
+	return p
+}
+
+// Write writes report.json and report.html to a folder. An error leaves those of an earlier run.
+func Write(dir string, r *record.Run) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	var html bytes.Buffer
+	if err == nil {
+		err = pageTemplate.Execute(&html, newView(r))
+	}
+	if err == nil { // the numbers first: they are worth something without the page
+		err = errors.Join(os.WriteFile(filepath.Join(dir, "report.json"), append(data, '\n'), 0o644),
+			os.WriteFile(filepath.Join(dir, "report.html"), html.Bytes(), 0o644))
+	}
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}

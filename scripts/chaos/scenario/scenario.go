@@ -1,0 +1,138 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"petvote/infra/platform"
+)
+
+// Scenario is a schedule of faults and the behaviour expected of the platform.
+type Scenario struct {
+	Name        string
+	Hypothesis  string
+	Steps       []Step
+	DrainWithin time.Duration // limit for the queue to drain and the page to be current; 0: the run's own limits
+	Unnoticed   bool          // voters notice nothing
+	Overlapping bool          // faults overlap, so only the recovery after the last one is held to the limits
+}
+
+// Step is a fault, when it begins (counted from the first), and how long it lasts.
+type Step struct {
+	At    time.Duration
+	Fault Fault
+	Lasts time.Duration
+}
+
+// TakeoverLimit bounds work that only another worker can finish: an entry is idle for CLAIM_IDLE (10 s as shipped)
+// before it is claimed, and workers look for such entries every half of that.
+const TakeoverLimit = 20 * time.Second
+
+// All returns the scenarios of "-scenario all", in this order.
+func All() []Scenario {
+	const down = 4 * time.Second
+	const noticed, unnoticed = false, true
+	one := func(name, hypothesis string, unnoticed bool, lasts time.Duration, f Fault) Scenario {
+		return Scenario{Name: name, Hypothesis: hypothesis, Steps: []Step{{0, f, lasts}}, Unnoticed: unnoticed}
+	}
+	return []Scenario{
+		one("kill-worker", "Voters notice nothing. Queued votes are stored once the worker is back.",
+			unnoticed, down, Fault{Kind: Kill, Part: platform.Worker}),
+		one("kill-vote", "Nobody can vote while it is down. No accepted vote is lost.",
+			noticed, down, Fault{Kind: Kill, Part: platform.Vote}),
+		one("kill-result", "Voters notice nothing. The page is current once the service is back, and never counts backwards.",
+			unnoticed, down, Fault{Kind: Kill, Part: platform.Result}),
+		one("kill-redis", "Votes are refused at once, and accepted again within 2 s of Redis answering.",
+			noticed, down, Fault{Kind: Kill, Part: platform.Redis}),
+		one("kill-postgres", "Voters notice nothing. The page keeps its last numbers and is current within 5 s.",
+			unnoticed, down, Fault{Kind: Kill, Part: platform.Postgres}),
+		one("stop-postgres", "Ten seconds without PostgreSQL make the queue longer, and lose no vote.",
+			unnoticed, 10*time.Second, Fault{Kind: Stop, Part: platform.Postgres}),
+		crashes("after-read"), crashes("after-commit"), crashes("before-ack"),
+		one("pause-worker", "A frozen worker is no worse than a dead one.",
+			unnoticed, down, Fault{Kind: Pause, Part: platform.Worker}),
+		one("pause-redis", "Redis hangs: a vote waits 2 s at most, and soon votes are refused at once.",
+			noticed, down, Fault{Kind: Pause, Part: platform.Redis}),
+		one("pause-postgres", "PostgreSQL hangs: statements time out and are retried. Voters notice nothing.",
+			unnoticed, down, Fault{Kind: Pause, Part: platform.Postgres}),
+		one("cut-worker-postgres", "Packets to PostgreSQL vanish: the queue grows, and drains afterwards.",
+			unnoticed, down, Fault{Kind: Cut, Part: platform.Worker + "-" + platform.Postgres}),
+		one("cut-vote-redis", "Packets to Redis vanish: votes are refused within 2 s.",
+			noticed, down, Fault{Kind: Cut, Part: platform.Vote + "-" + platform.Redis}),
+		one("slow-redis", "Redis answers after 2 s, a vote's whole budget: votes are refused, and none hangs.",
+			noticed, down, Fault{Kind: Slow, Part: platform.Redis, N: 2000}),
+		one("slow-postgres", "PostgreSQL answers 2 s late: the numbers are late, and voters notice nothing.",
+			unnoticed, 8*time.Second, Fault{Kind: Slow, Part: platform.Postgres, N: 2000}),
+		shaky(platform.Redis, noticed), shaky(platform.Postgres, unnoticed),
+		one("full-redis", "Redis is out of memory: it refuses new votes, keeps the old ones, and is drained.",
+			noticed, down, Fault{Kind: Memory, Part: platform.Redis}),
+		one("full-postgres", "PostgreSQL has no free connection: votes wait in the queue until it has.",
+			unnoticed, down, Fault{Kind: Connections, Part: platform.Postgres}),
+		one("lose-worker", "A second worker dies for good with votes in hand: another worker stores them.",
+			unnoticed, 0, Fault{Kind: Lose, Part: platform.Worker}),
+		{Name: "rolling-restart", Steps: []Step{
+			{0, Fault{Kind: Restart, Part: platform.Worker}, 0},
+			{3 * time.Second, Fault{Kind: Restart, Part: platform.Result}, 0},
+			{6 * time.Second, Fault{Kind: Restart, Part: platform.Vote}, 0},
+		}, Hypothesis: "Each service restarts in turn. Votes are refused only while no vote service listens."},
+		{Name: "all-at-once", Overlapping: true, Steps: []Step{
+			{0, Fault{Kind: Kill, Part: platform.Worker}, down}, {0, Fault{Kind: Kill, Part: platform.Redis}, down},
+			{0, Fault{Kind: Kill, Part: platform.Postgres}, down}, {0, Fault{Kind: Kill, Part: platform.Result}, down},
+			{0, Fault{Kind: Kill, Part: platform.Vote}, down},
+		}, Hypothesis: "All five parts are killed at the same moment. Every vote accepted before is still there."},
+	}
+}
+
+func crashes(point string) Scenario {
+	return Scenario{Name: "crash-" + point, DrainWithin: TakeoverLimit, Unnoticed: true,
+		Steps: []Step{{0, Fault{Kind: Crash, Part: platform.Worker, Arg: point}, 0}},
+		Hypothesis: "Workers that crash " + strings.ReplaceAll(point, "-", " ") +
+			", one after the other, lose no vote and store none twice."}
+}
+
+// shaky disturbs the network to a server in four ways, one after the other.
+func shaky(server string, unnoticed bool) Scenario {
+	s := Scenario{Name: "shaky-" + server, Unnoticed: unnoticed, Overlapping: true,
+		Hypothesis: "Jitter, resets, slow closes and low bandwidth cost time. No accepted vote is lost."}
+	for i, f := range []Fault{
+		{Kind: Jitter, N: 200}, {Kind: Reset, N: 100}, {Kind: SlowClose, N: 500}, {Kind: Bandwidth, N: 32},
+	} {
+		f.Part = server
+		s.Steps = append(s.Steps, Step{time.Duration(i) * 3 * time.Second, f, 2 * time.Second})
+	}
+	return s
+}
+
+// Choose returns the scenarios of a comma-separated list of names. "all" stands for every scenario that the target can
+// do; skipped names the others.
+func Choose(list string, can func(Fault) bool) (chosen []Scenario, skipped []string, err error) {
+	for name := range strings.SplitSeq(list, ",") {
+		known := false
+		for _, s := range All() {
+			if name != s.Name && name != "all" {
+				continue
+			}
+			known = true
+			impossible := slices.ContainsFunc(s.Steps, func(st Step) bool { return !can(st.Fault) })
+			switch {
+			case !impossible:
+				chosen = append(chosen, s)
+			case name == "all":
+				skipped = append(skipped, s.Name)
+			default:
+				return nil, nil, fmt.Errorf("scenario %s needs a proxy between the processes: run it with -target local", name)
+			}
+		}
+		if !known {
+			return nil, nil, fmt.Errorf("no scenario %q; -list shows them", name)
+		}
+	}
+	return chosen, skipped, nil
+}
+
+// Touches reports whether the scenario ends or freezes processes of the part.
+func (s Scenario) Touches(part string) bool {
+	return slices.ContainsFunc(s.Steps, func(st Step) bool { return st.Fault.OnProcess() && st.Fault.Part == part })
+}

@@ -1,0 +1,98 @@
+package compose
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+
+	"petvote/scripts/chaos/scenario"
+)
+
+// journal lists the faults that are not undone yet, in a file, so that after a run was killed the next one undoes them.
+// It also locks the project against a second run.
+type journal struct {
+	path string
+	lock *os.File
+
+	mu     sync.Mutex
+	faults []scenario.Fault
+}
+
+// journalOf opens and locks the journal of a project, for this user on this machine.
+func journalOf(project string) (*journal, error) {
+	cache, err := os.UserCacheDir()
+	dir := filepath.Join(cache, "petvote")
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return openJournal(filepath.Join(dir, "chaos-"+project+".json"))
+}
+
+func openJournal(path string) (*journal, error) {
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another run is using this platform (%s is locked)", lock.Name()), lock.Close())
+	}
+	j := &journal{path: path, lock: lock}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &j.faults)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(fmt.Errorf("journal: %w", err), lock.Close())
+	}
+	return j, nil
+}
+
+// add notes a fault before it is injected.
+func (j *journal) add(f scenario.Fault) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.faults = append(j.faults, f)
+	return j.write()
+}
+
+// find returns the fault as it was noted.
+func (j *journal) find(f scenario.Fault) (noted scenario.Fault, found bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i := slices.IndexFunc(j.faults, func(n scenario.Fault) bool { return n.Kind == f.Kind && n.Part == f.Part })
+	if i < 0 {
+		return f, false
+	}
+	return j.faults[i], true
+}
+
+// remove notes that a fault is undone.
+func (j *journal) remove(f scenario.Fault) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.faults = slices.DeleteFunc(j.faults, func(other scenario.Fault) bool { return other == f })
+	return j.write()
+}
+
+func (j *journal) write() error {
+	text, err := json.Marshal(j.faults)
+	if err == nil {
+		err = os.WriteFile(j.path+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(j.path+".new", j.path)
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"petvote/infra/platform"
+	"petvote/infra/servers"
+	"petvote/infra/wait"
+	"petvote/scripts/chaos/scenario"
+	"petvote/scripts/chaos/target"
+	"petvote/shared/votestream"
+)
+
+func (t *Target) Can(scenario.Fault) bool { return true }
+
+func (t *Target) Leftovers() []scenario.Fault { return nil } // the platform ends with the run
+
+func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
+	if f.OnNetwork() {
+		client, server := f.Edge()
+		return t.platform.Proxies.Disturb(client, server, toxics(f)...)
+	}
+	switch f.Kind {
+	case scenario.Memory:
+		return t.fillMemory(ctx)
+	case scenario.Connections:
+		t.exhauster = exhaust(t.platform.Postgres.URL())
+		return nil
+	case scenario.Crash:
+		return t.crashWorkers(ctx, f.Arg)
+	case scenario.Lose:
+		return t.loseWorker(ctx)
+	}
+	part, err := t.platform.Part(f.Part)
+	if err != nil {
+		return err
+	}
+	switch f.Kind {
+	case scenario.Kill:
+		return part.Kill()
+	case scenario.Pause:
+		return part.Pause()
+	case scenario.Stop:
+		return part.Stop(ctx)
+	case scenario.Restart:
+		return errors.Join(part.Stop(ctx), part.Start(ctx))
+	}
+	return fmt.Errorf("no fault %q", f.Kind)
+}
+
+func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
+	if f.OnNetwork() {
+		client, server := f.Edge()
+		return t.platform.Proxies.Calm(ctx, client, server, toxics(f)...)
+	}
+	switch f.Kind {
+	case scenario.Memory:
+		return t.platform.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
+	case scenario.Connections:
+		if t.exhauster != nil {
+			t.exhauster.release()
+			t.exhauster = nil
+		}
+		return nil
+	case scenario.Lose:
+		return nil
+	}
+	part, err := t.platform.Part(f.Part)
+	switch {
+	case err != nil:
+		return err
+	case f.Kind == scenario.Pause:
+		return part.Resume()
+	case part.Running():
+		return nil
+	}
+	return part.Start(ctx)
+}
+
+// toxics turns a fault on the network into toxiproxy's terms. Latency delays only the answers, so that a round trip
+// takes as much longer as the fault says.
+func toxics(f scenario.Fault) (all []platform.Toxic) {
+	add := func(kind string, attributes map[string]int, streams ...string) {
+		for _, stream := range streams {
+			name := string(f.Kind) + "-" + stream
+			all = append(all, platform.Toxic{Name: name, Type: kind, Stream: stream, Attributes: attributes})
+		}
+	}
+	const up, down = "upstream", "downstream"
+	const slice = 512 // bytes
+	switch f.Kind {
+	case scenario.Cut:
+		add("timeout", map[string]int{"timeout": 0}, up, down)
+	case scenario.Slow:
+		add("latency", map[string]int{"latency": f.N}, down)
+	case scenario.Jitter:
+		add("latency", map[string]int{"latency": f.N, "jitter": f.N}, down)
+	case scenario.Reset:
+		add("reset_peer", map[string]int{"timeout": f.N}, down)
+	case scenario.SlowClose:
+		add("slow_close", map[string]int{"delay": f.N}, up, down)
+	case scenario.Bandwidth:
+		microseconds := slice * 1000 / f.N // for a slice at f.N KB/s
+		add("slicer", map[string]int{"average_size": slice, "delay": microseconds}, up, down)
+	}
+	return all
+}
+
+// fillMemory leaves Redis the memory it uses now, and no more.
+func (t *Target) fillMemory(ctx context.Context) error {
+	info, err := t.platform.RDB.Info(ctx, "memory").Result()
+	if err != nil {
+		return err
+	}
+	used, err := target.UsedMemory(info)
+	if err != nil {
+		return err
+	}
+	return t.platform.RDB.ConfigSet(ctx, "maxmemory", used).Err()
+}
+
+// crashWorkers stops the worker and lets others take its place, and its consumer's name.
+func (t *Target) crashWorkers(ctx context.Context, point string) error {
+	if err := t.platform.Worker.Stop(ctx); err != nil {
+		return err
+	}
+	for range target.CrashingWorkers {
+		if err := t.crashes(ctx, "CRASH_AT="+point, "CRASH_AFTER=3"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loseWorker starts a second worker that dies for good with votes in hand.
+func (t *Target) loseWorker(ctx context.Context) error {
+	if err := t.crashes(ctx, "CONSUMER_NAME="+target.LostWorker, "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
+		return err
+	}
+	return target.AwaitTakeover(ctx, func(ctx context.Context) ([]string, error) {
+		pending, err := t.platform.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
+		if err != nil {
+			return nil, err
+		}
+		return slices.Collect(maps.Keys(pending.Consumers)), nil
+	})
+}
+
+// crashes starts a worker and waits until fault injection ends it.
+func (t *Target) crashes(ctx context.Context, env ...string) error {
+	one, err := t.platform.Describe(platform.Worker, env...)
+	if err != nil {
+		return err
+	}
+	var early *servers.EarlyExit
+	if err := one.Start(ctx); err != nil && !errors.As(err, &early) {
+		return err
+	}
+	select {
+	case <-one.Done():
+		if err := one.Err(); err == nil || err.Error() != target.CrashStatus {
+			return fmt.Errorf("a worker ended without the crash: %w\n%s", err, one.Log())
+		}
+		return nil
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), one.Kill())
+	case <-time.After(target.CrashLimit):
+		return errors.Join(fmt.Errorf("a worker did not crash within %v", target.CrashLimit), one.Kill())
+	}
+}
+
+// exhauster takes every connection that PostgreSQL gives, and cuts those of others, until nobody else has one.
+type exhauster struct {
+	cancel context.CancelFunc
+	held   sync.WaitGroup
+}
+
+const connectLimit, connectAgain = 2 * time.Second, 50 * time.Millisecond
+
+func exhaust(url string) *exhauster {
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &exhauster{cancel: cancel}
+	e.held.Go(func() {
+		var conns []*pgx.Conn
+		var own []int32
+		for ctx.Err() == nil {
+			connecting, cancel := context.WithTimeout(ctx, connectLimit)
+			conn, err := pgx.Connect(connecting, url)
+			cancel()
+			if err == nil {
+				conns, own = append(conns, conn), append(own, int32(conn.PgConn().PID()))
+				continue
+			}
+			if len(conns) > 0 {
+				_, _ = conns[0].Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
+					where backend_type = 'client backend' and pid <> all($1)`, own)
+			}
+			_ = wait.For(ctx, connectAgain)
+		}
+		for _, conn := range conns {
+			closing, cancel := context.WithTimeout(context.Background(), time.Second)
+			_ = conn.Close(closing)
+			cancel()
+		}
+	})
+	return e
+}
+
+// release returns when all connections are closed.
+func (e *exhauster) release() {
+	e.cancel()
+	e.held.Wait()
+}

@@ -1,0 +1,97 @@
+// Package target describes a platform that faults can be injected into. Its sub-packages are the two kinds there are.
+package target
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"petvote/infra/ledger"
+	"petvote/infra/wait"
+	"petvote/scripts/chaos/scenario"
+)
+
+// Target is a running platform. It injects faults, and it reads the state of Redis and PostgreSQL independently of the
+// services.
+type Target interface {
+	ledger.Store
+
+	Addresses() Addresses
+	// Can reports whether the target can inject a fault.
+	Can(f scenario.Fault) bool
+	// Leftovers are the faults that an earlier run has not undone.
+	Leftovers() []scenario.Fault
+	// Inject injects a fault, and returns when that is done.
+	Inject(ctx context.Context, f scenario.Fault) error
+	// Undo ends a fault, and returns when the part answers again. It is no error if the fault has ended already.
+	Undo(ctx context.Context, f scenario.Fault) error
+
+	// Health is the readiness that a service reports.
+	Health(ctx context.Context, service string) (Health, error)
+	// Lives identifies each service's processes: the text changes when they are started again.
+	Lives(ctx context.Context) (map[string]string, error)
+	// Sampling is the interval at which the target can be observed without adding load.
+	Sampling() time.Duration
+	// Close leaves the platform as it was found.
+	Close(ctx context.Context) error
+}
+
+type Addresses struct {
+	Vote, Result string // http://host:port
+	Jaeger       string // of Jaeger's pages; may be empty
+}
+
+// Health is a service's answer to /readyz.
+type Health struct {
+	Status       string `json:"status"`
+	Dependencies []struct {
+		Name    string `json:"name"`
+		Breaker string `json:"breaker"`
+	} `json:"dependencies"`
+}
+
+const (
+	// CrashingWorkers is how many workers crash one after the other, each claiming what the one before had left.
+	CrashingWorkers = 3
+	// CrashLimit bounds the time until such a worker crashes.
+	CrashLimit = 20 * time.Second
+	// CrashStatus is in the error of a worker that crashed as configured.
+	CrashStatus = "exit status 137"
+	// LostWorker is the consumer name of the worker that is lost.
+	LostWorker = "lost"
+)
+
+// ErrNotTakenOver contradicts the hypothesis of the lost worker.
+var ErrNotTakenOver = errors.New("no other worker has claimed the votes of the lost one")
+
+// AwaitTakeover waits until the lost worker, which must have had votes in hand, is no longer among the consumers that
+// have.
+func AwaitTakeover(ctx context.Context, holders func(context.Context) ([]string, error)) error {
+	seen := false
+	err := wait.Until(ctx, scenario.TakeoverLimit, func(ctx context.Context) error {
+		names, err := holders(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, LostWorker+"-") }) {
+			seen = true
+			return ErrNotTakenOver
+		}
+		return nil
+	})
+	if err == nil && !seen {
+		return errors.New("the worker to be lost had no votes in hand")
+	}
+	return err
+}
+
+// UsedMemory finds the bytes in use in Redis's answer to INFO memory.
+func UsedMemory(info string) (string, error) {
+	_, rest, found := strings.Cut(info, "\nused_memory:")
+	if !found {
+		return "", errors.New("INFO memory has no used_memory")
+	}
+	return strings.Fields(rest)[0], nil
+}
