@@ -98,7 +98,7 @@ func TestTheRealWorkerLosesNothing(t *testing.T) {
 
 func TestTheNaiveWorkerIsCaught(t *testing.T) {
 	t.Parallel()
-	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-postgres", "-rate", "150", "-worker", "naive")
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-postgres", "-rate", "50", "-worker", "naive")
 	if code != 1 || r.Verdict.Proof != record.Refuted || len(r.Scenarios) != 1 {
 		t.Fatalf("exit status %d, %+v", code, r.Verdict)
 	}
