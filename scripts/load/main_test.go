@@ -67,7 +67,8 @@ func TestRefusedVotesAreCountedAndEndInStatus1(t *testing.T) {
 	b.deny = true
 	var out bytes.Buffer
 	args := []string{"-url", url + "/", "-rate", "100", "-duration", "200ms"}
-	if code := run(t.Context(), args, &out, &bytes.Buffer{}); code != 1 || !strings.Contains(out.String(), "refused   2\n") {
+	code := run(t.Context(), args, &out, &bytes.Buffer{})
+	if code != 1 || !strings.Contains(out.String(), "refused   2\n") {
 		t.Errorf("exit status %d\n%s", code, &out)
 	}
 }
