@@ -2,6 +2,7 @@ package voters
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -41,15 +42,15 @@ func SSE(ctx context.Context, base string, show func(ballot.Counts)) error {
 		return err
 	}
 	defer response.Body.Close()
-	event := ""
+	wanted := false
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
-		switch field, value, _ := strings.Cut(lines.Text(), ": "); {
-		case field == "event":
-			event = value
-		case field == "data" && event == "current_votes":
+		switch field, value, _ := bytes.Cut(lines.Bytes(), []byte(": ")); {
+		case string(field) == "event":
+			wanted = string(value) == "current_votes"
+		case string(field) == "data" && wanted:
 			var counts ballot.Counts
-			if err := json.Unmarshal([]byte(value), &counts); err != nil {
+			if err := json.Unmarshal(value, &counts); err != nil {
 				return err
 			}
 			show(counts)

@@ -32,6 +32,7 @@ const (
 type Options struct {
 	URL     string              // of POST /vote
 	Rate    int                 // votes per second
+	Votes   int                 // casting ends after so many; 0: with Stop
 	Retry   bool                // sends votes that were not accepted again, under the same key, as the page does
 	Timeout time.Duration       // how long a voter waits for an answer; 0: 5 s
 	Start   time.Time           // from which the answers' times are counted; zero: now
@@ -57,12 +58,13 @@ func Start(ctx context.Context, o Options) *Voters {
 		began := time.Now()
 		tick := time.NewTicker(max(time.Second/time.Duration(o.Rate), time.Millisecond))
 		defer tick.Stop()
-		for sent := 0; ; {
+		for sent := 0; o.Votes == 0 || sent < o.Votes; {
 			select {
 			case <-casting.Done():
 				return
 			case <-tick.C:
-				for due := int(time.Since(began).Seconds() * float64(o.Rate)); sent < due; sent++ {
+				due := int(time.Since(began).Seconds() * float64(o.Rate))
+				for ; sent < due && (o.Votes == 0 || sent < o.Votes); sent++ {
 					pet := ballot.Choices()[sent%len(ballot.Choices())]
 					v.flying.Go(func() { v.vote(ctx, pet) })
 				}
@@ -75,11 +77,17 @@ func Start(ctx context.Context, o Options) *Voters {
 // Stop casts no more votes. Those in flight go on.
 func (v *Voters) Stop() { v.stop() }
 
-// Finish casts no more votes and returns when every answer is in, those of retries too.
+// Wait returns when casting has ended and every answer is in, those of retries too.
+func (v *Voters) Wait() {
+	v.flying.Wait()
+	v.stop()
+	v.client.Close()
+}
+
+// Finish casts no more votes and waits.
 func (v *Voters) Finish() {
 	v.stop()
-	v.flying.Wait()
-	v.client.Close()
+	v.Wait()
 }
 
 func (v *Voters) vote(ctx context.Context, pet ballot.Choice) {

@@ -8,17 +8,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/infra/wait"
 	"petvote/shared/ballot"
 	"petvote/shared/votestream"
 )
 
-// fill puts votes into the stream as the vote service writes them, one trace in a hundred sampled. It goes past the service, since it is
-// not about it.
-func (p *platform) fill(ctx context.Context, votes int) error {
+// fill adds votes to the stream as the vote service does, one trace in a hundred sampled.
+func (t *target) fill(ctx context.Context, votes int) error {
 	const batch = 1000
 	pets := ballot.Choices()
 	for done := 0; done < votes; done += batch {
-		pipe := p.rdb.Pipeline()
+		pipe := t.RDB.Pipeline()
 		for i := done; i < min(done+batch, votes); i++ {
 			id, err := uuid.NewV7()
 			if err != nil {
@@ -40,22 +40,24 @@ func (p *platform) fill(ctx context.Context, votes int) error {
 }
 
 // empty removes all stored votes, as if none had been cast.
-func (p *platform) empty(ctx context.Context) error {
-	_, err := p.db.Exec(ctx, `truncate votes, history, duplicates; update tally set votes = 0; update duplicate_count set n = 0; checkpoint`)
+func (t *target) empty(ctx context.Context) error {
+	_, err := t.DB.Exec(ctx, `truncate votes, history, duplicates; update tally set votes = 0;
+update duplicate_count set n = 0; checkpoint`)
 	return err
 }
 
-// storeBacklog has the worker, which must be stopped, store what is in the stream, and returns how many it stores in a second, from the
-// moment at which the first are settled.
-func (p *platform) storeBacklog(ctx context.Context, votes int) (perSecond float64, err error) {
-	watched, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the backlog is not stored after 2 minutes"))
+// storeBacklog starts the worker, which must be stopped, and returns how many votes of the stream it stores in a
+// second, from the moment when the first are acked.
+func (t *target) storeBacklog(ctx context.Context, votes int) (perSecond float64, err error) {
+	late := errors.New("the backlog is not stored after 2 minutes")
+	watched, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, late)
 	defer cancel()
-	if err := p.worker.Start(watched); err != nil {
+	if err := t.Worker.Start(watched); err != nil {
 		return 0, err
 	}
 	start, left := time.Time{}, int64(votes)
 	for {
-		n, err := p.rdb.XLen(watched, votestream.Stream).Result()
+		n, err := t.RDB.XLen(watched, votestream.Stream).Result()
 		if err != nil {
 			return 0, err
 		}
@@ -67,9 +69,9 @@ func (p *platform) storeBacklog(ctx context.Context, votes int) (perSecond float
 			if left == 0 {
 				return 0, errors.New("the backlog is too small to measure")
 			}
-			return float64(left) / now.Sub(start).Seconds(), p.balance(ctx, votes)
+			return float64(left) / now.Sub(start).Seconds(), t.balanced(ctx, votes)
 		}
-		if err := pause(watched, 2*time.Millisecond); err != nil {
+		if err := wait.For(watched, 2*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}

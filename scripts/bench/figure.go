@@ -1,11 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"petvote/shared/ballot"
 )
@@ -29,7 +28,7 @@ type figure struct {
 	Reference float64 `json:"reference,omitempty"`
 	Ratio     float64 `json:"ratio,omitempty"`
 	Must      string  `json:"must,omitempty"`
-	Verdict   verdict `json:"verdict,omitempty"` // "" where nothing is asked
+	Verdict   verdict `json:"verdict,omitempty"` // "" where there is no limit
 	Note      string  `json:"note,omitempty"`
 }
 
@@ -39,9 +38,9 @@ func (f figure) against(what string, reference float64) figure {
 }
 
 // atLeast judges the ratio, or the value where nothing is compared.
-func (f figure) atLeast(bound float64) figure { return f.judge("≥", bound, f.judged() >= bound) }
+func (f figure) atLeast(bound float64) figure { return f.judge("≥ ", bound, f.judged() >= bound) }
 
-func (f figure) atMost(bound float64) figure { return f.judge("≤", bound, f.judged() <= bound) }
+func (f figure) atMost(bound float64) figure { return f.judge("≤ ", bound, f.judged() <= bound) }
 
 func (f figure) judged() float64 {
 	if f.Versus != "" {
@@ -51,36 +50,35 @@ func (f figure) judged() float64 {
 }
 
 func (f figure) judge(sign string, bound float64, ok bool) figure {
-	f.Must, f.Verdict = sign+" "+number(bound), missed
+	unit := f.Unit
 	if f.Versus != "" {
-		f.Must += " ×"
-	} else if f.Unit != "" {
-		f.Must += " " + f.Unit
+		unit = "×"
 	}
+	f.Must, f.Verdict = strings.TrimSpace(sign+number(bound)+" "+unit), missed
 	if ok {
 		f.Verdict = met
 	}
 	return f
 }
 
-func (f figure) String() string {
-	s := f.Name
+// cells are the columns of the table.
+func (f figure) cells() []string {
+	value, reference, ratio := "", "", ""
 	if f.Unit != "" {
-		s += ": " + number(f.Value) + " " + f.Unit
+		value = number(f.Value) + " " + f.Unit
 	}
 	if f.Versus != "" {
-		s += fmt.Sprintf(", %s × %s (%s)", number(f.Ratio), f.Versus, number(f.Reference))
+		reference, ratio = f.Versus+" "+number(f.Reference), number(f.Ratio)
 	}
-	if f.Must != "" {
-		s += ", must be " + f.Must
-	}
-	if f.Verdict != "" {
-		s += ": " + string(f.Verdict)
-	}
+	last := string(f.Verdict)
 	if f.Note != "" {
-		s += " (" + f.Note + ")"
+		last = strings.TrimPrefix(last+"; "+f.Note, "; ")
 	}
-	return s
+	return []string{f.Name, value, reference, ratio, f.Must, last}
+}
+
+func (f figure) String() string {
+	return strings.Join(slices.DeleteFunc(f.cells(), func(cell string) bool { return cell == "" }), " | ")
 }
 
 // number shows three or more digits, with commas from a thousand on.
@@ -96,7 +94,7 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-// median is the middle one, or the mean of the two in the middle.
+// median is the middle value, or the mean of the two in the middle; NaN of none.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -104,13 +102,3 @@ func median(values []float64) float64 {
 	v := slices.Sorted(slices.Values(values))
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
-
-// percentile of times that are sorted; p is from 0 to 1.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -3,24 +3,26 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"petvote/infra/wait"
 )
 
-// endsWithin is how long a run that is interrupted may take to end everything.
-const endsWithin = 10 * time.Second
-
-// sweptWithin is how long the shell that would sweep up after a run that is killed may take to see that there is nothing to do. It
-// would kill what is left only later.
-const sweptWithin = 3 * time.Second
+// endsWithin is how long an interrupted run may take to end everything, and leftWithin how long the shell that would
+// sweep up after a killed run may take to see that nothing is left. It would kill what is left only later.
+const endsWithin, leftWithin = 10 * time.Second, 3 * time.Second
 
 func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -42,15 +44,21 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	for i := range 50 { // the locks of servers.FreePort, so that no other program gets the same ports
+		lock := fmt.Sprintf("petvote-ports-%d.lock", i)
+		if err := os.Symlink(filepath.Join(os.TempDir(), lock), filepath.Join(tmp, lock)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		when string
-		wait func(*testing.T, *bufio.Scanner, *strings.Builder)
+		wait func(await func(text string) string)
 	}{
-		{"before the load", func(t *testing.T, said *bufio.Scanner, all *strings.Builder) { await(t, said, all, "accept: ") }},
-		{"under load", func(t *testing.T, said *bufio.Scanner, all *strings.Builder) {
-			await(t, said, all, "profiles: ")
-			await(t, said, all, "profiles: ")
-			ops, _, _ := strings.Cut(await(t, said, all, "profiles: "), "/debug")
+		{"before the load", func(await func(string) string) { await("accept: ") }},
+		{"under load", func(await func(string) string) {
+			await("profiles: ")
+			await("profiles: ")
+			ops, _, _ := strings.Cut(await("profiles: "), "/debug") // of vote
 			loaded(t, ops+"/metrics")
 		}},
 	} {
@@ -70,7 +78,16 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 			defer hangs.Stop()
 			var all strings.Builder
 			said := bufio.NewScanner(progress)
-			c.wait(t, said, &all)
+			c.wait(func(text string) string {
+				for said.Scan() {
+					all.WriteString(said.Text() + "\n")
+					if _, rest, ok := strings.Cut(said.Text(), text); ok {
+						return rest
+					}
+				}
+				t.Fatalf("it ended without %q:\n%s", text, &all)
+				return ""
+			})
 			interrupted := time.Now()
 			if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 				t.Fatal(err)
@@ -81,59 +98,47 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 				all.WriteString(last + "\n")
 			}
 			_ = cmd.Wait() // its status is asked for below
-			if took := time.Since(interrupted); took > endsWithin || cmd.ProcessState.ExitCode() != 1 || last != "bench: interrupt signal received" {
-				t.Errorf("exit status %d after %v, the last line is %q of\n%s", cmd.ProcessState.ExitCode(), took, last, &all)
+			took, status := time.Since(interrupted), cmd.ProcessState.ExitCode()
+			if took > endsWithin || status != 1 || last != "bench: interrupt signal received" {
+				t.Errorf("exit status %d after %v, the last line is %q of\n%s", status, took, last, &all)
 			}
-			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+			left, err := os.ReadDir(tmp)
+			left = slices.DeleteFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "petvote-ports-") })
+			if err != nil || len(left) > 0 {
 				t.Errorf("left in the temporary folder: %v, %v", left, err)
 			}
-			left := processesOf(dir)
-			for deadline := time.Now().Add(sweptWithin); len(left) > 0 && time.Now().Before(deadline); left = processesOf(dir) {
-				time.Sleep(20 * time.Millisecond) // between two looks
-			}
-			if len(left) > 0 {
-				t.Errorf("still running: %q", left)
+			if err := wait.Until(t.Context(), leftWithin, func(context.Context) error {
+				if left := processesOf(dir); len(left) > 0 {
+					return fmt.Errorf("still running: %q", left)
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
 			}
 		})
 	}
 }
 
-// await reads on to a line with a text, and returns what follows the text.
-func await(t *testing.T, said *bufio.Scanner, all *strings.Builder, text string) string {
-	t.Helper()
-	for said.Scan() {
-		all.WriteString(said.Text() + "\n")
-		if _, rest, ok := strings.Cut(said.Text(), text); ok {
-			return rest
-		}
-	}
-	t.Fatalf("it ended without %q:\n%s", text, all)
-	return ""
-}
-
 // loaded waits until the vote service has answered votes.
 func loaded(t *testing.T, url string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err := wait.Until(t.Context(), 30*time.Second, func(context.Context) error {
+		resp, err := http.Get(url)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			text, _ := io.ReadAll(resp.Body)
-			_ = resp.Body.Close()
-			if strings.Contains(string(text), `http_route="/vote"`) {
-				return
-			}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err == nil && !strings.Contains(string(text), `http_route="/vote"`) {
+			err = errors.New("no vote is answered")
 		}
-		_ = pause(ctx, 50*time.Millisecond)
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no vote is answered")
 }
 
-// processesOf are the command lines of those that have to do with a folder.
+// processesOf are the command lines of the processes that have to do with a folder.
 func processesOf(dir string) (found []string) {
 	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
 	for _, p := range all {

@@ -14,9 +14,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"petvote/infra/voters"
 )
 
-func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestBadArgumentsEndInStatus2(t *testing.T) {
 	for _, args := range [][]string{{"more"}, {"-run", "("}, {"-run", "nosuchrow"}, {"-quick=perhaps"}} {
 		var said bytes.Buffer
 		if code := run(t.Context(), args, &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {
@@ -24,7 +26,8 @@ func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 	}
 	var said bytes.Buffer
-	if code := run(t.Context(), []string{"-help"}, &bytes.Buffer{}, &said); code != 0 || !strings.Contains(said.String(), "  accept ") {
+	code := run(t.Context(), []string{"-help"}, &bytes.Buffer{}, &said)
+	if code != 0 || !strings.Contains(said.String(), "  accept ") {
 		t.Errorf("-help: exit status %d, %s", code, &said)
 	}
 }
@@ -74,7 +77,9 @@ func TestARunWithErrorsGivesNoFigureAndStatus1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, text := range map[string]string{"the table": out.String(), "bench.json": string(raw), "bench.md": string(markdown)} {
+		for name, text := range map[string]string{
+			"the table": out.String(), "bench.json": string(raw), "bench.md": string(markdown),
+		} {
 			if !strings.Contains(text, "fine") || !strings.Contains(text, "not measured") || strings.Contains(text, "wrong") {
 				t.Errorf("%s says %s", name, text)
 			}
@@ -85,88 +90,72 @@ func TestARunWithErrorsGivesNoFigureAndStatus1(t *testing.T) {
 	}
 }
 
-func TestAVoterUnderstandsNetHTTPAndNotesEveryOtherStatus(t *testing.T) {
-	c, status, _ := faced(t)
-	a, err := c.vote(t.Context(), 20*time.Millisecond)
-	if err != nil || a.accepted < 3 || len(a.times) != a.accepted {
-		t.Errorf("%d accepted, %d times, %v", a.accepted, len(a.times), err)
-	}
-	status.Store(http.StatusServiceUnavailable)
-	if _, err := c.vote(t.Context(), 20*time.Millisecond); err == nil {
-		t.Error("a refusal is no error")
-	}
-	if _, err := c.follow(t.Context(), schedule{start: time.Now(), interval: time.Microsecond, votes: 30}); err == nil {
-		t.Error("a refusal of a vote that was due is no error")
-	}
-}
-
-func TestAnOfferCountsWhatWasSentAndWhatWasRefusedInGoodOrder(t *testing.T) {
-	c, status, retry := faced(t)
-	soon := func() schedule { return schedule{start: time.Now(), interval: 10 * time.Millisecond, votes: 30} }
-	if a, err := c.offer(t.Context(), soon()); err != nil || a.sent != 30 || a.accepted != 30 || len(a.times) != 30 || a.shed != 0 {
-		t.Errorf("%+v, %v", a, err)
-	}
-	status.Store(http.StatusServiceUnavailable)
-	if a, err := c.offer(t.Context(), soon()); err != nil || a.sent != 30 || a.accepted != 0 || a.shed != 30 {
-		t.Errorf("%+v, %v", a, err)
-	}
-	retry.Store(false)
-	if _, err := c.offer(t.Context(), soon()); !errors.Is(err, errRetryAfter) {
-		t.Errorf("503 without Retry-After: %v", err)
-	}
-}
-
-func TestAVoteThatNoConnectionIsFreeForIsNotSaidToBeSent(t *testing.T) {
-	c, _, _ := faced(t)
-	a, err := c[:1].offer(t.Context(), schedule{start: time.Now(), interval: time.Nanosecond, votes: 100_000})
-	if err != nil || a.sent > 10_000 || a.accepted != a.sent {
-		t.Errorf("of 100,000 votes within 0.1 ms %d were sent, %d accepted, %v", a.sent, a.accepted, err)
-	}
-}
-
-// faced are three voters before a server that answers with a status.
-func faced(t *testing.T) (c crowd, status *atomic.Int32, retry *atomic.Bool) {
-	t.Helper()
-	status, retry = new(atomic.Int32), new(atomic.Bool)
-	status.Store(http.StatusOK)
-	retry.Store(true)
+func TestALoadCountsWhatWasSentAcceptedAndRefused(t *testing.T) {
+	var status atomic.Int32
+	retryAfter := "1"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if retry.Load() {
-			w.Header().Set("Retry-After", "1")
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
 		}
 		w.WriteHeader(int(status.Load()))
 		answerBare(w, r)
 	}))
 	t.Cleanup(server.Close)
-	c, err := gather(t.Context(), server.Listener.Addr().String(), 3)
-	if err != nil {
-		t.Fatal(err)
+	addr := server.Listener.Addr().String()
+	offer := func(answer int, rate float64, d time.Duration) (*answers, error) {
+		status.Store(int32(answer))
+		l := newLoad(addr, 3)
+		defer l.close()
+		return l.offer(t.Context(), rate, d, 0)
 	}
-	t.Cleanup(func() {
-		if err := c.leave(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c, status, retry
+	status.Store(http.StatusOK)
+	a, err := saturate(t.Context(), addr, 3, 20*time.Millisecond)
+	if err != nil || a.accepted < 3 || a.latencies.TotalCount() != int64(a.accepted) {
+		t.Errorf("saturated: %+v, %v", a, err)
+	}
+	a, err = offer(http.StatusOK, 100, 300*time.Millisecond)
+	if err != nil || a.sent != 30 || a.accepted != 30 || a.shed != 0 {
+		t.Errorf("offered: %+v, %v", a, err)
+	}
+	a, err = offer(http.StatusOK, 1e9, 100*time.Microsecond)
+	if err != nil || a.sent > 10_000 || a.accepted != a.sent {
+		t.Errorf("of 100,000 votes due within 0.1 ms %d were sent, %d accepted, %v", a.sent, a.accepted, err)
+	}
+	a, err = offer(http.StatusServiceUnavailable, 100, 300*time.Millisecond)
+	if err != nil || a.sent != 30 || a.accepted != 0 || a.shed != 30 {
+		t.Errorf("refused: %+v, %v", a, err)
+	}
+	if _, err := saturate(t.Context(), addr, 3, 20*time.Millisecond); err == nil {
+		t.Error("a refusal under saturation is no error")
+	}
+	retryAfter = ""
+	if _, err := offer(http.StatusServiceUnavailable, 100, 300*time.Millisecond); !errors.Is(err, errRetryAfter) {
+		t.Errorf("503 without Retry-After: %v", err)
+	}
+	if _, err := offer(http.StatusInternalServerError, 100, 300*time.Millisecond); err == nil {
+		t.Error("status 500 is no error")
+	}
 }
 
-func TestAScreenTimesEachVoteByTheFirstTotalThatHoldsIt(t *testing.T) {
-	s := &screen{skip: 1, schedule: schedule{start: time.Now(), interval: 10 * time.Millisecond, votes: 4, before: 100}}
-	s.behind.Store(1)
-	v := &viewer{screen: s}
-	v.show([]byte(`":50,"cats":30,"lizards":20}`), s.start)
-	v.show([]byte(`":51,"cats":31,"lizards":20}`), s.start.Add(15*time.Millisecond))
-	if v.seen != 2 || s.counts[5].Load() != 1 || s.counts[15].Load() != 0 || s.behind.Load() != 1 {
-		t.Errorf("after two of four votes %d are seen", v.seen)
-	}
-	v.show([]byte(`":60,"cats":34,"lizards":20}`), s.start.Add(40*time.Millisecond))
-	if v.seen != 4 || s.behind.Load() != 0 || s.percentile(0.99) != 21 {
-		t.Errorf("in the end %d are seen, p99 %v ms", v.seen, s.percentile(0.99))
+func TestAVoteIsTimedByTheFirstTotalThatHoldsIt(t *testing.T) {
+	// Two votes a second from 1 s on, the first of them at 100.
+	pushes := []voters.Push{{At: 1, Total: 100}, {At: 2.1, Total: 103}, {At: 2.7, Total: 120}}
+	for n, want := range map[int]struct {
+		count int64
+		most  float64
+	}{1: {0, 0}, 2: {1, 100}, 3: {2, 200}} {
+		delays := newLatencies()
+		recordDelays(delays, time.Second, 2, 4, pushes[:n], 100)
+		if most := math.Round(milliseconds(delays, 100)); delays.TotalCount() != want.count || most != want.most {
+			t.Errorf("after %d pushes: %d votes are timed, the slowest at %v ms", n, delays.TotalCount(), most)
+		}
 	}
 }
 
 func TestNumbersAreShownShort(t *testing.T) {
-	for v, want := range map[float64]string{0.4567: "0.46", 12.34: "12.3", 123.4: "123", 1234567.8: "1,234,568", 25: "25", -1500: "-1,500"} {
+	for v, want := range map[float64]string{
+		0.4567: "0.46", 12.34: "12.3", 123.4: "123", 1234567.8: "1,234,568", 25: "25", -1500: "-1,500",
+	} {
 		if got := number(v); got != want {
 			t.Errorf("%v is shown as %s", v, got)
 		}

@@ -4,77 +4,62 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"petvote/infra/wait"
 )
 
-// growsNot is how much more memory than with a small backlog still counts as no more: the garbage collector's whims.
-const growsNot = 1.25
+// sameMemory is the ratio up to which two figures of memory count as equal: the garbage collector's share varies.
+const sameMemory = 1.25
 
-// measureMemory looks at the services' memory as the kernel counts it.
-func measureMemory(ctx context.Context, b *bench) (figures []figure, err error) {
-	p, err := b.newPlatform(ctx, "", "0.01")
+// measureMemory takes the services' memory from the kernel.
+func measureMemory(ctx context.Context, t *target) ([]figure, error) {
+	if err := wait.For(ctx, choose(t.bench, 5*time.Second, time.Second)); err != nil {
+		return nil, err
+	}
+	idle, _, err := memory(t.Vote, t.Worker, t.Result)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	if err := pause(ctx, choose(b, 5*time.Second, time.Second)); err != nil {
-		return nil, err
-	}
-	idle, _, err := p.memory()
+	loaded, err := saturate(ctx, t.Vote.Addr(), 64, choose(t.bench, 10*time.Second, time.Second))
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := b.load(ctx, p.vote, 64, choose(b, 10*time.Second, time.Second))
+	if err := t.balanced(ctx, loaded.accepted); err != nil {
+		return nil, err
+	}
+	_, peak, err := memory(t.Vote, t.Worker, t.Result)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.balance(ctx, loaded.accepted); err != nil {
-		return nil, err
-	}
-	_, peak, err := p.memory()
+	small, big := choose(t.bench, 50_000, 20_000), choose(t.bench, 1_000_000, 100_000)
+	workerSmall, voteSmall, err := t.backlogged(ctx, small)
 	if err != nil {
 		return nil, err
 	}
-	small, big := choose(b, 50_000, 20_000), choose(b, 1_000_000, 100_000)
-	with := "with a backlog of " + number(float64(big))
-	than := "with " + number(float64(small))
-	workerSmall, voteSmall, err := p.backlogged(ctx, small)
+	workerBig, voteBig, err := t.backlogged(ctx, big)
 	if err != nil {
 		return nil, err
 	}
-	workerBig, voteBig, err := p.backlogged(ctx, big)
-	if err != nil {
-		return nil, err
-	}
+	with, than := "with a backlog of "+number(float64(big)), "with "+number(float64(small))
 	return []figure{
 		figure{Name: "memory of vote, worker and result, idle", Unit: "MB", Value: idle}.atMost(75),
 		{Name: "their peak while 64 connections vote", Unit: "MB", Value: peak},
-		figure{Name: "the worker's peak " + with, Unit: "MB", Value: workerBig}.against(than, workerSmall).atMost(growsNot),
-		figure{Name: "vote's memory " + with, Unit: "MB", Value: voteBig}.against(than, voteSmall).atMost(growsNot),
+		figure{Name: "the worker's peak " + with, Unit: "MB", Value: workerBig}.against(than, workerSmall).atMost(sameMemory),
+		figure{Name: "vote's memory " + with, Unit: "MB", Value: voteBig}.against(than, voteSmall).atMost(sameMemory),
 	}, nil
 }
 
-func (p *platform) memory() (now, peak float64, err error) {
-	for _, s := range p.services() {
-		n, m, err := s.memory()
-		if err != nil {
-			return 0, 0, err
-		}
-		now, peak = now+n, peak+m
-	}
-	return now, peak, nil
-}
-
-// backlogged has a worker that was just started store a backlog.
-func (p *platform) backlogged(ctx context.Context, votes int) (worker, vote float64, err error) {
-	if err := errors.Join(p.worker.Stop(ctx), p.empty(ctx), p.fill(ctx, votes)); err != nil {
+// backlogged has a fresh worker store a backlog, and returns its peak, and vote's memory before.
+func (t *target) backlogged(ctx context.Context, votes int) (worker, vote float64, err error) {
+	if err := errors.Join(t.Worker.Stop(ctx), t.empty(ctx), t.fill(ctx, votes)); err != nil {
 		return 0, 0, err
 	}
-	if vote, _, err = p.vote.memory(); err != nil {
+	if vote, _, err = memory(t.Vote); err != nil {
 		return 0, 0, err
 	}
-	if _, err := p.storeBacklog(ctx, votes); err != nil {
+	if _, err := t.storeBacklog(ctx, votes); err != nil {
 		return 0, 0, err
 	}
-	_, worker, err = p.worker.memory()
+	_, worker, err = memory(t.Worker)
 	return worker, vote, err
 }

@@ -6,54 +6,51 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"petvote/infra/platform"
 	"petvote/infra/servers"
 )
 
-// row is one line of work, which gives some figures of the table.
+// row is a measurement that yields some figures of the table.
 type row struct {
 	name, about string
 	measure     func(ctx context.Context, b *bench) ([]figure, error)
 }
 
 // rows are measured in this order.
-var rows []row
-
-func init() {
-	rows = []row{
-		{"accept", "votes accepted per second, beside a bare handler", measureAccept},
-		{"traced", "the same with every vote traced into a Jaeger", measureTraced},
-		{"overload", "twice as many votes as it can take", measureOverload},
-		{"store", "votes stored per second from a backlog, beside COPY", measureStore},
-		{"latency", "from the click to the screen", measureLatency},
-		{"read", "reading the results with few and with many stored votes", measureRead},
-		{"viewers", "many open results pages", measureViewers},
-		{"memory", "idle, under load, with a backlog", measureMemory},
-		{"startstop", "start to ready, drain to exit", measureStartStop},
-		{"go", "Go's own benchmarks: the envelope, the accepted vote", measureGo},
-	}
+var rows = []row{
+	{"accept", "votes accepted per second, beside a bare handler", untraced(measureAccept)},
+	{"traced", "the same with every vote traced into Jaeger", measureTraced},
+	{"overload", "twice as many votes as the service can take", untraced(measureOverload)},
+	{"store", "votes stored per second from a backlog, beside COPY", untraced(measureStore)},
+	{"latency", "from the click to the screen", untraced(measureLatency)},
+	{"read", "reading the results with few and with many stored votes", untraced(measureRead)},
+	{"viewers", "many open results pages", untraced(measureViewers)},
+	{"memory", "idle, under load, with a backlog", untraced(measureMemory)},
+	{"startstop", "start to ready, drain to exit", untraced(measureStartStop)},
+	{"go", "Go's own benchmarks: the envelope, the accepted vote", measureGo},
 }
 
-// errNotMeasured is for what this machine lacks. It is told in the table and is no failure.
+// errNotMeasured is the error of a row for which this machine lacks something. The table says so; it is no failure.
 var errNotMeasured = errors.New("not measured")
 
 // bench is one run of the program.
 type bench struct {
 	options
 	source   string // the root of the repository
-	dir      string // temporary, with the programs in bin
+	dir      string // temporary, with the services' programs
 	progress io.Writer
 	start    time.Time
+	machine  machine
 }
 
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%4.0f s  %s\n", time.Since(b.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// choose gives the first value, or the second for a quick run.
+// choose returns the first value, or the second in a quick run.
 func choose[T any](b *bench, full, quick T) T {
 	if b.quick {
 		return quick
@@ -61,10 +58,10 @@ func choose[T any](b *bench, full, quick T) T {
 	return full
 }
 
-// measure measures the chosen rows. A row that had errors gives no figure, only its refusal.
+// measure measures the chosen rows. A row with errors yields no figure, only its refusal.
 func measure(ctx context.Context, o options, progress io.Writer) (r *report, err error) {
-	b := &bench{options: o, progress: progress, start: time.Now()}
-	if b.source, err = moduleRoot(ctx); err != nil {
+	b := &bench{options: o, progress: progress, start: time.Now(), machine: describeMachine()}
+	if b.source, err = platform.Root(ctx); err != nil {
 		return nil, err
 	}
 	scratch, err := servers.NewScratch("petvote-bench-run-")
@@ -74,10 +71,10 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 	b.dir = scratch.Path
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	b.say("building the services")
-	if err := b.build(ctx); err != nil {
+	if err := platform.Build(ctx, b.source, b.dir); err != nil {
 		return nil, err
 	}
-	r = &report{Quick: o.quick, Machine: describeMachine(ctx), Began: b.start.UTC().Truncate(time.Second)}
+	r = &report{Quick: o.quick, Began: b.start.UTC().Truncate(time.Second)}
 	for _, row := range rows {
 		if !o.only.MatchString(row.name) {
 			continue
@@ -89,9 +86,11 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 		}
 		switch {
 		case errors.Is(err, errNotMeasured):
-			figures = append(figures, figure{Name: row.about, Verdict: notMeasured, Note: err.Error()})
+			reason := strings.TrimPrefix(err.Error(), errNotMeasured.Error()+": ")
+			figures = append(figures, figure{Name: row.about, Verdict: notMeasured, Note: reason})
 		case err != nil:
-			figures = []figure{{Name: row.about, Verdict: refused, Note: firstOf(err)}}
+			reason, _, _ := strings.Cut(err.Error(), "\n") // without the logs that may follow
+			figures = []figure{{Name: row.about, Verdict: refused, Note: reason}}
 			b.say("  %v", err)
 		}
 		for i := range figures {
@@ -100,14 +99,6 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 		}
 		r.Figures = append(r.Figures, figures...)
 	}
-	r.Took = time.Since(b.start).Round(time.Second).String()
+	r.Machine, r.Took = b.machine, time.Since(b.start).Round(time.Second).String()
 	return r, nil
 }
-
-// firstOf is an error without the logs in it, which are told while it goes on.
-func firstOf(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
-}
-
-func (b *bench) bin(name string) string { return filepath.Join(b.dir, "bin", name) }

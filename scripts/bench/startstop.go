@@ -2,53 +2,55 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"petvote/infra/platform"
+	"petvote/infra/voters"
 )
 
-// measureStartStop starts each service, and stops it while it is used: votes come in, and a page is open.
-func measureStartStop(ctx context.Context, b *bench) (figures []figure, err error) {
-	p, err := b.newPlatform(ctx, "", "0.01")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	starts, stops := map[*service][]float64{}, map[*service][]float64{}
-	for range choose(b, 3, 1) {
-		for _, s := range p.services() {
-			c, err := gather(ctx, p.vote.addr(), 8)
+// measureStartStop stops each service while votes come in and a page is open, and starts it again.
+func measureStartStop(ctx context.Context, t *target) (figures []figure, err error) {
+	starts, stops := map[string][]float64{}, map[string][]float64{}
+	for range choose(t.bench, 3, 1) {
+		for _, name := range platform.Services {
+			s, err := t.Part(name)
 			if err != nil {
 				return nil, err
 			}
-			a := &audience{}
-			if err := a.openSSE(ctx, p.result.addr()); err != nil {
+			page, err := t.open(ctx, 1, voters.SSE)
+			if err != nil {
 				return nil, err
 			}
-			voting := make(chan struct{})
+			l := newLoad(t.Vote.Addr(), 8)
+			voted := make(chan error)
 			go func() {
-				defer close(voting)
-				_, _ = c.vote(ctx, 1500*time.Millisecond) // when the service stops its votes end in errors
+				_, err := l.saturate(ctx, 1500*time.Millisecond)
+				voted <- err
 			}()
-			began := time.Now()
-			if err := s.Stop(ctx); err != nil {
+			stopped, err := seconds(func() error { return s.Stop(ctx) })
+			<-voted // votes fail when the service stops
+			l.close()
+			page.close()
+			if err != nil {
 				return nil, err
 			}
-			stops[s] = append(stops[s], time.Since(began).Seconds())
-			<-voting
-			a.leave()
-			_ = c.leave()
-			began = time.Now()
-			if err := s.Start(ctx); err != nil {
+			started, err := seconds(func() error { return s.Start(ctx) })
+			if err != nil {
 				return nil, err
 			}
-			starts[s] = append(starts[s], time.Since(began).Seconds())
+			starts[name], stops[name] = append(starts[name], started), append(stops[name], stopped)
 		}
 	}
-	for i, name := range []string{"worker", "result", "vote"} {
-		s := p.services()[i]
+	for _, name := range platform.Services {
 		figures = append(figures,
-			figure{Name: name + ": start to ready", Unit: "s", Value: median(starts[s])}.atMost(1),
-			figure{Name: name + ": drain to exit, in use", Unit: "s", Value: median(stops[s])}.atMost(2))
+			figure{Name: name + ": start to ready", Unit: "s", Value: median(starts[name])}.atMost(1),
+			figure{Name: name + ": drain to exit, in use", Unit: "s", Value: median(stops[name])}.atMost(2))
 	}
 	return figures, nil
+}
+
+func seconds(do func() error) (float64, error) {
+	start := time.Now()
+	err := do()
+	return time.Since(start).Seconds(), err
 }

@@ -5,85 +5,98 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	"github.com/google/uuid"
-	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"petvote/shared/ballot"
+	"petvote/infra/ledger"
+	"petvote/infra/voters"
 )
 
-// attack sends the votes and shows every second how it goes.
-func attack(ctx context.Context, o options, progress io.Writer) *summary {
-	attacker := vegeta.NewAttacker(vegeta.Timeout(o.timeout), vegeta.MaxWorkers(4096), vegeta.Redirects(vegeta.NoFollow))
-	defer context.AfterFunc(ctx, func() { attacker.Stop() })()
-	s := &summary{options: o}
-	results := attacker.Attack(votes(o.target), vegeta.Rate{Freq: o.rate, Per: time.Second}, o.duration, "votes")
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	start := time.Now()
-	var second vegeta.Metrics
-	for {
-		select {
-		case r, more := <-results:
-			if !more {
-				s.metrics.Close()
-				return s
-			}
-			s.metrics.Add(r)
-			second.Add(r)
-		case <-tick.C:
-			second.Close()
-			fmt.Fprintf(progress, "%4.0f s  %6d sent  %6d accepted  p99 %v\n", time.Since(start).Seconds(), s.metrics.Requests, s.accepted(),
-				second.Latencies.P99.Round(100*time.Microsecond))
-			second = vegeta.Metrics{}
-		}
-	}
-}
-
-// votes go to the pets in turn, each with a key of its own.
-func votes(target string) vegeta.Targeter {
-	var sent atomic.Uint64
-	return func(t *vegeta.Target) error {
-		key, err := uuid.NewV7()
-		if err != nil {
-			return fmt.Errorf("make key: %w", err)
-		}
-		choices := ballot.Choices()
-		pet := choices[sent.Add(1)%uint64(len(choices))]
-		t.Method, t.URL = http.MethodPost, target
-		t.Body = []byte(`{"pet":"` + string(pet) + `"}`)
-		t.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {key.String()}}
-		return nil
-	}
-}
-
-// summary is what became of the votes.
+// summary counts the answers.
 type summary struct {
 	options
-	metrics vegeta.Metrics
+	mu                sync.Mutex
+	counts            map[string]int
+	latencies, second *hdrhistogram.Histogram // of the whole run and the current second, in µs
+	last              float64                 // when the last vote was sent, in seconds
+	errors            []string                // the first three that differ
 }
 
-func (s *summary) accepted() uint64 { return uint64(s.metrics.StatusCodes["200"]) }
+// attack casts the votes, prints the progress every second and returns when every answer is in.
+func attack(ctx context.Context, o options, progress io.Writer) *summary {
+	s := &summary{options: o, counts: map[string]int{}}
+	s.latencies = hdrhistogram.New(1, time.Hour.Microseconds(), 3)
+	s.second = s.latencies.Clone()
+	v := voters.Start(context.WithoutCancel(ctx), voters.Options{ // Ctrl-C cuts off no vote in flight
+		URL: o.target, Rate: o.rate, Votes: max(1, int(o.duration.Seconds()*float64(o.rate))),
+		Timeout: o.timeout, Record: s.add,
+	})
+	defer context.AfterFunc(ctx, v.Stop)()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		v.Wait()
+	}()
+	tick := time.Tick(time.Second)
+	for second := 1; ; second++ {
+		select {
+		case <-done:
+			return s
+		case <-tick:
+			s.mu.Lock()
+			fmt.Fprintf(progress, "%4d s  %6d sent  %6d accepted  p99 %v\n",
+				second, s.sent(), s.counts["accepted"], percentile(s.second, 99))
+			s.second.Reset()
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (s *summary) add(a ledger.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	outcome := "bad"
+	switch {
+	case a.Status == ledger.Accepted:
+		outcome = "accepted"
+	case a.Code == http.StatusServiceUnavailable:
+		outcome = "refused"
+	case a.Code == 0:
+		outcome = "no answer"
+	}
+	s.counts[outcome]++
+	if a.Error != "" && len(s.errors) < 3 && !slices.Contains(s.errors, a.Error) {
+		s.errors = append(s.errors, a.Error)
+	}
+	s.last = max(s.last, a.Sent)
+	latency := int64((a.At - a.Sent) * 1e6)
+	_, _ = s.latencies.RecordValue(latency), s.second.RecordValue(latency)
+}
+
+func (s *summary) sent() int { return int(s.latencies.TotalCount()) }
 
 func (s *summary) String() string {
 	var b strings.Builder
-	m := &s.metrics
-	fmt.Fprintf(&b, "sent      %d votes in %v, %.1f a second of %d wanted\n", m.Requests, m.Duration.Round(time.Millisecond), m.Rate, s.rate)
-	fmt.Fprintf(&b, "accepted  %d\n", s.accepted())
-	for _, code := range []int{http.StatusServiceUnavailable, http.StatusBadRequest, 0} {
-		if n := m.StatusCodes[strconv.Itoa(code)]; n > 0 {
-			fmt.Fprintf(&b, "%s%d\n", map[int]string{503: "refused   ", 400: "bad       ", 0: "no answer "}[code], n)
+	fmt.Fprintf(&b, "sent      %d votes in %.3fs, %.1f a second of %d wanted\naccepted  %d\n",
+		s.sent(), s.last, float64(s.sent())/max(s.last, 0.001), s.rate, s.counts["accepted"])
+	for _, outcome := range []string{"refused", "bad", "no answer"} {
+		if n := s.counts[outcome]; n > 0 {
+			fmt.Fprintf(&b, "%-10s%d\n", outcome, n)
 		}
 	}
-	fmt.Fprintf(&b, "latency   p50 %v  p95 %v  p99 %v  max %v\n", round(m.Latencies.P50), round(m.Latencies.P95), round(m.Latencies.P99), round(m.Latencies.Max))
-	for _, e := range m.Errors[:min(len(m.Errors), 3)] {
+	l := s.latencies
+	fmt.Fprintf(&b, "latency   p50 %v  p95 %v  p99 %v  max %v\n",
+		percentile(l, 50), percentile(l, 95), percentile(l, 99), percentile(l, 100))
+	for _, e := range s.errors {
 		fmt.Fprintf(&b, "error     %s\n", e)
 	}
 	return b.String()
 }
 
-func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+func percentile(latencies *hdrhistogram.Histogram, p float64) time.Duration {
+	return (time.Duration(latencies.ValueAtPercentile(p)) * time.Microsecond).Round(10 * time.Microsecond)
+}

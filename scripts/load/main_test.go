@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// booth is a vote service at the tool's own boundary: it refuses each tenth vote, and remembers keys and pets.
+// booth stands in for the vote service: it remembers keys and pets, and refuses every tenth vote if told to.
 type booth struct {
 	mu   sync.Mutex
 	keys map[string]bool
@@ -29,11 +30,14 @@ func (b *booth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := json.NewDecoder(r.Body).Decode(&vote)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.keys[r.Header.Get("Idempotency-Key")] = true
+	key := r.Header.Get("Idempotency-Key")
+	b.keys[key] = true
 	b.pets[vote.Pet]++
 	if err != nil || r.URL.Path != "/vote" || b.deny && len(b.keys)%10 == 0 {
 		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
+	fmt.Fprintf(w, `{"status":"success","id":%q}`, key)
 }
 
 func newBooth(t *testing.T) (*booth, string) {
@@ -58,11 +62,13 @@ func TestEveryVoteHasAKeyOfItsOwnAndThePetsAreEven(t *testing.T) {
 	}
 }
 
-func TestVotesThatAreNotAcceptedAreToldAndEndInStatus1(t *testing.T) {
+func TestRefusedVotesAreCountedAndEndInStatus1(t *testing.T) {
 	b, url := newBooth(t)
 	b.deny = true
 	var out bytes.Buffer
-	if code := run(t.Context(), []string{"-url", url + "/", "-rate", "100", "-duration", "200ms"}, &out, &bytes.Buffer{}); code != 1 || !strings.Contains(out.String(), "refused   2\n") {
+	args := []string{"-url", url + "/", "-rate", "100", "-duration", "200ms"}
+	code := run(t.Context(), args, &out, &bytes.Buffer{})
+	if code != 1 || !strings.Contains(out.String(), "refused   2\n") {
 		t.Errorf("exit status %d\n%s", code, &out)
 	}
 }
@@ -79,10 +85,10 @@ func TestCtrlCEndsItWithASummary(t *testing.T) {
 	}
 }
 
-func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestBadArgumentsEndInStatus2(t *testing.T) {
 	for _, args := range [][]string{
-		{"-rate", "0"}, {"-rate", "many"}, {"-duration", "0s"}, {"-timeout", "0s"}, {"-url", "localhost:8084"}, {"-url", "http://"}, {"more"},
-		{"-url", "http://vote.example"}, {"-url", "http://192.0.2.1:8084"},
+		{"-rate", "0"}, {"-rate", "many"}, {"-duration", "0s"}, {"-timeout", "0s"}, {"more"},
+		{"-url", "localhost:8084"}, {"-url", "http://"}, {"-url", "http://vote.example"}, {"-url", "http://192.0.2.1:8084"},
 	} {
 		var said bytes.Buffer
 		if code := run(t.Context(), args, &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {

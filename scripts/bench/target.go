@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/procfs"
+
+	"petvote/infra/ledger"
+	"petvote/infra/platform"
+	"petvote/infra/servers"
+)
+
+// target is the platform that a row measures, with empty data.
+type target struct {
+	*bench
+	*platform.Platform
+}
+
+// measurement yields the figures of a row on a platform.
+type measurement func(context.Context, *target) ([]figure, error)
+
+// untraced makes a row of a measurement whose traces, of one vote in a hundred, are received and dropped.
+func untraced(measure measurement) func(context.Context, *bench) ([]figure, error) {
+	return func(ctx context.Context, b *bench) ([]figure, error) {
+		listener, err := net.Listen("tcp", servers.Loopback+":0")
+		if err != nil {
+			return nil, err
+		}
+		sink := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/x-protobuf")
+		})}
+		defer sink.Close()
+		go func() { _ = sink.Serve(listener) }()
+		return b.onPlatform(ctx, "http://"+listener.Addr().String(), "0.01", measure)
+	}
+}
+
+// onPlatform starts a platform that sends a share of its traces to an endpoint, and closes it after the measurement,
+// even after Ctrl-C.
+func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure measurement) (f []figure, err error) {
+	dir, err := os.MkdirTemp(b.dir, "platform-")
+	if err != nil {
+		return nil, err
+	}
+	p, err := platform.Start(ctx, platform.Options{
+		Dir: dir, Bin: b.dir,
+		Env: []string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
+			"OTEL_TRACES_SAMPLER_ARG=" + share, "PPROF=" + strconv.FormatBool(b.pprof),
+		},
+		Redis:    func(c *servers.RedisConfig) { c.MaxMemory = "2gb" },
+		Postgres: func(c *servers.PostgresConfig) { c.Settings = append(c.Settings, "max_wal_size=4GB") },
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
+	if b.pprof {
+		for _, s := range []*platform.Service{p.Worker, p.Result, p.Vote} {
+			b.say("  profiles: %s", s.OpsURL("/debug/pprof/profile"))
+		}
+	}
+	if err := b.machine.askServers(ctx, p); err != nil {
+		return nil, err
+	}
+	return measure(ctx, &target{b, p})
+}
+
+func (t *target) store() ledger.Direct { return ledger.Direct{Queue: t.Queue, DB: t.DB} }
+
+// balanced checks that every accepted vote is stored once. A row for which this does not hold is refused.
+func (t *target) balanced(ctx context.Context, accepted int) error { return t.covers(ctx, accepted, 0) }
+
+// covers checks the same where votes were refused with 503, any of which may have been accepted nevertheless.
+func (t *target) covers(ctx context.Context, accepted, refused int) error {
+	if err := ledger.Drain(ctx, t.store()); err != nil {
+		return err
+	}
+	s, err := t.store().Standings(ctx)
+	if err != nil {
+		return err
+	}
+	if stored := int(s.Rows.Total()); stored < accepted || stored > accepted+refused || s.Tally != s.Rows {
+		return fmt.Errorf("%d votes were accepted and %d refused, %d are stored and %d counted",
+			accepted, refused, stored, s.Tally.Total())
+	}
+	return nil
+}
+
+// cpuTime is what processes and their children have used so far; 0 where there is no /proc.
+func cpuTime(pids ...int) (sum time.Duration) {
+	all, _ := procfs.AllProcs()
+	for _, p := range all {
+		stat, err := p.Stat()
+		if err != nil {
+			continue // it has ended
+		}
+		if slices.Contains(pids, stat.PID) || slices.Contains(pids, stat.PPID) {
+			sum += time.Duration(stat.CPUTime() * float64(time.Second))
+		}
+	}
+	return sum
+}
+
+// memory is what services have in use now, and the sum of their peaks, in MB.
+func memory(services ...*platform.Service) (now, peak float64, err error) {
+	for _, s := range services {
+		p, err := procfs.NewProc(s.PID())
+		if err != nil {
+			return 0, 0, fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured)
+		}
+		status, err := p.NewStatus()
+		if err != nil {
+			return 0, 0, err
+		}
+		now, peak = now+float64(status.VmRSS)/1e6, peak+float64(status.VmHWM)/1e6
+	}
+	return now, peak, nil
+}
