@@ -14,7 +14,7 @@ type EarlyExit struct {
 	Output string // the end of what it wrote
 }
 
-// Error gives the end of the process's output as well, since the reason is usually in it.
+// Error has the end of the process's output, since the reason is usually in it.
 func (e *EarlyExit) Error() string {
 	how := "exit status 0"
 	if e.Err != nil {
@@ -23,10 +23,10 @@ func (e *EarlyExit) Error() string {
 	return fmt.Sprintf("%s ended before it was ready (%s):\n%s", e.Name, how, e.Output)
 }
 
-// Unwrap gives the error of os/exec.
+// Unwrap returns the error of os/exec.
 func (e *EarlyExit) Unwrap() error { return e.Err }
 
-// AddressInUse tells whether the process ended because another one has its port.
+// AddressInUse reports whether the process ended because another one has its port.
 func (e *EarlyExit) AddressInUse() bool { return strings.Contains(e.Output, "Address already in use") }
 
 // tail passes output on and remembers the end of it.
@@ -42,9 +42,7 @@ const tailSize = 4 << 10
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	t.last = append(t.last, b...)
-	if extra := len(t.last) - tailSize; extra > 0 {
-		t.last = append(t.last[:0], t.last[extra:]...)
-	}
+	t.last = append(t.last[:0], t.last[max(len(t.last)-tailSize, 0):]...)
 	t.mu.Unlock()
 	if t.next == nil {
 		return len(b), nil

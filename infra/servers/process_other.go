@@ -15,7 +15,6 @@ func attributes(c *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: c}
 }
 
-// processTable asks ps, which POSIX has.
 func processTable() (map[int]entry, error) {
 	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=,state=").Output()
 	if err != nil {

@@ -16,41 +16,31 @@ type entry struct {
 // freeze stops a process and all its descendants with SIGSTOP, and returns them, the process itself first. It reads the
 // process table again until it finds nothing new, because a descendant may start another before it is stopped itself.
 func freeze(root int) ([]int, error) {
-	var members []int
+	var frozen []int
 	for {
 		tree, err := descent(root)
 		if err != nil {
 			return nil, err
 		}
-		before := len(members)
-		for _, pid := range tree {
-			if slices.Contains(members, pid) {
-				continue
-			}
-			if err := signal(pid, syscall.SIGSTOP); err != nil {
-				return nil, err
-			}
-			members = append(members, pid)
+		running := slices.DeleteFunc(tree, func(pid int) bool { return slices.Contains(frozen, pid) })
+		if len(running) == 0 {
+			return frozen, nil
 		}
-		if len(members) == before {
-			return members, nil
+		if err := signal(syscall.SIGSTOP, running...); err != nil {
+			return nil, err
 		}
+		frozen = append(frozen, running...)
 	}
 }
 
-// thaw lets a process and all its descendants go on, the descendants first.
+// thaw lets a process and all its descendants go on (SIGCONT), the descendants first.
 func thaw(root int) error {
 	tree, err := descent(root)
 	if err != nil {
 		return err
 	}
 	slices.Reverse(tree)
-	for _, pid := range tree {
-		if err := signal(pid, syscall.SIGCONT); err != nil {
-			return err
-		}
-	}
-	return nil
+	return signal(syscall.SIGCONT, tree...)
 }
 
 // descent lists a process and all its living descendants, parents before children.
@@ -72,25 +62,28 @@ func descent(root int) ([]int, error) {
 	return tree, nil
 }
 
-// living gives those of the processes that have not ended.
-func living(pids []int) ([]int, error) {
+// ended returns an error while one of the processes has not ended.
+func ended(pids []int) error {
 	table, err := processTable()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var left []int
-	for _, pid := range pids {
-		if e, ok := table[pid]; ok && !e.zombie {
-			left = append(left, pid)
-		}
+	left := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool {
+		e, found := table[pid]
+		return !found || e.zombie
+	})
+	if len(left) > 0 {
+		return fmt.Errorf("processes %v have not ended", left)
 	}
-	return left, nil
+	return nil
 }
 
-// signal sends a signal; a process that is gone already is no error.
-func signal(pid int, s syscall.Signal) error {
-	if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("signal %v to process %d: %w", s, pid, err)
+// signal sends a signal to each process; one that is gone already is no error.
+func signal(s syscall.Signal, pids ...int) error {
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("signal %v to process %d: %w", s, pid, err)
+		}
 	}
 	return nil
 }
