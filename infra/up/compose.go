@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -113,16 +112,13 @@ func runCompose(stop, kill context.Context, docker, source string, ports []strin
 	return errors.Join(failure, stack.Stop(bounded), c.remove(kill))
 }
 
-// containerID is what docker compose ps --quiet prints for a container.
-var containerID = regexp.MustCompile(`(?m)^[0-9a-f]{64}$`)
-
 // refuseIfRunning leaves alone a stack that somebody else has started: the end of this run would take it down.
 func (c compose) refuseIfRunning(ctx context.Context) error {
 	running, err := c.ask(ctx, composeArgs("ps", "--quiet", "--status", "running")...)
 	if err != nil {
 		return fmt.Errorf("look for a running stack: %w", err)
 	}
-	if containerID.MatchString(running) { // and not just a warning
+	if running != "" {
 		return errors.New("the stack is running already: docker compose " + strings.Join(composeFiles, " ") +
 			" down stops it; COMPOSE_PROJECT_NAME and other ports make a second one")
 	}
@@ -162,17 +158,18 @@ func (c compose) announce(ctx context.Context) {
 		}
 	}
 	lines := []string{"", "petvote is ready (Ctrl-C stops it; the votes are kept)", ""}
+	var hint []string
 	for _, p := range append(pages, tools...) {
-		if address, ok := c.published(ctx, p); ok {
+		address, ok := c.published(ctx, p)
+		if ok {
 			lines = append(lines, fmt.Sprintf("  %-12s%s", p.title, address))
 		}
+		if ok && p.service == "jaeger" {
+			hint = []string{"", "  To see a trace, vote and follow the link Trace below the vote's journey, or look for",
+				"  the service vote at " + address + ". Spans arrive after a second or two."}
+		}
 	}
-	if address, ok := c.published(ctx, tools[0]); ok {
-		lines = append(lines, "",
-			"  To see a trace, vote and follow the link Trace below the vote's journey, or look for the service",
-			"  vote at "+address+". Spans arrive after a second or two.")
-	}
-	fmt.Println(strings.Join(append(lines, ""), "\n"))
+	fmt.Println(strings.Join(append(append(lines, hint...), ""), "\n"))
 }
 
 func (c compose) ready(ctx context.Context) bool {

@@ -47,46 +47,42 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Release()) }()
-	log.say("building the services")
-	if err := platform.Build(stop, source, bin); err != nil {
-		return unlessAsked(stop, err)
-	}
 	supervisor := &supervisor{log: log, backoff: defaultBackoff}
-	pids, err := start(stop, supervisor, p, order, log)
+	log.say("building the services")
+	if err = platform.Build(stop, source, bin); err == nil {
+		err = start(stop, supervisor, p, order)
+	}
 	if err == nil {
-		log.show(summary(o.ports, home, pids))
+		log.show(summary(o.ports, home, supervisor.keepers))
 		<-stop.Done()
 	}
+	if stop.Err() != nil {
+		err = nil // it came only because the user ended the start
+	}
 	log.say("stopping (once more to kill)")
-	return errors.Join(unlessAsked(stop, err), supervisor.stop(kill, stopLimit))
+	return errors.Join(err, supervisor.stop(kill, stopLimit))
 }
 
-// start starts the parts, waits until every service is ready, and returns the process ids for the summary.
-func start(ctx context.Context, s *supervisor, p *platform.Platform, order []string, log *partLog) (string, error) {
-	var pids []string
+// start starts the parts in order and waits until every service is ready.
+func start(ctx context.Context, s *supervisor, p *platform.Platform, order []string) error {
 	for _, name := range order {
 		program, err := p.Part(name)
 		if err == nil {
-			log.say("starting %s", name)
+			s.log.say("starting %s", name)
 			err = s.start(ctx, part{name, program})
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
-		pids = append(pids, fmt.Sprintf("%s %d", name, program.PID()))
 	}
-	return strings.Join(pids, "  "), p.Ready(ctx)
+	return p.Ready(ctx)
 }
 
-// unlessAsked drops an error that came only because the user ended the start.
-func unlessAsked(stop context.Context, err error) error {
-	if stop.Err() != nil {
-		return nil
+func summary(p platform.Ports, data string, parts []keeper) string {
+	var pids []string
+	for _, k := range parts {
+		pids = append(pids, fmt.Sprintf("%s %d", k.name, k.program.PID()))
 	}
-	return err
-}
-
-func summary(p platform.Ports, data, pids string) string {
 	return fmt.Sprintf(`
 petvote is ready
 
@@ -102,7 +98,7 @@ petvote is ready
 
 `, localURL(p.Vote, ""), localURL(p.Result, ""),
 		localURL(p.VoteOps, "/metrics"), localURL(p.WorkerOps, "/metrics"), localURL(p.ResultOps, "/metrics"),
-		localURL(p.Vote, "/vote"), pids, data)
+		localURL(p.Vote, "/vote"), strings.Join(pids, "  "), data)
 }
 
 func localURL(port int, path string) string { return fmt.Sprintf("http://localhost:%d%s", port, path) }
