@@ -225,10 +225,10 @@ func (p *Process) Kill() error {
 	}
 	if err == nil {
 		err = wait.Until(context.Background(), killLimit, func(context.Context) error {
-			if r.alive() {
-				return fmt.Errorf("process %d has not ended", r.pid)
+			if err := ended(members); err != nil || !r.alive() {
+				return err
 			}
-			return ended(members)
+			return fmt.Errorf("process %d is not reaped", r.pid)
 		})
 	}
 	if err != nil {

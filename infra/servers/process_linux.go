@@ -14,12 +14,13 @@ func attributes(c *syscall.Credential, orphan syscall.Signal) *syscall.SysProcAt
 	return &syscall.SysProcAttr{Setpgid: true, Credential: c, Pdeathsig: orphan}
 }
 
-func processTable() (map[int]entry, error) {
+// livingParents maps every process, except those that have ended and are not reaped yet, to its parent.
+func livingParents() (map[int]int, error) {
 	processes, err := procfs.AllProcs()
 	if err != nil {
 		return nil, fmt.Errorf("read the process table: %w", err)
 	}
-	table := make(map[int]entry, len(processes))
+	parents := make(map[int]int, len(processes))
 	for _, p := range processes {
 		stat, err := p.Stat()
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
@@ -28,7 +29,9 @@ func processTable() (map[int]entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the process table: %w", err)
 		}
-		table[p.PID] = entry{parent: stat.PPID, zombie: stat.State == "Z" || stat.State == "X"}
+		if stat.State != "Z" && stat.State != "X" {
+			parents[p.PID] = stat.PPID
+		}
 	}
-	return table, nil
+	return parents, nil
 }

@@ -7,12 +7,6 @@ import (
 	"syscall"
 )
 
-// entry is one line of the process table.
-type entry struct {
-	parent int
-	zombie bool // ended, and not yet reaped by its parent
-}
-
 // freeze stops a process and all its descendants with SIGSTOP, and returns them, the process itself first. It reads the
 // process table again until it finds nothing new, because a descendant may start another before it is stopped itself.
 func freeze(root int) ([]int, error) {
@@ -45,15 +39,13 @@ func thaw(root int) error {
 
 // descent lists a process and all its living descendants, parents before children.
 func descent(root int) ([]int, error) {
-	table, err := processTable()
+	parents, err := livingParents()
 	if err != nil {
 		return nil, err
 	}
 	children := make(map[int][]int)
-	for pid, e := range table {
-		if !e.zombie {
-			children[e.parent] = append(children[e.parent], pid)
-		}
+	for pid, parent := range parents {
+		children[parent] = append(children[parent], pid)
 	}
 	tree := []int{root}
 	for i := 0; i < len(tree); i++ {
@@ -64,18 +56,13 @@ func descent(root int) ([]int, error) {
 
 // ended returns an error while one of the processes has not ended.
 func ended(pids []int) error {
-	table, err := processTable()
-	if err != nil {
-		return err
+	parents, err := livingParents()
+	for _, pid := range pids {
+		if _, lives := parents[pid]; lives {
+			return fmt.Errorf("process %d has not ended", pid)
+		}
 	}
-	left := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool {
-		e, found := table[pid]
-		return !found || e.zombie
-	})
-	if len(left) > 0 {
-		return fmt.Errorf("processes %v have not ended", left)
-	}
-	return nil
+	return err
 }
 
 // signal sends a signal to each process; one that is gone already is no error.
