@@ -9,6 +9,6 @@
 //   - Kill, Pause and Resume reach every process the child has started. They follow the process table, because a signal
 //     to the process group would miss PostgreSQL's backends, which run in sessions of their own.
 //   - Every wait is bounded, by the caller's context and by a limit of its own.
-//   - On Linux the kernel ends the child when its parent is gone, however the parent ended. Elsewhere only a parent that
-//     ends by itself takes its children along.
+//   - On Linux the kernel ends the child when its parent is gone, however the parent ended. Elsewhere only a parent
+//     that ends by itself takes its children along.
 package servers

@@ -1,6 +1,8 @@
 package servers
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,11 +18,8 @@ type EarlyExit struct {
 
 // Error has the end of the process's output, since the reason is usually in it.
 func (e *EarlyExit) Error() string {
-	how := "exit status 0"
-	if e.Err != nil {
-		how = e.Err.Error()
-	}
-	return fmt.Sprintf("%s ended before it was ready (%s):\n%s", e.Name, how, e.Output)
+	how := cmp.Or(e.Err, errors.New("exit status 0"))
+	return fmt.Sprintf("%s ended before it was ready (%v):\n%s", e.Name, how, e.Output)
 }
 
 // Unwrap returns the error of os/exec.

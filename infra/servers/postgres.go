@@ -20,19 +20,18 @@ import (
 
 // PostgresConfig describes a private PostgreSQL server. The zero value of a field means what its comment says.
 type PostgresConfig struct {
-	Dir            string    // holds its data; made if missing; required
-	Port           int       // 0: a free one, kept from then on
-	User           string    // owner of the database, and superuser as in the container image; "": petvote
-	Password       string    // "": petvote
-	Database       string    // made with the data; "": petvote
-	MaxConnections int       // 0: 100
-	Settings       []string  // further settings as name=value, which override those set here
-	Output         io.Writer // receives its log; nil: only Log keeps the end of it
+	Dir      string    // holds its data; made if missing; required
+	Port     int       // 0: a free one, kept from then on
+	Settings []string  // further settings as name=value, which override those set here
+	Output   io.Writer // receives its log; nil: only Log keeps the end of it
 
-	// Template is a folder for fresh data, by version and names: a new server copies them, which takes a tenth of the
-	// time of initdb. The first server that finds none leaves its own there. "": initdb for every new server.
+	// Template is a folder for fresh data of each version: a new server copies them, which takes a tenth of the time of
+	// initdb. The first server that finds none leaves its own there. "": initdb for every new server.
 	Template string
 }
+
+// petvote is the server's database, its owner, who is a superuser as in the container image, and that user's password.
+const petvote = "petvote"
 
 // Postgres is a private PostgreSQL server that keeps the platform's promise: every transaction it committed is on disk.
 type Postgres struct {
@@ -60,14 +59,6 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	for _, text := range []*string{&cfg.User, &cfg.Password, &cfg.Database} {
-		if *text == "" {
-			*text = "petvote"
-		}
-	}
-	if cfg.MaxConnections == 0 {
-		cfg.MaxConnections = 100
-	}
 	p := &Postgres{place: at, cfg: cfg}
 	p.Process = NewProcess(Spec{
 		Name:         "postgres",
@@ -88,7 +79,6 @@ func (p *Postgres) args() []string {
 		"listen_addresses=" + Loopback,
 		"port=" + strconv.Itoa(p.port),
 		"unix_socket_directories=",
-		"max_connections=" + strconv.Itoa(p.cfg.MaxConnections),
 		"fsync=on",
 		"full_page_writes=on",
 		"synchronous_commit=on",
@@ -148,13 +138,13 @@ func (p *Postgres) ready(ctx context.Context, _ int) error {
 func (p *Postgres) dataDir() string { return filepath.Join(p.dir, "data") }
 
 // URL is the address of the server's database, with user and password.
-func (p *Postgres) URL() string { return p.DatabaseURL(p.cfg.Database) }
+func (p *Postgres) URL() string { return p.DatabaseURL(petvote) }
 
 // DatabaseURL is the address of another database on the same server, with user and password.
 func (p *Postgres) DatabaseURL(name string) string {
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(p.cfg.User, p.cfg.Password),
+		User:     url.UserPassword(petvote, petvote),
 		Host:     p.Addr(),
 		Path:     "/" + name,
 		RawQuery: "sslmode=disable",

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,7 +50,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 // initdb makes a data folder with the database in it.
 func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	password := filepath.Join(p.dir, "password")
-	if err := ownFile(p.spec.Credential, password, []byte(p.cfg.Password)); err != nil {
+	if err := ownFile(p.spec.Credential, password, []byte(petvote)); err != nil {
 		return err
 	}
 	defer os.Remove(password)
@@ -61,14 +60,14 @@ func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	}
 	initdb, create := p.spec, p.spec
 	initdb.Name, initdb.Path = "initdb", filepath.Join(filepath.Dir(p.spec.Path), "initdb")
-	initdb.Args = []string{"-D", dir, "-U", p.cfg.User, "--pwfile", password, "--auth", "scram-sha-256",
+	initdb.Args = []string{"-D", dir, "-U", petvote, "--pwfile", password, "--auth", "scram-sha-256",
 		"--encoding", "UTF8", "--locale", locale, "--no-instructions"}
 	if p.cfg.Template != "" {
 		initdb.Args = append(initdb.Args, "--wal-segsize=1") // MB instead of 16: less to copy
 	}
 	create.Name = "create the database"
 	create.Args = []string{"--single", "-D", dir, "-c", "exit_on_error=on", "postgres"}
-	create.Input = strings.NewReader("create database " + pgx.Identifier{p.cfg.Database}.Sanitize() + "\n")
+	create.Input = strings.NewReader("create database " + petvote + "\n")
 	for _, spec := range []Spec{initdb, create} {
 		spec.Output = nil
 		if err := Run(ctx, spec); err != nil {
@@ -88,8 +87,8 @@ func TemplateFolder() string {
 	return filepath.Join(cache, "petvote")
 }
 
-// template is the path of the data to copy; "" without a template. Its name depends on the program, the user, the
-// password and the database, so that data that differ have templates of their own.
+// template is the path of the data to copy, with a name of its own for each build of the program; "" without a
+// template.
 func (p *Postgres) template() (string, error) {
 	if p.cfg.Template == "" {
 		return "", nil
@@ -98,8 +97,7 @@ func (p *Postgres) template() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%s %v %d %q %q %q", p.spec.Path, program.ModTime(), program.Size(),
-		p.cfg.User, p.cfg.Password, p.cfg.Database))
+	key := sha256.Sum256(fmt.Appendf(nil, "%s %v %d", p.spec.Path, program.ModTime(), program.Size()))
 	return filepath.Join(p.cfg.Template, fmt.Sprintf("postgres-%x", key[:8])), nil
 }
 

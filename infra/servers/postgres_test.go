@@ -168,18 +168,18 @@ func TestStopLeavesNoProcess(t *testing.T) {
 	}
 }
 
-func TestPostgresIsReachableWithTheConfiguredNameAndPasswordOnly(t *testing.T) {
+func TestPostgresIsReachableWithItsPasswordOnlyAndHasTheSettingsAskedFor(t *testing.T) {
 	server := testenv.NewPostgres(t, func(c *servers.PostgresConfig) {
-		c.User, c.Password, c.Database, c.MaxConnections = "ballot", "s3:cret/", "elections", 17
+		c.Settings = []string{"max_connections=17"}
 	})
 	var user, database, most string
 	err := postgresConn(t, server).QueryRow(t.Context(),
 		"select current_user, current_database(), current_setting('max_connections')").Scan(&user, &database, &most)
-	if err != nil || user != "ballot" || database != "elections" || most != "17" {
+	if err != nil || user != "petvote" || database != "petvote" || most != "17" {
 		t.Errorf("user %q, database %q, %q connections, %v", user, database, most, err)
 	}
-	wrong := fmt.Sprintf("postgres://ballot:wrong@%s/elections?sslmode=disable", server.Addr())
-	if conn, err := pgx.Connect(t.Context(), wrong); err == nil {
+	conn, err := pgx.Connect(t.Context(), strings.Replace(server.URL(), ":petvote@", ":wrong@", 1))
+	if err == nil {
 		_ = conn.Close(t.Context())
 		t.Error("a wrong password is let in")
 	}

@@ -32,7 +32,7 @@ func NewDatabase(t testing.TB) string {
 	if shared.server == nil && shared.err == nil {
 		shared.server, shared.err = start(context.Background(), func(dir string) (*servers.Postgres, error) {
 			return servers.NewPostgres(servers.PostgresConfig{
-				Dir: dir, MaxConnections: 300, Template: servers.TemplateFolder(),
+				Dir: dir, Settings: []string{"max_connections=300"}, Template: servers.TemplateFolder(),
 			})
 		})
 	}
