@@ -73,12 +73,13 @@ func startUp(t *testing.T) *upRun {
 	return p
 }
 
-// eventually checks until there is no error, for two minutes at most.
+// eventually checks until there is no error, for five minutes at most: the first check waits for the build of the
+// services.
 func (p *upRun) eventually(what string, check func(context.Context) error) {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(p.t.Context())
 	defer cancel()
-	err := wait.Until(ctx, 2*time.Minute, func(ctx context.Context) error {
+	err := wait.Until(ctx, 5*time.Minute, func(ctx context.Context) error {
 		if !p.Running() {
 			cancel()
 		}
