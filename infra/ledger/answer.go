@@ -95,7 +95,7 @@ type Log struct {
 	synced sync.WaitGroup
 }
 
-// OpenLog starts a file anew.
+// OpenLog creates the file, or empties it.
 func OpenLog(path string) (*Log, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o644)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	drainLimit = 60 * time.Second // for what is queued to be stored
+	drainLimit = 60 * time.Second // for the queue to be stored
 	askLimit   = 30 * time.Second // for each question to the store
 	restLimit  = 20 * time.Second // for the page to show the final numbers, and for stragglers
 	clockSkew  = 10 * time.Minute // between the services' clocks and this one; votes are matched by their ids

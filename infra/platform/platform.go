@@ -52,11 +52,11 @@ type Options struct {
 	ServiceEnv map[string][]string // further environment, by service
 	Commands   map[string][]string // the command line that runs in place of a service's program
 
-	Redis    func(*servers.RedisConfig)    // changes the configuration before the start
-	Postgres func(*servers.PostgresConfig) // likewise
+	Redis    func(*servers.RedisConfig)    // changes the configuration before the start; nil: does not
+	Postgres func(*servers.PostgresConfig) // the same
 
 	Proxies bool                        // puts a proxy on every edge from a service to a server
-	Output  func(part string) io.Writer // receives what a part writes; nil: only Log keeps the end of it
+	Output  func(part string) io.Writer // receives a part's output; nil: only Log keeps the end
 	Live    bool                        // a service has started when it is live; false: when it is ready
 }
 

@@ -13,7 +13,7 @@ import (
 type EarlyExit struct {
 	Name   string
 	Err    error  // how it ended; nil is status 0
-	Output string // the end of what it wrote
+	Output string // the end of its output
 }
 
 // Error has the end of the process's output, since the reason is usually in it.

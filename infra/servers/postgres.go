@@ -61,15 +61,10 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	}
 	p := &Postgres{place: at, cfg: cfg}
 	p.Process = NewProcess(Spec{
-		Name:         "postgres",
-		Path:         filepath.Join(programs, "postgres"),
-		Args:         p.args(),
-		Dir:          at.dir,
-		Credential:   owner,
-		Output:       cfg.Output,
+		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.dir,
+		Credential: owner, Output: cfg.Output, Ready: p.ready,
 		StopSignal:   syscall.SIGINT,  // "fast": ends the sessions, then shuts down
 		OrphanSignal: syscall.SIGQUIT, // "immediate": takes the backends along and leaves no shared memory behind
-		Ready:        p.ready,
 	})
 	return p, nil
 }

@@ -22,8 +22,8 @@ const (
 	killLimit  = 10 * time.Second
 )
 
-// A process is asked whether it is ready often at first, since most need only a moment, and then less often, since some
-// write a line into their log each time.
+// Readiness is polled often at first, since most processes need only a moment, and then less often, since some log a line
+// each time.
 const (
 	firstReadyPoll = 10 * time.Millisecond
 	lastReadyPoll  = 250 * time.Millisecond
@@ -266,7 +266,7 @@ func (p *Process) PID() int { return p.run().pid }
 // Running reports whether the process runs; a paused one does.
 func (p *Process) Running() bool { return p.run().alive() }
 
-// Done is closed when the newest run has ended. Before the first start it is nil, which blocks for ever.
+// Done is closed when the newest run has ended. Before the first start it is nil, which blocks forever.
 func (p *Process) Done() <-chan struct{} { return p.run().done }
 
 // Err is the end of the newest run in the words of os/exec ("exit status 1", "signal: killed"). It is nil while the

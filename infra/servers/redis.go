@@ -52,13 +52,8 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	}
 	r := &Redis{place: at, cfg: cfg}
 	r.Process = NewProcess(Spec{
-		Name:       "redis",
-		Path:       path,
-		Args:       []string{filepath.Join(at.dir, "redis.conf")},
-		Dir:        at.dir,
-		Credential: owner,
-		Output:     cfg.Output,
-		Ready:      r.ready,
+		Name: "redis", Path: path, Args: []string{filepath.Join(at.dir, "redis.conf")}, Dir: at.dir,
+		Credential: owner, Output: cfg.Output, Ready: r.ready,
 	})
 	return r, nil
 }
@@ -78,7 +73,7 @@ func (r *Redis) Start(ctx context.Context) error {
 // config is a file rather than arguments, so that the password shows in no process list.
 func (r *Redis) config() string {
 	lines := []string{
-		"# Written anew at every start.",
+		"# Rewritten at every start.",
 		"bind " + Loopback,
 		"port " + strconv.Itoa(r.port),
 		"daemonize no",

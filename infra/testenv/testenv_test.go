@@ -47,7 +47,7 @@ func TestDatabasesAreSeparateEmptyAndDroppedWithTheirTestThoughConnectionsAreOpe
 // ending names the way in which TestProgramThatEnds ends, when it runs as the child of the test below it.
 const ending = "PETVOTE_TEST_ENDING"
 
-// TestProgramThatEnds is the test program of which nothing may be left; by itself it does nothing.
+// TestProgramThatEnds is the program that must leave nothing behind; run by itself it does nothing.
 func TestProgramThatEnds(t *testing.T) {
 	how := os.Getenv(ending)
 	if how == "" {

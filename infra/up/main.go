@@ -1,4 +1,4 @@
-// Command up runs the whole platform on this machine until it is told to stop. ./scripts/up builds and starts it.
+// Command up runs the whole platform on this machine until Ctrl-C. ./scripts/up builds and starts it.
 package main
 
 import (
@@ -61,7 +61,7 @@ func up(stop, kill context.Context, o *options) error {
 	return runLocal(stop, kill, source, o)
 }
 
-var errAskedAgain = errors.New("told to stop a second time")
+var errAskedAgain = errors.New("interrupted a second time")
 
 // signals returns two contexts: stop is done at the first Ctrl-C, SIGTERM or closed terminal, kill at the second.
 // release ends the watch.

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	answerLimit = 5 * time.Second // how long a voter waits, unless told otherwise: well beyond the service's 2 s
+	answerLimit = 5 * time.Second // a voter's default time-out: well beyond the service's 2 s
 	retryPause  = 300 * time.Millisecond
 	idleConns   = 512
 	idleLimit   = 3 * time.Second // under the service's 5 s: no vote meets a closing connection
