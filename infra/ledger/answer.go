@@ -1,7 +1,7 @@
-// Package ledger proves, or refutes, that every accepted vote is counted exactly once: it compares what voters were
-// answered with what is stored, vote by vote, and holds the tally, the page and the books against it.
+// Package ledger proves, or refutes, that every accepted vote is counted exactly once: it compares the voters' answers
+// with the stored votes, one by one, and checks the tally, the page and the books against them.
 //
-// It asks Redis and PostgreSQL themselves, by a [Store], and relies on nothing that the services say.
+// It reads Redis and PostgreSQL through a [Store], and relies on nothing that the services say.
 package ledger
 
 import (
@@ -18,13 +18,13 @@ import (
 	"petvote/shared/ballot"
 )
 
-// Status is what a voter knows after an attempt.
+// Status is a voter's knowledge after an attempt.
 type Status string
 
-// What a voter can know.
+// The statuses.
 const (
 	Accepted Status = "accepted"
-	Refused  Status = "refused" // 503, or nobody listened
+	Refused  Status = "refused" // 503, or the connection was refused
 	Unknown  Status = "unknown" // no answer in time, or the connection was cut: it may have been accepted
 	Wrong    Status = "wrong"   // an answer that no voter should ever see
 )
@@ -51,7 +51,7 @@ type Ledger struct {
 	answers []Answer
 }
 
-// New begins a ledger. The log receives every answer; nil: there is none.
+// New begins a ledger. The log, which may be nil, receives every answer.
 func New(log *Log) *Ledger { return &Ledger{Began: time.Now(), log: log} }
 
 // Add notes an answer.
@@ -85,8 +85,8 @@ func (l *Ledger) Slowest() time.Duration {
 	return time.Duration(longest * float64(time.Second))
 }
 
-// Log is a file of answers, a JSON object a line, in the order of arrival. A line is handed to the system before the next
-// vote of the same voter is cast, and is on disk a second later, so the file outlives this program.
+// Log is a file of answers, a JSON object a line, in the order of arrival. A line is written before the same voter
+// casts the next vote, and is on disk a second later, so the file outlives this program.
 type Log struct {
 	mu     sync.Mutex
 	file   *os.File
@@ -95,7 +95,7 @@ type Log struct {
 	synced sync.WaitGroup
 }
 
-// OpenLog starts a file anew.
+// OpenLog creates the file, or empties it.
 func OpenLog(path string) (*Log, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o644)
 	if err != nil {

@@ -21,16 +21,18 @@ func TestWhatWasAcceptedIsComparedWithWhatIsStoredAsSets(t *testing.T) {
 		{Vote: id(1), Pet: ballot.Dogs, Status: Accepted},
 		{Vote: id(2), Pet: ballot.Dogs, Status: Accepted}, // not stored
 		{Vote: id(3), Pet: ballot.Dogs, Status: Accepted}, // stored as another
-		{Vote: id(4), Pet: ballot.Cats, Status: Refused}, {Vote: id(4), Pet: ballot.Cats, Status: Unknown}, {Vote: id(4), Pet: ballot.Cats, Status: Accepted},
+		{Vote: id(4), Pet: ballot.Cats, Status: Refused}, {Vote: id(4), Pet: ballot.Cats, Status: Unknown},
+		{Vote: id(4), Pet: ballot.Cats, Status: Accepted},
 		{Vote: id(5), Pet: ballot.Cats, Status: Unknown}, // stored
 		{Vote: id(6), Pet: ballot.Cats, Status: Unknown}, {Vote: id(6), Pet: ballot.Cats, Status: Refused},
 		{Vote: id(7), Pet: ballot.Cats, Status: Refused}, // stored
 		{Vote: id(8), Pet: ballot.Cats, Status: Refused},
 	}
-	stored := map[uuid.UUID]ballot.Choice{id(1): ballot.Dogs, id(3): ballot.Cats, id(4): ballot.Cats, id(5): ballot.Cats, id(7): ballot.Cats, id(99): ballot.Lizards}
+	stored := map[uuid.UUID]ballot.Choice{id(1): ballot.Dogs, id(3): ballot.Cats, id(4): ballot.Cats, id(5): ballot.Cats,
+		id(7): ballot.Cats, id(99): ballot.Lizards}
 	p := Compare(answers, stored)
-	want := Proof{Sent: 8, Accepted: 4, Refused: 2, Unknown: 2, Retries: 3, Stored: 5, Lost: 2, RefusedStored: 1, UnknownStored: 1, UnknownNotStored: 1,
-		LostIDs: []string{id(2).String(), id(3).String()}}
+	want := Proof{Sent: 8, Accepted: 4, Refused: 2, Unknown: 2, Retries: 3, Stored: 5, Lost: 2,
+		RefusedStored: 1, UnknownStored: 1, UnknownNotStored: 1, LostIDs: []string{id(2).String(), id(3).String()}}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v\nwant\n%+v", p, want)
 	}

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	drainLimit = 60 * time.Second // for what is queued to be stored
+	drainLimit = 60 * time.Second // for the queue to be stored
 	askLimit   = 30 * time.Second // for each question to the store
 	restLimit  = 20 * time.Second // for the page to show the final numbers, and for stragglers
 	clockSkew  = 10 * time.Minute // between the services' clocks and this one; votes are matched by their ids
 )
 
-// Proof is what was accepted and what is stored, compared as sets.
+// Proof compares the accepted and the stored votes as sets.
 type Proof struct {
 	Sent     int `json:"sent"` // votes, each with a key of its own
 	Accepted int `json:"accepted"`
@@ -30,10 +30,10 @@ type Proof struct {
 	Retries  int `json:"retries"`
 	Stored   int `json:"stored"` // of those sent
 
-	Lost             int      `json:"lost"`           // accepted and not stored as what they were cast for
+	Lost             int      `json:"lost"`           // accepted, and not stored or stored for another pet
 	CountedTwice     int64    `json:"counted_twice"`  // more in the tally of a pet than there are votes for it
 	NotCounted       int64    `json:"not_counted"`    // fewer
-	RefusedStored    int      `json:"refused_stored"` // refused, and stored all the same, which is no fault
+	RefusedStored    int      `json:"refused_stored"` // refused and stored, which is no fault
 	UnknownStored    int      `json:"unknown_stored"`
 	UnknownNotStored int      `json:"unknown_not_stored"`
 	LostIDs          []string `json:"lost_ids,omitempty"`
@@ -70,12 +70,12 @@ func Drain(ctx context.Context, store Store) error {
 	})
 }
 
-// Shown tells the numbers on the results page.
+// Shown returns the numbers on the results page.
 type Shown func(context.Context) (ballot.Counts, error)
 
-// Prove compares, again and again until the page shows what is stored and nothing is missing from the books: a page follows
-// after a moment, and a request that was answered with a refusal may still be on its way. What has not come to rest after
-// 20 s is in the proof as it is. An error means that there is no proof, for or against.
+// Prove compares again and again until the page shows the tally and the books balance, for 20 s at most: a page follows
+// after a moment, and a refused request may still be on its way. The proof is the last comparison. An error means that
+// there is no proof, for or against.
 func (l *Ledger) Prove(ctx context.Context, store Store, before Standings, shown Shown) (last Proof, err error) {
 	found := false
 	err = wait.Until(ctx, restLimit, func(ctx context.Context) error {
@@ -131,7 +131,7 @@ func steady(ctx context.Context, store Store) (last Standings, err error) {
 	err = wait.Until(ctx, askLimit, func(ctx context.Context) error {
 		now, err := store.Standings(ctx)
 		if err == nil && now != last {
-			err = errors.New("the books are still being written: does anybody else vote?")
+			err = errors.New("the books are still changing: is somebody else voting?")
 		}
 		last = now
 		return err
@@ -139,7 +139,7 @@ func steady(ctx context.Context, store Store) (last Standings, err error) {
 	return last, err
 }
 
-// Compare puts each vote that was sent, by the best answer that its voter got, beside what is stored.
+// Compare looks up each vote that was sent, with the best answer that its voter got, among the stored ones.
 func Compare(answers []Answer, stored map[uuid.UUID]ballot.Choice) Proof {
 	best := make(map[uuid.UUID]Answer, len(answers))
 	for _, a := range answers {
@@ -177,11 +177,11 @@ func Compare(answers []Answer, stored map[uuid.UUID]ballot.Choice) Proof {
 	return p
 }
 
-// rank orders what a voter knows: one success among any number of attempts is a success, and a voter without an answer to
-// one attempt does not know, whatever was refused before or after.
+// rank orders statuses: one success among any number of attempts is a success, and a voter who got no answer to one
+// attempt does not know, whatever the other attempts were answered.
 func rank(s Status) int { return slices.Index([]Status{Unknown, Accepted}, s) }
 
-// Refutes says what in the proof does not hold, a sentence each.
+// Refutes returns a sentence for each claim of the proof that does not hold.
 func (p *Proof) Refutes() []string {
 	var failures []string
 	check := func(fails bool, format string, args ...any) {
@@ -199,7 +199,8 @@ func (p *Proof) Refutes() []string {
 	check(p.CountedTwice > 0, "the tally has %d votes more than are stored", p.CountedTwice)
 	check(p.NotCounted > 0, "the tally has %d votes fewer than are stored", p.NotCounted)
 	check(p.Shown != p.Tallied, "the page shows %+v, the tally is %+v", p.Shown, p.Tallied)
-	check(b.Difference != 0, "the books do not balance: %d accepted − %d stored − %d duplicates − %d dead − %d waiting = %d",
+	check(b.Difference != 0,
+		"the books do not balance: %d accepted − %d stored − %d duplicates − %d dead − %d waiting = %d",
 		b.Accepted, b.Stored, b.Duplicates, b.Dead, b.Waiting, b.Difference)
 	check(p.DeadLetters > 0, "%d votes became dead letters", p.DeadLetters)
 	check(p.Backwards > 0, "the page counted backwards %d times", p.Backwards)

@@ -13,7 +13,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// Store is what Redis and PostgreSQL themselves have on record.
+// Store reads the records of Redis and PostgreSQL.
 type Store interface {
 	// Standings are the counts now.
 	Standings(ctx context.Context) (Standings, error)

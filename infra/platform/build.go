@@ -12,7 +12,7 @@ import (
 	"petvote/infra/servers"
 )
 
-// Root is the root of the repository, from which the services are built. This process must run inside it.
+// Root returns the root of the repository, from which the services are built. This process must run inside it.
 func Root(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	root := strings.TrimSpace(string(out))
@@ -39,8 +39,8 @@ func Build(ctx context.Context, root, dir string, flags ...string) error {
 	return servers.Run(ctx, servers.Spec{Name: "go build", Path: "go", Args: args, Dir: root})
 }
 
-// Programs gives a folder with the services' programs: the one that PETVOTE_BIN names, so that several test programs share
-// one build, else dir after building them into it.
+// Programs returns a folder with the services' programs: PETVOTE_BIN, so that several test programs share one build,
+// else dir after building them into it.
 func Programs(ctx context.Context, root, dir string, flags ...string) (string, error) {
 	if shared := os.Getenv("PETVOTE_BIN"); shared != "" {
 		if _, err := os.Stat(filepath.Join(shared, Vote)); err != nil {

@@ -1,7 +1,7 @@
-// Package platform runs the whole platform as processes of this machine: Redis, PostgreSQL and the three services, with a
-// proxy on every edge between them if wanted. It is the one starter that `up`, the tools and the tests use.
+// Package platform runs the whole platform as processes of this machine: Redis, PostgreSQL and the three services, with
+// a proxy on every edge between them if wanted. It is the one starter for up, the tools and the tests.
 //
-// What is started is a private platform on the loopback interface. Its processes end with this one: see package servers.
+// A platform is private and listens on the loopback interface. Its processes end with this one: see package servers.
 package platform
 
 import (
@@ -39,7 +39,7 @@ const (
 // Services are the platform's own programs, in the order of their start.
 var Services = []string{Worker, Result, Vote}
 
-// Ports are what the parts listen on; 0 is a free port, kept for the platform's life.
+// Ports are those of the parts; 0 is a free port, kept for the platform's life.
 type Ports struct{ Vote, Result, VoteOps, WorkerOps, ResultOps, Redis, Postgres int }
 
 // Options describe a platform. The zero value of a field means what its comment says.
@@ -52,11 +52,11 @@ type Options struct {
 	ServiceEnv map[string][]string // further environment, by service
 	Commands   map[string][]string // the command line that runs in place of a service's program
 
-	Redis    func(*servers.RedisConfig)    // changes the configuration before the start
-	Postgres func(*servers.PostgresConfig) // likewise
+	Redis    func(*servers.RedisConfig)    // changes the configuration before the start; nil: does not
+	Postgres func(*servers.PostgresConfig) // the same
 
 	Proxies bool                        // puts a proxy on every edge from a service to a server
-	Output  func(part string) io.Writer // receives what a part writes; nil: only Log keeps the end of it
+	Output  func(part string) io.Writer // receives a part's output; nil: only Log keeps the end
 	Live    bool                        // a service has started when it is live; false: when it is ready
 }
 
@@ -75,7 +75,7 @@ type Platform struct {
 	servers []server
 }
 
-// Part is what all parts can do. See package servers for what each method promises.
+// Part has the methods of all parts. Package servers documents each.
 type Part interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
@@ -94,7 +94,7 @@ type server interface {
 	Discard(ctx context.Context) error
 }
 
-// Start starts a platform and returns when every service is ready. On an error nothing is left running.
+// Start starts a platform and returns when every service is ready. After an error nothing is left running.
 func Start(ctx context.Context, o Options) (*Platform, error) {
 	p, err := New(o)
 	if err != nil {
@@ -106,8 +106,8 @@ func Start(ctx context.Context, o Options) (*Platform, error) {
 	return p, nil
 }
 
-// New describes a platform without starting a part of it; Close releases it. The error is servers.ErrNotInstalled if this
-// machine lacks a server's program.
+// New describes a platform without starting a part of it; Close releases it. The error is servers.ErrNotInstalled if
+// this machine lacks a server's program.
 func New(o Options) (p *Platform, err error) {
 	if o.Output == nil {
 		o.Output = func(string) io.Writer { return nil }
@@ -130,17 +130,10 @@ func New(o Options) (p *Platform, err error) {
 			return p, err
 		}
 	}
-	for name, at := range map[string]struct {
-		service   **Service
-		port, ops int
-	}{
-		Vote:   {&p.Vote, o.Ports.Vote, o.Ports.VoteOps},
-		Worker: {&p.Worker, 0, o.Ports.WorkerOps},
-		Result: {&p.Result, o.Ports.Result, o.Ports.ResultOps},
-	} {
-		if *at.service, err = newService(at.port, at.ops); err != nil {
-			return p, fmt.Errorf("%s: %w", name, err)
-		}
+	p.Vote, p.Worker, p.Result = new(Service), new(Service), new(Service)
+	if err := errors.Join(p.Vote.takePorts(o.Ports.Vote, o.Ports.VoteOps), p.Worker.takePorts(0, o.Ports.WorkerOps),
+		p.Result.takePorts(o.Ports.Result, o.Ports.ResultOps)); err != nil {
+		return p, err
 	}
 	for _, name := range Services {
 		p.describe(p.service(name), name)
@@ -185,14 +178,13 @@ func (p *Platform) describeServers() (err error) {
 
 // Start starts the servers, then the worker, which makes the tables, then the other services.
 func (p *Platform) Start(ctx context.Context) error {
-	if err := errors.Join(each(p.servers, func(s server) error { return s.Start(ctx) })...); err != nil {
+	if err := each(p.servers, func(s server) error { return s.Start(ctx) }); err != nil {
 		return err
 	}
 	if err := p.Worker.Start(ctx); err != nil {
 		return err
 	}
-	faces := []*Service{p.Result, p.Vote}
-	if err := errors.Join(each(faces, func(s *Service) error { return s.Start(ctx) })...); err != nil {
+	if err := each([]*Service{p.Result, p.Vote}, func(s *Service) error { return s.Start(ctx) }); err != nil {
 		return err
 	}
 	return p.Ready(ctx)
@@ -214,7 +206,7 @@ func (p *Platform) Ready(ctx context.Context) error {
 	})
 }
 
-// Part gives a part by its name.
+// Part returns a part by its name.
 func (p *Platform) Part(name string) (Part, error) {
 	switch name {
 	case Redis:
@@ -231,7 +223,7 @@ func (p *Platform) service(name string) *Service {
 	return map[string]*Service{Vote: p.Vote, Worker: p.Worker, Result: p.Result}[name]
 }
 
-// Drained waits until nothing is left in the stream.
+// Drained waits until the stream is empty.
 func (p *Platform) Drained(ctx context.Context, limit time.Duration) (st votestream.Stats, err error) {
 	err = wait.Until(ctx, limit, func(ctx context.Context) (err error) {
 		if st, err = p.Queue.Stats(ctx); err == nil && st.Waiting+st.InFlight > 0 {
@@ -248,18 +240,18 @@ const stopLimit = 30 * time.Second
 // Close stops the services side by side, then the servers, and removes the servers' data. What does not stop in time is
 // killed, which is an error.
 func (p *Platform) Close(ctx context.Context) error {
-	var errs []error
 	bounded, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	running := slices.DeleteFunc([]*Service{p.Vote, p.Worker, p.Result}, func(s *Service) bool {
 		return s == nil || s.Process == nil
 	})
-	errs = append(errs, each(running, func(s *Service) error { return s.Stop(bounded) })...)
-	errs = append(errs, p.Release())
-	return errors.Join(append(errs, each(p.servers, func(s server) error { return s.Discard(bounded) })...)...)
+	return errors.Join(
+		each(running, func(s *Service) error { return s.Stop(bounded) }),
+		p.Release(),
+		each(p.servers, func(s server) error { return s.Discard(bounded) }))
 }
 
-// Release ends the proxies and the clients, for whoever stops the parts one by one.
+// Release closes the proxies and the clients, for a caller that stops the parts one by one.
 func (p *Platform) Release() (err error) {
 	if p.Proxies != nil {
 		p.Proxies.close()
@@ -273,18 +265,18 @@ func (p *Platform) Release() (err error) {
 	return err
 }
 
-// each does the same to all at once.
-func each[T any](all []T, do func(T) error) []error {
+// each calls do for all at once.
+func each[T any](all []T, do func(T) error) error {
 	errs := make([]error, len(all))
 	var doing sync.WaitGroup
 	for i, one := range all {
 		doing.Go(func() { errs[i] = do(one) })
 	}
 	doing.Wait()
-	return errs
+	return errors.Join(errs...)
 }
 
-// Environ is what of a user's environment may reach the services: all but what would lead them to other servers.
+// Environ returns a user's environment without the variables that would lead the services to other servers.
 func Environ(user []string) []string {
 	return slices.DeleteFunc(slices.Clone(user), func(variable string) bool {
 		return strings.HasPrefix(variable, "REDIS_") || strings.HasPrefix(variable, "POSTGRES_") ||
@@ -292,7 +284,7 @@ func Environ(user []string) []string {
 	})
 }
 
-// environment leads a service to the servers, or to its proxies in front of them.
+// environment directs a service to the servers, or to its proxies in front of them.
 func (p *Platform) environment(s *Service, name string, further []string) []string {
 	edge := func(server, address string) (host, port string) {
 		if p.Proxies != nil {

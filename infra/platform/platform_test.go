@@ -62,7 +62,9 @@ func TestACutEdgeIsCutForItsServiceAlone(t *testing.T) {
 			}
 		}
 	}()
-	cut := []Toxic{{Name: "cut", Type: "timeout", Stream: "upstream"}, {Name: "cut-back", Type: "timeout", Stream: "downstream"}}
+	cut := []Toxic{
+		{Name: "cut", Type: "timeout", Stream: "upstream"}, {Name: "cut-back", Type: "timeout", Stream: "downstream"},
+	}
 	if err := p.Proxies.Disturb(Vote, Redis, cut...); err != nil {
 		t.Fatal(err)
 	}

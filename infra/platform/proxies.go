@@ -16,15 +16,16 @@ import (
 	"petvote/infra/servers"
 )
 
-// Proxies stand between every service and every server, so that each edge can be disturbed by itself.
+// Proxies stand between every service and every server, so that each edge can be disturbed alone.
 type Proxies struct {
 	edges map[string]*toxiproxy.Proxy // by name: vote-redis
 }
 
 func newProxies(upstream map[string]string) (*Proxies, error) {
 	p := &Proxies{edges: make(map[string]*toxiproxy.Proxy)}
-	api := &toxiproxy.ApiServer{Metrics: toxiproxy.NewMetricsContainer(prometheus.NewRegistry())} // never listens
-	allocate(&api.Logger)                                                                         // its zero value is silent
+	// The API never listens, and the zero value of its logger is silent.
+	api := &toxiproxy.ApiServer{Metrics: toxiproxy.NewMetricsContainer(prometheus.NewRegistry())}
+	allocate(&api.Logger)
 	for _, service := range Services {
 		for server, address := range upstream {
 			edge := toxiproxy.NewProxy(api, service+"-"+server, net.JoinHostPort(servers.Loopback, "0"), address)
@@ -43,8 +44,8 @@ func allocate[T any](p **T) { *p = new(T) }
 // address is where a service finds a server.
 func (p *Proxies) address(service, server string) string { return p.edges[service+"-"+server].Listen }
 
-// Toxic is a disturbance as toxiproxy knows it: https://github.com/Shopify/toxiproxy#toxics. For little bandwidth take its
-// slicer, with a delay: its bandwidth toxic writes to standard error.
+// Toxic is a disturbance as toxiproxy knows it: https://github.com/Shopify/toxiproxy#toxics. For little bandwidth take
+// its slicer, with a delay: its bandwidth toxic writes to standard error.
 type Toxic struct {
 	Name       string         `json:"name"`
 	Type       string         `json:"type"`
@@ -52,7 +53,7 @@ type Toxic struct {
 	Attributes map[string]int `json:"attributes"`
 }
 
-// matching gives the edges from a client to a server; the client "" stands for every one.
+// matching returns the edges from a client to a server; the client "" stands for every one.
 func (p *Proxies) matching(client, server string) []*toxiproxy.Proxy {
 	var edges []*toxiproxy.Proxy
 	for name, edge := range p.edges {
@@ -79,13 +80,14 @@ func (p *Proxies) Disturb(client, server string, toxics ...Toxic) error {
 	return nil
 }
 
-// calmLimit bounds the removal of toxics from living connections. Some of them may have nobody at the other end any more.
+// calmLimit bounds the removal of toxics from living connections. Some of them may have nobody at the other end any
+// more.
 const calmLimit = 2 * time.Second
 
-// Calm takes toxics away. Connections that were disturbed live on, but for those that were cut; where they can't be freed,
+// Calm removes toxics. Disturbed connections live on, except those that were cut; where that does not succeed in time,
 // all connections of the edge are closed.
 func (p *Proxies) Calm(ctx context.Context, client, server string, toxics ...Toxic) error {
-	return errors.Join(each(p.matching(client, server), func(edge *toxiproxy.Proxy) error {
+	return each(p.matching(client, server), func(edge *toxiproxy.Proxy) error {
 		bounded, cancel := context.WithTimeout(ctx, calmLimit)
 		defer cancel()
 		done := make(chan error, 1)
@@ -97,7 +99,7 @@ func (p *Proxies) Calm(ctx context.Context, client, server string, toxics ...Tox
 			edge.Stop()
 			return errors.Join(<-done, edge.Start())
 		}
-	})...)
+	})
 }
 
 func removeToxics(ctx context.Context, edge *toxiproxy.Proxy, toxics []Toxic) error {

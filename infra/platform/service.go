@@ -16,26 +16,24 @@ import (
 // Service is one of the platform's programs as a process. It keeps its ports over all starts.
 type Service struct {
 	*servers.Process
-	Port, Ops int // the public port (none of the worker's is served) and the one for operators
+	Port, Ops int // the public port, which the worker does not serve, and the one for operators
 	Spec      servers.Spec
 }
 
-func newService(port, ops int) (s *Service, err error) {
-	s = &Service{Port: port, Ops: ops}
+func (s *Service) takePorts(port, ops int) (err error) {
+	s.Port, s.Ops = port, ops
 	for _, p := range []*int{&s.Port, &s.Ops} {
-		if *p == 0 {
-			if *p, err = servers.FreePort(); err != nil {
-				return nil, err
-			}
+		if *p == 0 && err == nil {
+			*p, err = servers.FreePort()
 		}
 	}
-	return s, nil
+	return err
 }
 
-// Describe gives one more instance of a service, on ports of its own, without starting it. Whoever asked for it stops it.
+// Describe returns one more instance of a service, on ports of its own, without starting it. The caller stops it.
 func (p *Platform) Describe(name string, env ...string) (*Service, error) {
-	s, err := newService(0, 0)
-	if err != nil {
+	s := new(Service)
+	if err := s.takePorts(0, 0); err != nil {
 		return nil, err
 	}
 	p.describe(s, name, env...)
@@ -69,10 +67,10 @@ func (s *Service) OpsURL(path string) string {
 	return fmt.Sprintf("http://%s:%d%s", servers.Loopback, s.Ops, path)
 }
 
-// Ready asks the service whether it is ready.
+// Ready returns nil if the service says that it is ready.
 func (s *Service) Ready(ctx context.Context) error { return Probe(ctx, s.OpsURL("/readyz")) }
 
-// Live asks the service whether it is live.
+// Live returns nil if the service says that it is live.
 func (s *Service) Live(ctx context.Context) error { return Probe(ctx, s.OpsURL("/healthz")) }
 
 // Probe asks an address, which must answer with status 200.

@@ -3,7 +3,6 @@ package servers
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -15,11 +14,11 @@ import (
 var ErrNotInstalled = errors.New("not installed")
 
 func notInstalled(program, name, fedora, brew string) error {
-	return fmt.Errorf("%s is %w: run ./infra/packages/install %s (Debian, Ubuntu), dnf install %s (Fedora) or brew install %s (macOS)",
-		program, ErrNotInstalled, name, fedora, brew)
+	return fmt.Errorf("%s is %w: run ./infra/packages/install %s (Debian, Ubuntu), dnf install %s (Fedora) or "+
+		"brew install %s (macOS)", program, ErrNotInstalled, name, fedora, brew)
 }
 
-// findRedis gives the path of redis-server, or of Valkey's, which is the same to us.
+// findRedis returns the path of redis-server, or of Valkey's, which serves as well.
 func findRedis() (string, error) {
 	for _, name := range []string{"redis-server", "valkey-server"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -29,8 +28,8 @@ func findRedis() (string, error) {
 	return "", notInstalled("redis-server", "redis", "valkey", "redis")
 }
 
-// Where packages put PostgreSQL's server programs without adding them to PATH: Debian and Ubuntu, Fedora's versioned
-// packages, Homebrew on either kind of Mac.
+// postgresFolders are where packages put PostgreSQL's server programs without adding them to PATH: Debian and Ubuntu,
+// Fedora's versioned packages, Homebrew on either kind of Mac.
 var postgresFolders = []string{
 	"/usr/lib/postgresql/*/bin",
 	"/usr/pgsql-*/bin",
@@ -38,19 +37,17 @@ var postgresFolders = []string{
 	"/usr/local/opt/postgresql@*/bin",
 }
 
-// findPostgres gives the folder of PostgreSQL's server programs: those of the given major version if they are there, because
-// a server reads only data of its own version, else those in PATH, else the newest.
+// findPostgres returns the folder of PostgreSQL's server programs: of the given major version, because a server reads
+// only data of its own version, else those in PATH, else the newest.
 func findPostgres(major string) (string, error) {
 	var found []string
 	for _, pattern := range postgresFolders {
-		folders, err := filepath.Glob(pattern)
+		programs, err := filepath.Glob(filepath.Join(pattern, "initdb"))
 		if err != nil {
 			return "", fmt.Errorf("find PostgreSQL: %w", err)
 		}
-		for _, folder := range folders {
-			if isPostgresFolder(folder) {
-				found = append(found, folder)
-			}
+		for _, program := range programs {
+			found = append(found, filepath.Dir(program))
 		}
 	}
 	slices.SortFunc(found, func(a, b string) int { return version(b) - version(a) })
@@ -59,8 +56,8 @@ func findPostgres(major string) (string, error) {
 			return folder, nil
 		}
 	}
-	if path, err := exec.LookPath("postgres"); err == nil && isPostgresFolder(filepath.Dir(path)) {
-		return filepath.Dir(path), nil
+	if initdb, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(initdb), nil
 	}
 	if len(found) > 0 {
 		return found[0], nil
@@ -68,21 +65,10 @@ func findPostgres(major string) (string, error) {
 	return "", notInstalled("PostgreSQL", "postgresql", "postgresql-server", "postgresql@17")
 }
 
-func isPostgresFolder(folder string) bool {
-	for _, program := range []string{"postgres", "initdb"} {
-		if info, err := os.Stat(filepath.Join(folder, program)); err != nil || info.IsDir() {
-			return false
-		}
-	}
-	return true
-}
-
-// version reads the major version from the name of a folder like /usr/lib/postgresql/15/bin or …/postgresql@17/bin.
+// version reads the major version from the name of a folder like /usr/lib/postgresql/15/bin or …/postgresql@17/bin; 0
+// where there is none.
 func version(folder string) int {
 	name := filepath.Base(filepath.Dir(folder))
-	n, err := strconv.Atoi(name[strings.LastIndexAny(name, "@-")+1:])
-	if err != nil {
-		return 0
-	}
+	n, _ := strconv.Atoi(name[strings.LastIndexAny(name, "@-")+1:])
 	return n
 }

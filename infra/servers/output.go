@@ -1,6 +1,8 @@
 package servers
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,22 +13,19 @@ import (
 type EarlyExit struct {
 	Name   string
 	Err    error  // how it ended; nil is status 0
-	Output string // the end of what it wrote
+	Output string // the end of its output
 }
 
-// Error gives the end of the process's output as well, since the reason is usually in it.
+// Error has the end of the process's output, since the reason is usually in it.
 func (e *EarlyExit) Error() string {
-	how := "exit status 0"
-	if e.Err != nil {
-		how = e.Err.Error()
-	}
-	return fmt.Sprintf("%s ended before it was ready (%s):\n%s", e.Name, how, e.Output)
+	how := cmp.Or(e.Err, errors.New("exit status 0"))
+	return fmt.Sprintf("%s ended before it was ready (%v):\n%s", e.Name, how, e.Output)
 }
 
-// Unwrap gives the error of os/exec.
+// Unwrap returns the error of os/exec.
 func (e *EarlyExit) Unwrap() error { return e.Err }
 
-// AddressInUse tells whether the process ended because another one has its port.
+// AddressInUse reports whether the process ended because another one has its port.
 func (e *EarlyExit) AddressInUse() bool { return strings.Contains(e.Output, "Address already in use") }
 
 // tail passes output on and remembers the end of it.
@@ -42,9 +41,7 @@ const tailSize = 4 << 10
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	t.last = append(t.last, b...)
-	if extra := len(t.last) - tailSize; extra > 0 {
-		t.last = append(t.last[:0], t.last[extra:]...)
-	}
+	t.last = append(t.last[:0], t.last[max(len(t.last)-tailSize, 0):]...)
 	t.mu.Unlock()
 	if t.next == nil {
 		return len(b), nil

@@ -13,17 +13,18 @@ import (
 // Loopback is the address every server listens on.
 const Loopback = "127.0.0.1"
 
-// The ports that FreePort gives lie below the range from which Linux (32768 up) and macOS (49152 up) take the local ports of
-// outgoing connections. A port of that range would not stay free while its server is down: another connection may take it,
-// and a client that dials it again and again may even connect to itself.
+// FreePort's ports lie below the range from which Linux (32768 up) and macOS (49152 up) take the local ports of
+// outgoing connections. A port of that range would not stay free while its server is down: another connection may take
+// it, and a client that dials it again and again may even connect to itself.
 const (
 	firstPort  = 20_000
 	blockCount = 50
 	blockSize  = 200
 )
 
-// block is this process's own range of ports: programs that run at the same time hold different ones, so that none of them
-// takes the port of another's server that is down for a while. The kernel unlocks it when the process ends.
+// block returns the first port of this process's own range. Programs that run at the same time hold different ranges,
+// so none takes the port of another's server that is down for a while. The kernel unlocks the range when the process
+// ends.
 var block = sync.OnceValues(func() (first int, err error) {
 	for i := range blockCount {
 		path := filepath.Join(os.TempDir(), fmt.Sprintf("petvote-ports-%d.lock", i))
@@ -44,8 +45,8 @@ var next struct {
 	offset int
 }
 
-// FreePort gives a TCP port of the loopback interface on which nothing listens. It gives no port twice until 200 have been
-// given, so a server that is down for a while finds its port free again.
+// FreePort returns a TCP port of the loopback interface on which nothing listens. It returns none twice until it has
+// returned 200, so a server that is down for a while finds its port free again.
 func FreePort() (int, error) {
 	first, err := block()
 	if err != nil {
@@ -56,14 +57,38 @@ func FreePort() (int, error) {
 	for range blockSize {
 		port := first + next.offset
 		next.offset = (next.offset + 1) % blockSize
-		listener, err := net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port)))
-		if err != nil {
-			continue
+		if listener, err := net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port))); err == nil {
+			return port, listener.Close()
 		}
-		if err := listener.Close(); err != nil {
-			return 0, fmt.Errorf("find a free port: %w", err)
-		}
-		return port, nil
 	}
 	return 0, fmt.Errorf("find a free port: none from %d to %d", first, first+blockSize-1)
 }
+
+// place is where a server listens and keeps its data. It stays the same over all starts.
+type place struct {
+	dir  string
+	port int
+}
+
+// newPlace takes a free port for the port 0.
+func newPlace(dir string, port int) (p place, err error) {
+	if p.dir, err = filepath.Abs(dir); err != nil {
+		return p, err
+	}
+	if p.port = port; port == 0 {
+		p.port, err = FreePort()
+	}
+	return p, err
+}
+
+// Host is the loopback address.
+func (p place) Host() string { return Loopback }
+
+// Port is the TCP port.
+func (p place) Port() int { return p.port }
+
+// Addr is host:port.
+func (p place) Addr() string { return net.JoinHostPort(Loopback, strconv.Itoa(p.port)) }
+
+// Dir is the folder of the data.
+func (p place) Dir() string { return p.dir }

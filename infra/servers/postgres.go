@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,74 +14,57 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"petvote/infra/wait"
 )
 
 // PostgresConfig describes a private PostgreSQL server. The zero value of a field means what its comment says.
 type PostgresConfig struct {
-	Dir            string    // holds its data; made if missing; required
-	Port           int       // 0: a free one, kept from then on
-	User           string    // owner of the database, and superuser as in the container image; "": petvote
-	Password       string    // "": petvote
-	Database       string    // "": petvote
-	MaxConnections int       // 0: 100
-	Settings       []string  // further settings as name=value, which override those set here
-	Output         io.Writer // receives its log; nil: only Log keeps the end of it
+	Dir      string    // holds its data; made if missing; required
+	Port     int       // 0: a free one, kept from then on
+	Settings []string  // further settings as name=value, which override those set here
+	Output   io.Writer // receives its log; nil: only Log keeps the end of it
 
-	// Template is a folder for fresh data, by version and names: a new server copies them, which takes a tenth of the
-	// time of initdb. The first server that finds none leaves its own there. "": initdb for every new server.
+	// Template is a folder for fresh data of each version: a new server copies them, which takes a tenth of the time of
+	// initdb. The first server that finds none leaves its own there. "": initdb for every new server.
 	Template string
 }
 
-// Postgres is a private PostgreSQL server that keeps the platform's promise: what it has committed is on disk.
+// petvote is the server's database, its owner, who is a superuser as in the container image, and that user's password.
+const petvote = "petvote"
+
+// Postgres is a private PostgreSQL server that keeps the platform's promise: every transaction it committed is on disk.
 type Postgres struct {
 	*Process
-	cfg     PostgresConfig
-	account *account
-	bin     string // the folder of its programs
+	place
+	cfg PostgresConfig
 }
 
-// NewPostgres describes a server without starting it. The error is ErrNotInstalled if this machine has no PostgreSQL server.
+// NewPostgres describes a server without starting it. The error is ErrNotInstalled if this machine has no PostgreSQL
+// server.
 func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
-	var err error
-	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+	at, err := newPlace(cfg.Dir, cfg.Port)
+	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	major, err := os.ReadFile(filepath.Join(cfg.Dir, "data", "PG_VERSION"))
+	major, err := os.ReadFile(filepath.Join(at.dir, "data", "PG_VERSION"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	bin, err := findPostgres(strings.TrimSpace(string(major)))
+	programs, err := findPostgres(strings.TrimSpace(string(major)))
 	if err != nil {
 		return nil, err
 	}
-	account, err := unprivileged("postgres")
+	owner, err := unprivileged("postgres")
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	if cfg.Port == 0 {
-		if cfg.Port, err = FreePort(); err != nil {
-			return nil, fmt.Errorf("postgres: %w", err)
-		}
-	}
-	for _, text := range []*string{&cfg.User, &cfg.Password, &cfg.Database} {
-		if *text == "" {
-			*text = "petvote"
-		}
-	}
-	if cfg.MaxConnections == 0 {
-		cfg.MaxConnections = 100
-	}
-	p := &Postgres{cfg: cfg, account: account, bin: bin}
+	p := &Postgres{place: at, cfg: cfg}
 	p.Process = NewProcess(Spec{
-		Name:         "postgres",
-		Path:         filepath.Join(bin, "postgres"),
-		Args:         p.args(),
-		Dir:          cfg.Dir,
-		Credential:   account.credential(),
-		Output:       cfg.Output,
+		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.dir,
+		Credential: owner, Output: cfg.Output, Ready: p.ready,
 		StopSignal:   syscall.SIGINT,  // "fast": ends the sessions, then shuts down
 		OrphanSignal: syscall.SIGQUIT, // "immediate": takes the backends along and leaves no shared memory behind
-		Ready:        p.ready,
 	})
 	return p, nil
 }
@@ -90,9 +72,8 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 func (p *Postgres) args() []string {
 	settings := append([]string{
 		"listen_addresses=" + Loopback,
-		"port=" + strconv.Itoa(p.cfg.Port),
+		"port=" + strconv.Itoa(p.port),
 		"unix_socket_directories=",
-		"max_connections=" + strconv.Itoa(p.cfg.MaxConnections),
 		"fsync=on",
 		"full_page_writes=on",
 		"synchronous_commit=on",
@@ -106,107 +87,59 @@ func (p *Postgres) args() []string {
 	return args
 }
 
-// Start starts the server, after making its data folder at the first time, and returns once its database takes queries.
-// After a SIGKILL it waits for the backends of the previous server to end. Otherwise it is like Process.Start.
+// Start starts the server, the first time after making its data, and returns once its database takes queries. After a
+// SIGKILL it waits for the backends of the previous server to end. Otherwise it is like Process.Start.
 func (p *Postgres) Start(ctx context.Context) error {
 	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
-	fresh, err := p.initialize(ctx)
-	if err == nil {
-		err = p.launchAgain(ctx)
+	if err := p.initialize(ctx); err != nil {
+		return fmt.Errorf("start postgres: %w", err)
 	}
-	if err == nil {
-		err = p.createDatabase(ctx)
-	}
-	if err == nil && fresh && p.cfg.Template != "" {
-		err = errors.Join(p.Stop(ctx), p.saveTemplate(), p.launchAgain(ctx))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("start postgres: %w", err), p.Kill())
-	}
-	return nil
-}
-
-// launchAgain starts the server's process, again and again while processes of a killed server have the data open.
-func (p *Postgres) launchAgain(ctx context.Context) error {
 	for {
 		err := p.Process.Start(ctx)
-		if err == nil || !previousStillEnding(err) {
+		if err == nil || !previousStillEnding(err) || wait.For(ctx, 50*time.Millisecond) != nil {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// ready asks the server whether it takes queries and is the one we started (another may have the port).
+// previousStillEnding reports whether a start failed only because processes of a killed server still have the data
+// open. They end by themselves as soon as they notice.
+func previousStillEnding(err error) bool {
+	var early *EarlyExit
+	return errors.As(err, &early) && (strings.Contains(early.Output, "pre-existing shared memory block") ||
+		strings.Contains(early.Output, `lock file "postmaster.pid" already exists`))
+}
+
+// ready checks that the server takes queries and is the one we started: another may have the port.
 func (p *Postgres) ready(ctx context.Context, _ int) error {
-	conn, err := pgx.Connect(ctx, p.DatabaseURL("postgres"))
+	conn, err := pgx.Connect(ctx, p.URL())
 	if err != nil {
 		return err
 	}
-	defer closeConn(conn)
+	defer func() {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(bounded) // only says goodbye
+	}()
 	var dir string
-	if err := conn.QueryRow(ctx, "select current_setting('data_directory')").Scan(&dir); err != nil {
-		return err
+	err = conn.QueryRow(ctx, "show data_directory").Scan(&dir)
+	if err == nil && dir != p.dataDir() {
+		err = fmt.Errorf("another server answers on port %d", p.port)
 	}
-	if dir != p.dataDir() {
-		return fmt.Errorf("another server answers on port %d", p.cfg.Port)
-	}
-	return nil
+	return err
 }
 
-func (p *Postgres) createDatabase(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, p.DatabaseURL("postgres"))
-	if err != nil {
-		return fmt.Errorf("create the database: %w", err)
-	}
-	defer closeConn(conn)
-	var exists bool
-	if err := conn.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", p.cfg.Database).Scan(&exists); err != nil {
-		return fmt.Errorf("create the database: %w", err)
-	}
-	if exists {
-		return nil
-	}
-	if _, err := conn.Exec(ctx, "create database "+pgx.Identifier{p.cfg.Database}.Sanitize()); err != nil {
-		return fmt.Errorf("create the database: %w", err)
-	}
-	return nil
-}
-
-// closeConn says goodbye to the server, within a bound of its own. There is nothing to do about a goodbye that fails.
-func closeConn(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = conn.Close(ctx)
-}
-
-func (p *Postgres) dataDir() string { return filepath.Join(p.cfg.Dir, "data") }
-
-// Host is the loopback address.
-func (p *Postgres) Host() string { return Loopback }
-
-// Port is the same for all starts.
-func (p *Postgres) Port() int { return p.cfg.Port }
-
-// Addr is host:port.
-func (p *Postgres) Addr() string { return net.JoinHostPort(Loopback, strconv.Itoa(p.cfg.Port)) }
-
-// Dir is where the data is.
-func (p *Postgres) Dir() string { return p.cfg.Dir }
+func (p *Postgres) dataDir() string { return filepath.Join(p.dir, "data") }
 
 // URL is the address of the server's database, with user and password.
-func (p *Postgres) URL() string { return p.DatabaseURL(p.cfg.Database) }
+func (p *Postgres) URL() string { return p.DatabaseURL(petvote) }
 
 // DatabaseURL is the address of another database on the same server, with user and password.
 func (p *Postgres) DatabaseURL(name string) string {
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(p.cfg.User, p.cfg.Password),
+		User:     url.UserPassword(petvote, petvote),
 		Host:     p.Addr(),
 		Path:     "/" + name,
 		RawQuery: "sslmode=disable",

@@ -3,10 +3,9 @@
 package servers
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"os/exec"
+	"strings"
 	"syscall"
 )
 
@@ -15,21 +14,22 @@ func attributes(c *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: c}
 }
 
-// processTable asks ps, which POSIX has.
-func processTable() (map[int]entry, error) {
+// livingParents maps every process, except those that have ended and are not reaped yet, to its parent.
+func livingParents() (map[int]int, error) {
 	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=,state=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("read the process table: %w", err)
 	}
-	table := make(map[int]entry)
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	for lines.Scan() {
+	parents := make(map[int]int)
+	for line := range strings.Lines(string(out)) {
 		var pid, parent int
 		var state string
-		if _, err := fmt.Sscan(lines.Text(), &pid, &parent, &state); err != nil {
-			return nil, fmt.Errorf("read the process table: %q: %w", lines.Text(), err)
+		if _, err := fmt.Sscan(line, &pid, &parent, &state); err != nil {
+			return nil, fmt.Errorf("read the process table: %q: %w", line, err)
 		}
-		table[pid] = entry{parent: parent, zombie: state[0] == 'Z'}
+		if state[0] != 'Z' {
+			parents[pid] = parent
+		}
 	}
-	return table, lines.Err()
+	return parents, nil
 }

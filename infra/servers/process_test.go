@@ -48,6 +48,21 @@ func shell(script string) *servers.Process {
 	})
 }
 
+// started returns a running shell, which ends with the test.
+func started(t *testing.T, script string) *servers.Process {
+	t.Helper()
+	p := shell(script)
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
 func TestStartOfAProcessThatEndsGivesItsLastWords(t *testing.T) {
 	err := shell("echo the disk is on fire >&2; exit 3").Start(t.Context())
 	var early *servers.EarlyExit
@@ -74,21 +89,14 @@ func TestStartLeavesNothingRunningWhenItsContextEnds(t *testing.T) {
 }
 
 func TestStartOfARunningProcessIsAnError(t *testing.T) {
-	p := shell("echo ready; exec sleep 600")
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer kill(t, p)
+	p := started(t, "echo ready; exec sleep 600")
 	if err := p.Start(t.Context()); err == nil {
 		t.Error("started twice")
 	}
 }
 
 func TestStopKillsAProcessThatWillNotStopAndSaysSo(t *testing.T) {
-	p := shell(`trap "" TERM; echo ready; while :; do sleep 0.05; done`)
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	p := started(t, `trap "" TERM; echo ready; while :; do sleep 0.05; done`)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := p.Stop(ctx); err == nil || !strings.Contains(err.Error(), "killed") {
@@ -100,10 +108,7 @@ func TestStopKillsAProcessThatWillNotStopAndSaysSo(t *testing.T) {
 }
 
 func TestKillReachesGrandchildren(t *testing.T) {
-	p := shell(`sh -c 'sleep 612.5 & echo ready; wait' & wait`)
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	p := started(t, `sh -c 'sleep 612.5 & echo ready; wait' & wait`)
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,19 +118,11 @@ func TestKillReachesGrandchildren(t *testing.T) {
 }
 
 func TestAnEndFromOutsideShowsInDoneAndErr(t *testing.T) {
-	p := shell("echo ready; exec sleep 600")
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer kill(t, p)
+	p := started(t, "echo ready; exec sleep 600")
 	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-p.Done():
-	case <-time.After(10 * time.Second):
-		t.Fatal("the end is not noticed")
-	}
+	<-p.Done()
 	if p.Err() == nil || p.Err().Error() != "signal: killed" {
 		t.Errorf("Err is %v", p.Err())
 	}
@@ -141,12 +138,5 @@ func TestMethodsOfAProcessThatNeverRan(t *testing.T) {
 	}
 	if p.PID() != 0 || p.Running() || p.Err() != nil || p.Done() != nil {
 		t.Error("a process that never ran has a past")
-	}
-}
-
-func kill(t *testing.T, p *servers.Process) {
-	t.Helper()
-	if err := p.Kill(); err != nil {
-		t.Error(err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,54 +24,47 @@ type RedisConfig struct {
 	Output    io.Writer // receives its log; nil: only Log keeps the end of it
 }
 
-// Redis is a private Redis server that keeps the platform's promise: what it has accepted is on disk (append-only file, fsync
-// before each answer), and when its memory is full it refuses writes and forgets nothing.
+// Redis is a private Redis server that keeps the platform's promise: every write it accepted is on disk (append-only
+// file, fsync before each answer), and when its memory is full it refuses writes and evicts nothing.
 type Redis struct {
 	*Process
-	cfg     RedisConfig
-	account *account
+	place
+	cfg RedisConfig
 }
 
-// NewRedis describes a server without starting it. The error is ErrNotInstalled if this machine has neither Redis nor Valkey.
+// NewRedis describes a server without starting it. The error is ErrNotInstalled if this machine has neither Redis nor
+// Valkey.
 func NewRedis(cfg RedisConfig) (*Redis, error) {
 	path, err := findRedis()
 	if err != nil {
 		return nil, err
 	}
-	account, err := unprivileged("redis")
+	owner, err := unprivileged("redis")
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+	at, err := newPlace(cfg.Dir, cfg.Port)
+	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
-	}
-	if cfg.Port == 0 {
-		if cfg.Port, err = FreePort(); err != nil {
-			return nil, fmt.Errorf("redis: %w", err)
-		}
 	}
 	if cfg.MaxMemory == "" {
 		cfg.MaxMemory = "256mb"
 	}
-	r := &Redis{cfg: cfg, account: account}
+	r := &Redis{place: at, cfg: cfg}
 	r.Process = NewProcess(Spec{
-		Name:       "redis",
-		Path:       path,
-		Args:       []string{filepath.Join(cfg.Dir, "redis.conf")},
-		Dir:        cfg.Dir,
-		Credential: account.credential(),
-		Output:     cfg.Output,
-		Ready:      r.ready,
+		Name: "redis", Path: path, Args: []string{filepath.Join(at.dir, "redis.conf")}, Dir: at.dir,
+		Credential: owner, Output: cfg.Output, Ready: r.ready,
 	})
 	return r, nil
 }
 
 // Start starts the server and returns once it has read its data and takes commands, like Process.Start.
 func (r *Redis) Start(ctx context.Context) error {
-	if err := r.account.ownDir(r.cfg.Dir); err != nil {
-		return fmt.Errorf("start redis: %w", err)
+	err := ownDir(r.spec.Credential, r.dir)
+	if err == nil {
+		err = ownFile(r.spec.Credential, r.spec.Args[0], []byte(r.config()))
 	}
-	if err := r.account.ownFile(filepath.Join(r.cfg.Dir, "redis.conf"), []byte(r.config())); err != nil {
+	if err != nil {
 		return fmt.Errorf("start redis: %w", err)
 	}
 	return r.Process.Start(ctx)
@@ -81,11 +73,11 @@ func (r *Redis) Start(ctx context.Context) error {
 // config is a file rather than arguments, so that the password shows in no process list.
 func (r *Redis) config() string {
 	lines := []string{
-		"# Written anew at every start.",
+		"# Rewritten at every start.",
 		"bind " + Loopback,
-		"port " + strconv.Itoa(r.cfg.Port),
+		"port " + strconv.Itoa(r.port),
 		"daemonize no",
-		"dir " + strconv.Quote(r.cfg.Dir),
+		"dir " + strconv.Quote(r.dir),
 		"appendonly yes",
 		"appendfsync always",
 		`save ""`,
@@ -98,33 +90,18 @@ func (r *Redis) config() string {
 	return strings.Join(append(lines, r.cfg.Settings...), "\n") + "\n"
 }
 
-// ready asks the server whether it is the one we started (another may have the port) and has finished loading.
+// ready checks that the server has loaded its data and is the one we started: another may have the port.
 func (r *Redis) ready(ctx context.Context, pid int) error {
 	client := redis.NewClient(&redis.Options{Addr: r.Addr(), Password: r.cfg.Password, MaxRetries: -1})
 	defer client.Close()
 	info, err := client.Info(ctx, "server").Result() // answers -LOADING until the data is read
-	if err != nil {
-		return err
+	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid)) {
+		err = fmt.Errorf("another server answers on port %d", r.port)
 	}
-	if !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid)) {
-		return fmt.Errorf("another server answers on port %d", r.cfg.Port)
-	}
-	return nil
+	return err
 }
 
-// Host is the loopback address.
-func (r *Redis) Host() string { return Loopback }
-
-// Port is the same for all starts.
-func (r *Redis) Port() int { return r.cfg.Port }
-
-// Addr is host:port.
-func (r *Redis) Addr() string { return net.JoinHostPort(Loopback, strconv.Itoa(r.cfg.Port)) }
-
-// Dir is where the data is.
-func (r *Redis) Dir() string { return r.cfg.Dir }
-
-// URL is what go-redis's ParseURL reads, with the password.
+// URL is the server's address for redis.ParseURL, with the password.
 func (r *Redis) URL() string {
 	u := url.URL{Scheme: "redis", Host: r.Addr(), Path: "/0"}
 	if r.cfg.Password != "" {
@@ -133,7 +110,7 @@ func (r *Redis) URL() string {
 	return u.String()
 }
 
-// Discard ends the server and removes its data, even if it has to be killed for it, which is an error all the same.
+// Discard stops the server and removes its data. Having to kill it is an error, but the data is removed all the same.
 func (r *Redis) Discard(ctx context.Context) error {
-	return errors.Join(r.Stop(ctx), os.RemoveAll(r.cfg.Dir))
+	return errors.Join(r.Stop(ctx), os.RemoveAll(r.dir))
 }

@@ -61,7 +61,8 @@ func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
 	})
 	client := redisClient(t, server)
 	for name, want := range map[string]string{
-		"appendonly": "yes", "appendfsync": "always", "maxmemory": "5242880", "maxmemory-policy": "noeviction", "save": "", "stream-node-max-entries": "7", "bind": "127.0.0.1",
+		"appendonly": "yes", "appendfsync": "always", "save": "", "bind": "127.0.0.1",
+		"maxmemory": "5242880", "maxmemory-policy": "noeviction", "stream-node-max-entries": "7",
 	} {
 		got, err := client.ConfigGet(t.Context(), name).Result()
 		if err != nil || got[name] != want {
@@ -99,7 +100,7 @@ func TestPausedRedisHoldsConnectionsAndAnswersWhenResumed(t *testing.T) {
 
 func TestStartOnATakenPortTellsSo(t *testing.T) {
 	first := testenv.NewRedis(t)
-	second, err := servers.NewRedis(servers.RedisConfig{Dir: folder(t), Port: first.Port()})
+	second, err := servers.NewRedis(servers.RedisConfig{Dir: testenv.NewFolder(t), Port: first.Port()})
 	if err != nil {
 		t.Fatal(err)
 	}

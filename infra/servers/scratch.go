@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// sweeper is a shell that outlives this process and removes what is left of it. It reads from a pipe of which this process
-// alone holds the other end, so it wakes when this process is gone: after its ordinary end, but also after a panic, a timeout
-// or a SIGKILL, when no clean-up in Go is run any more. The kernel has told the servers to end by then (see Process); the
-// sweeper wakes those that are paused, so that they can, and kills what has not ended after six seconds. It recognises servers
-// by their working directory.
+// sweeper is a shell that outlives this process and cleans up after it. It reads from a pipe of which this process
+// alone holds the other end, so it wakes when this process is gone: after its ordinary end, but also after a panic, a
+// timeout or a SIGKILL, when no clean-up in Go runs. The kernel has told the servers to end by then (see Process); the
+// sweeper resumes those that are paused, so that they can, and kills those that have not ended after six seconds. It
+// recognises servers by their working directory.
 const sweeper = `
 read -r _
 for attempt in $(seq 40); do
@@ -31,19 +31,19 @@ done
 exec rm -rf "$1"
 `
 
-// Scratch is a folder for servers and their data that is removed, with every process that works in it, once this process is
-// gone, however it ends.
+// Scratch is a folder for servers and their data that is removed, with every process that works in it, once this
+// process is gone, however it ends.
 type Scratch struct{ Path string }
 
-// lifelines are the sweepers' pipes, which the end of this process closes, and nothing else: the garbage collector would close
-// those that nobody refers to.
+// lifelines are this process's ends of the sweepers' pipes. They are kept here because the garbage collector would
+// close them.
 var lifelines struct {
 	sync.Mutex
 	ends []*os.File
 }
 
-// NewScratch makes a folder for temporary files whose name is made of a pattern, as by os.MkdirTemp. Others can enter it: as
-// root, servers run as a user of their own.
+// NewScratch makes a temporary folder, named by the pattern as in os.MkdirTemp. Other users can enter it: as root,
+// servers run as a user of their own.
 func NewScratch(pattern string) (*Scratch, error) {
 	path, err := os.MkdirTemp("", pattern)
 	if err != nil {

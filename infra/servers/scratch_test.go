@@ -23,7 +23,7 @@ func TestAScratchFolderStaysThoughNobodyRefersToIt(t *testing.T) {
 	for range 5 {
 		runtime.GC()
 	}
-	// How long a sweeper takes that is let go tells how long to look at the first.
+	// The time that the released sweeper takes is the time to watch the first folder.
 	start := time.Now()
 	lifelines.Lock()
 	err = lifelines.ends[len(lifelines.ends)-1].Close()

@@ -7,63 +7,45 @@ import (
 	"syscall"
 )
 
-// entry is one line of the process table.
-type entry struct {
-	parent int
-	zombie bool // ended, and not yet reaped by its parent
-}
-
 // freeze stops a process and all its descendants with SIGSTOP, and returns them, the process itself first. It reads the
 // process table again until it finds nothing new, because a descendant may start another before it is stopped itself.
 func freeze(root int) ([]int, error) {
-	var members []int
+	var frozen []int
 	for {
 		tree, err := descent(root)
 		if err != nil {
 			return nil, err
 		}
-		before := len(members)
-		for _, pid := range tree {
-			if slices.Contains(members, pid) {
-				continue
-			}
-			if err := signal(pid, syscall.SIGSTOP); err != nil {
-				return nil, err
-			}
-			members = append(members, pid)
+		running := slices.DeleteFunc(tree, func(pid int) bool { return slices.Contains(frozen, pid) })
+		if len(running) == 0 {
+			return frozen, nil
 		}
-		if len(members) == before {
-			return members, nil
+		if err := signal(syscall.SIGSTOP, running...); err != nil {
+			return nil, err
 		}
+		frozen = append(frozen, running...)
 	}
 }
 
-// thaw lets a process and all its descendants go on, the descendants first.
+// thaw lets a process and all its descendants go on (SIGCONT), the descendants first.
 func thaw(root int) error {
 	tree, err := descent(root)
 	if err != nil {
 		return err
 	}
 	slices.Reverse(tree)
-	for _, pid := range tree {
-		if err := signal(pid, syscall.SIGCONT); err != nil {
-			return err
-		}
-	}
-	return nil
+	return signal(syscall.SIGCONT, tree...)
 }
 
 // descent lists a process and all its living descendants, parents before children.
 func descent(root int) ([]int, error) {
-	table, err := processTable()
+	parents, err := livingParents()
 	if err != nil {
 		return nil, err
 	}
 	children := make(map[int][]int)
-	for pid, e := range table {
-		if !e.zombie {
-			children[e.parent] = append(children[e.parent], pid)
-		}
+	for pid, parent := range parents {
+		children[parent] = append(children[parent], pid)
 	}
 	tree := []int{root}
 	for i := 0; i < len(tree); i++ {
@@ -72,25 +54,23 @@ func descent(root int) ([]int, error) {
 	return tree, nil
 }
 
-// living gives those of the processes that have not ended.
-func living(pids []int) ([]int, error) {
-	table, err := processTable()
-	if err != nil {
-		return nil, err
-	}
-	var left []int
+// ended returns an error while one of the processes has not ended.
+func ended(pids []int) error {
+	parents, err := livingParents()
 	for _, pid := range pids {
-		if e, ok := table[pid]; ok && !e.zombie {
-			left = append(left, pid)
+		if _, lives := parents[pid]; lives {
+			return fmt.Errorf("process %d has not ended", pid)
 		}
 	}
-	return left, nil
+	return err
 }
 
-// signal sends a signal; a process that is gone already is no error.
-func signal(pid int, s syscall.Signal) error {
-	if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("signal %v to process %d: %w", s, pid, err)
+// signal sends a signal to each process; one that is gone already is no error.
+func signal(s syscall.Signal, pids ...int) error {
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("signal %v to process %d: %w", s, pid, err)
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -14,7 +15,7 @@ import (
 	"petvote/infra/servers"
 )
 
-// shared is the PostgreSQL server that the databases of this test program are on. The first NewDatabase starts it.
+// shared is the PostgreSQL server of this test program's databases. The first NewDatabase starts it.
 var shared struct {
 	sync.Mutex
 	server    *servers.Postgres
@@ -22,44 +23,43 @@ var shared struct {
 	databases int
 }
 
-// NewDatabase creates an empty database for one test, which is dropped after it, and gives its URL, with user and password.
+// NewDatabase creates an empty database for one test, which is dropped after it, and returns its URL, with user and
+// password.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = startAnew(context.Background(), func(dir string) (*servers.Postgres, error) {
-			return servers.NewPostgres(servers.PostgresConfig{Dir: dir, MaxConnections: 300, Template: servers.TemplateFolder()})
+		shared.server, shared.err = start(context.Background(), func(dir string) (*servers.Postgres, error) {
+			return servers.NewPostgres(servers.PostgresConfig{
+				Dir: dir, Settings: []string{"max_connections=300"}, Template: servers.TemplateFolder(),
+			})
 		})
 	}
 	if shared.err != nil {
 		t.Fatalf("testenv: %v", shared.err)
 	}
 	shared.databases++
-	name := fmt.Sprintf("test_%d", shared.databases)
-	if err := onServer(shared.server, "create database "+name); err != nil {
+	server, name := shared.server, fmt.Sprintf("test_%d", shared.databases)
+	if err := execute(server, "create database "+name); err != nil {
 		t.Fatalf("testenv: %v", err)
 	}
-	server := shared.server
 	t.Cleanup(func() {
-		if err := onServer(server, "drop database "+name+" with (force)"); err != nil {
+		if err := execute(server, "drop database "+name+" with (force)"); err != nil {
 			t.Errorf("testenv: %v", err)
 		}
 	})
 	return server.DatabaseURL(name)
 }
 
-// onServer runs one statement on a connection of its own.
-func onServer(server *servers.Postgres, statement string) error {
+// execute runs one statement on a connection of its own.
+func execute(server *servers.Postgres, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server.DatabaseURL("postgres"))
-	if err != nil {
-		return fmt.Errorf("%s: %w", statement, err)
-	}
-	_, err = conn.Exec(ctx, statement)
-	if closed := conn.Close(ctx); err == nil {
-		err = closed
+	conn, err := pgx.Connect(ctx, server.URL())
+	if err == nil {
+		_, err = conn.Exec(ctx, statement)
+		err = errors.Join(err, conn.Close(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", statement, err)
@@ -67,30 +67,20 @@ func onServer(server *servers.Postgres, statement string) error {
 	return nil
 }
 
-// Main runs a package's tests, stops the shared server, and then checks that no goroutine is left. It gives the exit status.
+// Main runs a package's tests, stops the shared server, and then checks that no goroutine is left. It returns the exit
+// status.
 func Main(m *testing.M, options ...goleak.Option) int {
 	status := m.Run()
-	if err := stopShared(); err != nil {
+	var err error
+	if shared.server != nil {
+		err = discard(shared.server)
+	}
+	if status == 0 { // a failed test may leave a goroutine; its own message is the one to read
+		err = errors.Join(err, goleak.Find(options...))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "testenv:", err)
 		return 1
 	}
-	if status != 0 {
-		return status // a failed test may well have left a goroutine; its own message is the one to read
-	}
-	if err := goleak.Find(options...); err != nil {
-		fmt.Fprintln(os.Stderr, "testenv:", err)
-		return 1
-	}
-	return 0
-}
-
-func stopShared() error {
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), discardLimit)
-	defer cancel()
-	return shared.server.Discard(ctx)
+	return status
 }

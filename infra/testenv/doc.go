@@ -1,8 +1,8 @@
 // Package testenv gives tests private, real Redis and PostgreSQL servers, which they may kill, pause and start again.
 //
-// A test that needs only a database takes NewDatabase: a fresh, empty one on a server that all tests of the program share. A
-// test that does harm to a server takes its own with NewPostgres or NewRedis. Where the server's program is missing the test
-// fails and says what to install: a test that skips would prove nothing.
+// A test that needs only a database takes NewDatabase: a fresh, empty one on a server that all tests of the program
+// share. A test that does harm to a server takes its own with NewPostgres or NewRedis. Where the server's program is
+// missing the test fails and says what to install: a test that skips would prove nothing.
 //
 // A package that uses NewDatabase has
 //

@@ -3,8 +3,12 @@ package testenv
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,47 +18,57 @@ import (
 // discardLimit bounds the end of a server after its test, whose own context is done by then.
 const discardLimit = 20 * time.Second
 
-// NewRedis starts a Redis server for one test, which ends with it. The options change the configuration before the start:
+// NewRedis starts a Redis server for one test, which ends with it. The options change the configuration before the
+// start:
 //
 //	testenv.NewRedis(t, func(c *servers.RedisConfig) { c.MaxMemory = "4mb" })
 func NewRedis(t testing.TB, options ...func(*servers.RedisConfig)) *servers.Redis {
 	t.Helper()
-	server, err := startAnew(t.Context(), func(dir string) (*servers.Redis, error) {
+	return startFor(t, func(dir string) (*servers.Redis, error) {
 		cfg := servers.RedisConfig{Dir: dir}
 		for _, option := range options {
 			option(&cfg)
 		}
 		return servers.NewRedis(cfg)
 	})
-	if err != nil {
-		t.Fatalf("testenv: %v", err)
-	}
-	discardAfter(t, "redis", server)
-	return server
 }
 
-// NewPostgres starts a PostgreSQL server with an empty database for one test, which ends with it. The options change the
-// configuration before the start, as with NewRedis.
+// NewPostgres starts a PostgreSQL server with an empty database for one test, which ends with it. The options change
+// the configuration before the start, as with NewRedis.
 func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *servers.Postgres {
 	t.Helper()
-	server, err := startAnew(t.Context(), func(dir string) (*servers.Postgres, error) {
+	return startFor(t, func(dir string) (*servers.Postgres, error) {
 		cfg := servers.PostgresConfig{Dir: dir, Template: servers.TemplateFolder()}
 		for _, option := range options {
 			option(&cfg)
 		}
 		return servers.NewPostgres(cfg)
 	})
+}
+
+// startFor starts a server for one test. A server that can't be stopped fails the test; the log of one whose test
+// failed is shown.
+func startFor[S server](t testing.TB, describe func(dir string) (S, error)) S {
+	t.Helper()
+	s, err := start(t.Context(), describe)
 	if err != nil {
 		t.Fatalf("testenv: %v", err)
 	}
-	discardAfter(t, "postgres", server)
-	return server
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the end of the log of %T:\n%s", s, s.Log())
+		}
+		if err := discard(s); err != nil {
+			t.Errorf("testenv: discard %T: %v", s, err)
+		}
+	})
+	return s
 }
 
-// NewFolder makes an empty folder for one test, which goes with it, and even if the test program is killed.
+// NewFolder makes an empty folder for one test, which is removed after it, even if the test program is killed.
 func NewFolder(t testing.TB) string {
 	t.Helper()
-	dir, err := newFolder()
+	dir, err := newPath()
 	if err == nil {
 		err = os.Mkdir(dir, 0o700)
 	}
@@ -63,10 +77,20 @@ func NewFolder(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
-			t.Error(fmt.Errorf("testenv: %w", err))
+			t.Errorf("testenv: %v", err)
 		}
 	})
 	return dir
+}
+
+// Missing ends a test that lacks a program, named as for ./infra/packages/install. The test fails, since one that skips
+// proves nothing, except where PETVOTE_MISSING says that the program can't be had on this machine.
+func Missing(t testing.TB, program string) {
+	t.Helper()
+	if slices.Contains(strings.Fields(os.Getenv("PETVOTE_MISSING")), program) {
+		t.Skipf("%s can't be had on this machine (PETVOTE_MISSING)", program)
+	}
+	t.Fatalf("%s is not installed: ./infra/packages/install %s does it, or says how", program, program)
 }
 
 // server is what Redis and PostgreSQL have in common here.
@@ -76,12 +100,11 @@ type server interface {
 	Log() string
 }
 
-// startAnew starts a server in a new folder. Another program may take the free port before the server does; then it is done
-// again with another one.
-func startAnew[S server](ctx context.Context, describe func(dir string) (S, error)) (S, error) {
+// start starts a server in a new folder. Another program may take the free port before the server does; then start
+// tries another port.
+func start[S server](ctx context.Context, describe func(dir string) (S, error)) (none S, err error) {
 	for attempt := 1; ; attempt++ {
-		var none S
-		dir, err := newFolder()
+		dir, err := newPath()
 		if err != nil {
 			return none, err
 		}
@@ -89,13 +112,10 @@ func startAnew[S server](ctx context.Context, describe func(dir string) (S, erro
 		if err != nil {
 			return none, err
 		}
-		err = s.Start(ctx)
-		if err == nil {
+		if err = s.Start(ctx); err == nil {
 			return s, nil
 		}
-		discard, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardLimit)
-		err = errors.Join(err, s.Discard(discard))
-		cancel()
+		err = errors.Join(err, discard(s))
 		var early *servers.EarlyExit
 		if attempt == 3 || !errors.As(err, &early) || !early.AddressInUse() {
 			return none, err
@@ -103,17 +123,22 @@ func startAnew[S server](ctx context.Context, describe func(dir string) (S, erro
 	}
 }
 
-// discardAfter ends the server with its test. A server that can't be ended fails the test; the log of one whose test failed
-// is shown.
-func discardAfter(t testing.TB, name string, s server) {
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the end of the log of %s:\n%s", name, s.Log())
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), discardLimit)
-		defer cancel()
-		if err := s.Discard(ctx); err != nil {
-			t.Error(fmt.Errorf("testenv: discard %s: %w", name, err))
-		}
-	})
+func discard(s server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), discardLimit)
+	defer cancel()
+	return s.Discard(ctx)
+}
+
+var (
+	paths   atomic.Int64
+	scratch = sync.OnceValues(func() (*servers.Scratch, error) { return servers.NewScratch("petvote-test-*") })
+)
+
+// newPath returns the path of a folder that does not exist yet, in the scratch folder of this test program.
+func newPath() (string, error) {
+	top, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	return top.Join(strconv.FormatInt(paths.Add(1), 10)), nil
 }

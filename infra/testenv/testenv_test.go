@@ -2,6 +2,7 @@ package testenv_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,50 +11,43 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"petvote/infra/testenv"
+	"petvote/infra/wait"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
-func TestDatabasesAreSeparateAndEmpty(t *testing.T) {
-	for _, url := range []string{testenv.NewDatabase(t), testenv.NewDatabase(t)} {
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := conn.Exec(t.Context(), "create table pets (name text)"); err != nil {
-			t.Errorf("a new database is not empty: %v", err)
-		}
-		if err := conn.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestDatabaseIsDroppedWithItsTestThoughConnectionsAreOpen(t *testing.T) {
-	var url string
+func TestDatabasesAreSeparateEmptyAndDroppedWithTheirTestThoughConnectionsAreOpen(t *testing.T) {
+	var urls []string
 	t.Run("test", func(t *testing.T) {
-		url = testenv.NewDatabase(t)
-		if _, err := pgx.Connect(t.Context(), url); err != nil {
-			t.Fatal(err)
+		for range 2 {
+			url := testenv.NewDatabase(t)
+			urls = append(urls, url)
+			conn, err := pgx.Connect(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Exec(t.Context(), "create table pets (name text)"); err != nil {
+				t.Errorf("a new database is not empty: %v", err)
+			}
 		}
 	})
-	_, err := pgx.Connect(t.Context(), url)
-	if err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("got %v", err)
+	for _, url := range urls {
+		if _, err := pgx.Connect(t.Context(), url); err == nil || !strings.Contains(err.Error(), "does not exist") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
 // ending names the way in which TestProgramThatEnds ends, when it runs as the child of the test below it.
 const ending = "PETVOTE_TEST_ENDING"
 
-// TestProgramThatEnds is the test program of which nothing may be left; by itself it does nothing.
+// TestProgramThatEnds is the program that must leave nothing behind; run by itself it does nothing.
 func TestProgramThatEnds(t *testing.T) {
 	how := os.Getenv(ending)
 	if how == "" {
@@ -62,10 +56,8 @@ func TestProgramThatEnds(t *testing.T) {
 	redis, postgres := testenv.NewRedis(t), testenv.NewPostgres(t)
 	testenv.NewDatabase(t)
 	if how == "killed while paused" {
-		for _, pause := range []func() error{redis.Pause, postgres.Pause} {
-			if err := pause(); err != nil {
-				t.Fatal(err)
-			}
+		if err := errors.Join(redis.Pause(), postgres.Pause()); err != nil {
+			t.Fatal(err)
 		}
 	}
 	fmt.Printf("\nservers %d %d %s\n", redis.PID(), postgres.PID(), filepath.Dir(redis.Dir()))
@@ -104,7 +96,7 @@ func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for lines.Scan() { // to its end, so that it is not held up by a full pipe
+			for lines.Scan() { // to its end, so that a full pipe does not hold it up
 			}
 			err = cmd.Wait()
 			if folder == "" {
@@ -113,39 +105,21 @@ func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
 			if passed := err == nil; passed != (how == "passes") {
 				t.Errorf("it ended with %v", err)
 			}
-			within(t, 20*time.Second, func() error {
+			if err := wait.Until(t.Context(), time.Minute, func(context.Context) error {
 				if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 					return fmt.Errorf("folder %s is left (%v)", folder, err)
 				}
 				for _, pid := range []int{redis, postgres} {
-					if runs(pid) {
+					state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
+					if err == nil && !strings.HasPrefix(string(state), "Z") {
 						return fmt.Errorf("server %d is left", pid)
 					}
 				}
 				return nil
-			})
+			}); err != nil {
+				t.Error(err)
+			}
 		})
-	}
-}
-
-func runs(pid int) bool {
-	out, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
-	return err == nil && syscall.Kill(pid, 0) == nil && !strings.HasPrefix(string(out), "Z")
-}
-
-// within asks until there is no error, or until the time is over.
-func within(t *testing.T, limit time.Duration, ask func() error) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		err := ask()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -5,40 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
-	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"petvote/infra/platform"
 	"petvote/infra/servers"
+	"petvote/infra/wait"
 )
-
-// composeFiles are the platform and its observability, in this order.
-var composeFiles = []string{"-f", "docker-compose.yml", "-f", "docker-compose.observability.yml"}
 
 const (
-	dockerAnswer = 10 * time.Second // how long an engine may take to answer at all
-	composeStop  = 60 * time.Second
+	dockerLimit  = 10 * time.Second // for an engine to answer a question
+	composeLimit = 60 * time.Second // for the containers to stop
 )
 
-// findDocker gives the path of a docker whose engine answers and which knows Compose v2; the error says what is missing.
-func findDocker(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, dockerAnswer)
-	defer cancel()
-	docker, err := exec.LookPath("docker")
-	if err != nil {
-		return "", errors.New("docker is not installed")
-	}
-	if err := servers.Run(ctx, servers.Spec{Name: "docker compose version", Path: docker, Args: []string{"compose", "version"}}); err != nil {
-		return "", errors.New("docker has no Compose v2")
-	}
-	if err := servers.Run(ctx, servers.Spec{Name: "docker version", Path: docker, Args: []string{"version", "--format", "{{.Server.Version}}"}}); err != nil {
-		return "", errors.New("no Docker engine answers")
-	}
-	return docker, nil
-}
+// composeFiles are the platform and its observability.
+var composeFiles = []string{"-f", "docker-compose.yml", "-f", "docker-compose.observability.yml"}
 
 // compose runs Docker Compose on the platform's files.
 type compose struct {
@@ -46,15 +32,50 @@ type compose struct {
 	environ        []string
 }
 
-func (c compose) spec(stop syscall.Signal, args ...string) servers.Spec {
+// findDocker returns the path of a docker whose engine answers and which knows Compose v2; the error says which is
+// missing.
+func findDocker(ctx context.Context) (string, error) {
+	docker, err := exec.LookPath("docker")
+	if err != nil {
+		return "", errors.New("docker is not installed")
+	}
+	c := compose{docker: docker}
+	if _, err := c.ask(ctx, "compose", "version"); err != nil {
+		return "", errors.New("docker has no Compose v2")
+	}
+	if _, err := c.ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return "", errors.New("no Docker engine answers")
+	}
+	return docker, nil
+}
+
+// ask runs docker and returns its output, without white space around it.
+func (c compose) ask(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
+	defer cancel()
+	var complaints bytes.Buffer
+	cmd := exec.CommandContext(ctx, c.docker, args...)
+	cmd.Dir, cmd.Env, cmd.Stderr = c.source, c.environ, &complaints
+	answer, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, strings.TrimSpace(complaints.String()))
+	}
+	return strings.TrimSpace(string(answer)), nil
+}
+
+func composeArgs(args ...string) []string {
+	return slices.Concat([]string{"compose"}, composeFiles, args)
+}
+
+func (c compose) spec(args ...string) servers.Spec {
 	return servers.Spec{
-		Name: "docker compose " + args[0], Path: c.docker, Args: append(append([]string{"compose"}, composeFiles...), args...),
-		Dir: c.source, Env: c.environ, Output: os.Stdout, StopSignal: stop, OrphanSignal: stop,
+		Name: "docker compose " + args[0], Path: c.docker, Args: composeArgs(args...), Dir: c.source, Env: c.environ,
+		Output: os.Stdout, StopSignal: syscall.SIGINT, OrphanSignal: syscall.SIGINT,
 	}
 }
 
-// runCompose runs the stack in the foreground until stop is done or the stack ends, and then removes its containers; the
-// volumes, with the votes, stay. When kill is done it kills the containers.
+// runCompose runs the stack in the foreground until stop is done or the stack ends, and then removes its containers;
+// the volumes, with the votes, stay. When kill is done it kills the containers.
 func runCompose(stop, kill context.Context, docker, source string, ports []string) error {
 	environ := append(os.Environ(), "COMPOSE_MENU=false") // its menu wants the terminal, from which it is detached
 	c := compose{docker: docker, source: source, environ: append(environ, ports...)}
@@ -64,14 +85,14 @@ func runCompose(stop, kill context.Context, docker, source string, ports []strin
 	if err := c.preflight(stop, os.Stdout); err != nil {
 		return fmt.Errorf("the stack can't be started:\n%w", err)
 	}
-	stack := servers.NewProcess(c.spec(syscall.SIGINT, "up", "--build"))
+	stack := servers.NewProcess(c.spec("up", "--build"))
 	if err := stack.Start(stop); err != nil {
 		return err
 	}
-	ready := make(chan struct{})
+	announced := make(chan struct{})
 	waiting, cancel := context.WithCancel(stop)
 	go func() {
-		defer close(ready)
+		defer close(announced)
 		c.announce(waiting)
 	}()
 	select {
@@ -79,45 +100,93 @@ func runCompose(stop, kill context.Context, docker, source string, ports []strin
 	case <-stack.Done():
 	}
 	cancel()
-	<-ready
+	<-announced
 
 	var failure error
 	if stop.Err() == nil {
-		failure = errors.Join(errors.New("docker compose up ended by itself (./scripts/up --local does without Docker)"), stack.Err())
+		failure = errors.Join(errors.New("docker compose up ended by itself (./scripts/up --local does without Docker)"),
+			stack.Err())
 	}
-	bounded, cancelBound := context.WithTimeout(kill, composeStop)
+	bounded, cancelBound := context.WithTimeout(kill, composeLimit)
 	defer cancelBound()
 	return errors.Join(failure, stack.Stop(bounded), c.remove(kill))
 }
 
-// containerID is what docker compose ps --quiet prints for a container.
-var containerID = regexp.MustCompile(`(?m)^[0-9a-f]{64}$`)
-
-// refuseIfRunning leaves a stack alone that somebody else has started, and that this run's end would take down.
+// refuseIfRunning leaves alone a stack that somebody else has started: the end of this run would take it down.
 func (c compose) refuseIfRunning(ctx context.Context) error {
-	var running bytes.Buffer
-	spec := c.spec(syscall.SIGINT, "ps", "--quiet", "--status", "running")
-	spec.Output = &running
-	if err := servers.Run(ctx, spec); err != nil {
-		return fmt.Errorf("look for a running stack: %w\n%s", err, strings.TrimSpace(running.String()))
+	running, err := c.ask(ctx, composeArgs("ps", "--quiet", "--status", "running")...)
+	if err != nil {
+		return fmt.Errorf("look for a running stack: %w", err)
 	}
-	if containerID.Match(running.Bytes()) { // and not just a warning
-		return errors.New("the stack is running already: docker compose " + strings.Join(composeFiles, " ") + " down stops it; " +
-			"COMPOSE_PROJECT_NAME and other ports make a second one")
+	if running != "" {
+		return errors.New("the stack is running already: docker compose " + strings.Join(composeFiles, " ") +
+			" down stops it; COMPOSE_PROJECT_NAME and other ports make a second one")
 	}
 	return nil
 }
 
-// remove ends and removes the containers, or only kills them when kill is done before that.
+// remove stops and removes the containers, or only kills them when kill is done before that.
 func (c compose) remove(kill context.Context) error {
 	if kill.Err() == nil {
-		ctx, cancel := context.WithTimeout(kill, composeStop)
+		ctx, cancel := context.WithTimeout(kill, composeLimit)
 		defer cancel()
-		if err := servers.Run(ctx, c.spec(syscall.SIGINT, "down", "--remove-orphans")); kill.Err() == nil {
+		if err := servers.Run(ctx, c.spec("down", "--remove-orphans")); kill.Err() == nil {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), composeStop)
+	ctx, cancel := context.WithTimeout(context.Background(), composeLimit)
 	defer cancel()
-	return servers.Run(ctx, c.spec(syscall.SIGINT, "kill"))
+	return servers.Run(ctx, c.spec("kill"))
+}
+
+// page is something the stack publishes for a browser.
+type page struct {
+	title, service, port string // the port inside the container
+}
+
+var (
+	pages = []page{{"vote", "vote", "8084"}, {"results", "result", "8085"}}
+	tools = []page{{"traces", "jaeger", "16686"}, {"metrics", "prometheus", "9090"}, {"dashboards", "grafana", "3000"}}
+)
+
+// announce waits until the pages are ready and then prints the addresses; it gives up when ctx is done. Until the
+// images are built nothing is published, so it may take minutes.
+func (c compose) announce(ctx context.Context) {
+	for !c.ready(ctx) {
+		if wait.For(ctx, time.Second) != nil {
+			return
+		}
+	}
+	lines := []string{"", "petvote is ready (Ctrl-C stops it; the votes are kept)", ""}
+	var hint []string
+	for _, p := range append(pages, tools...) {
+		address, ok := c.published(ctx, p)
+		if ok {
+			lines = append(lines, fmt.Sprintf("  %-12s%s", p.title, address))
+		}
+		if ok && p.service == "jaeger" {
+			hint = []string{"", "  To see a trace, vote and follow the link Trace below the vote's journey, or look for",
+				"  the service vote at " + address + ". Spans arrive after a second or two."}
+		}
+	}
+	fmt.Println(strings.Join(append(append(lines, hint...), ""), "\n"))
+}
+
+func (c compose) ready(ctx context.Context) bool {
+	for _, p := range pages {
+		if address, ok := c.published(ctx, p); !ok || platform.Probe(ctx, address+"/readyz") != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// published returns the address of a page on this machine; it has none until its container runs.
+func (c compose) published(ctx context.Context, p page) (string, bool) {
+	address, err := c.ask(ctx, composeArgs("port", p.service, p.port)...)
+	if err != nil {
+		return "", false
+	}
+	_, port, err := net.SplitHostPort(address)
+	return "http://localhost:" + port, err == nil && port != "0"
 }

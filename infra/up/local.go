@@ -3,88 +3,102 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 )
 
-// localConfig says how to run the platform as processes.
-type localConfig struct {
-	source  string // the root of the repository, from which the services are built
-	folder  string // holds data and programs
-	ports   *Ports
-	environ []string // the user's environment, which reaches the services, except for what the platform sets itself
-	out     io.Writer
-	colour  bool // whether out shows colours
-}
+// stopLimit bounds the stop of each part: enough for a service to finish its work in hand, and for PostgreSQL's last
+// checkpoint.
+const stopLimit = 30 * time.Second
 
-// stopWithin bounds the stop of each part: enough for a service to finish what is in hand, and for PostgreSQL's last checkpoint.
-const stopWithin = 30 * time.Second
-
-// runLocal runs the platform until stop is done, and then stops it in order: vote, worker and result, so that what was
-// accepted is stored and shown, then PostgreSQL and Redis. When kill is done too, it kills what is left. Nothing is left
+// runLocal runs the platform until stop is done, and then stops it in order: vote, worker and result, so that every
+// accepted vote is stored and shown, then PostgreSQL and Redis. When kill is done, it kills the rest. Nothing is left
 // running when it returns. An end that was asked for is no error.
-func runLocal(stop, kill context.Context, cfg localConfig) (err error) {
-	home, err := takeFolder(cfg.folder)
+func runLocal(stop, kill context.Context, source string, o *options) (err error) {
+	home, err := filepath.Abs(o.folder)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, home.release()) }()
-	if err := cfg.ports.Check(); err != nil {
+	lock, err := lockFolder(home)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := checkPorts(o.wanted); err != nil {
 		return err
 	}
 	order := []string{platform.Redis, platform.Postgres, platform.Result, platform.Worker, platform.Vote}
-	log := NewLog(cfg.out, cfg.colour, order...)
+	log := newLog(os.Stdout, wantsColour(os.Stdout, os.Getenv), order...)
+	bin := filepath.Join(home, "bin")
 	p, err := platform.New(platform.Options{
-		Dir: home.path, Bin: home.join("bin"), Output: log.Part, Live: true, Ports: cfg.ports.numbers(),
+		Dir: home, Bin: bin, Output: log.part, Live: true, Ports: o.ports,
 		Env: append([]string{ // pages know each other by the name in the browser's address
-			"LOG_FORMAT=text", "VOTE_URL=" + endpoint(cfg.ports.Vote, ""), "RESULT_URL=" + endpoint(cfg.ports.Result, ""),
-		}, platform.Environ(cfg.environ)...),
+			"LOG_FORMAT=text", "VOTE_URL=" + localURL(o.ports.Vote, ""), "RESULT_URL=" + localURL(o.ports.Result, ""),
+		}, platform.Environ(os.Environ())...),
 		Postgres: func(c *servers.PostgresConfig) { c.Template = "" }, // the data are kept
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Release()) }()
-	log.Say("building the services")
-	if err := platform.Build(stop, cfg.source, home.join("bin")); err != nil {
-		return unlessAsked(stop, err)
+	supervisor := &supervisor{log: log, backoff: defaultBackoff}
+	log.say("building the services")
+	if err = platform.Build(stop, source, bin); err == nil {
+		err = start(stop, supervisor, p, order)
 	}
-	supervisor := NewSupervisor(log, DefaultBackoff)
-	var parts []Part
-	for _, name := range order {
-		program, err := p.Part(name)
-		if err != nil {
-			return err
-		}
-		parts = append(parts, Part{name, program})
-	}
-	err = start(stop, supervisor, p, parts, log)
 	if err == nil {
-		log.Show(summary(cfg.ports, home.path, parts))
+		log.show(summary(o.ports, home, supervisor.keepers))
 		<-stop.Done()
 	}
-	log.Say("stopping (once more to kill)")
-	return errors.Join(unlessAsked(stop, err), supervisor.Stop(kill, stopWithin))
+	if stop.Err() != nil {
+		err = nil // it came only because the user ended the start
+	}
+	log.say("stopping (once more to kill)")
+	return errors.Join(err, supervisor.stop(kill, stopLimit))
 }
 
-// start starts the parts and waits until every service is ready.
-func start(ctx context.Context, supervisor *Supervisor, p *platform.Platform, parts []Part, log *Log) error {
-	for _, part := range parts {
-		log.Say("starting %s", part.Name)
-		if err := supervisor.Start(ctx, part); err != nil {
+// start starts the parts in order and waits until every service is ready.
+func start(ctx context.Context, s *supervisor, p *platform.Platform, order []string) error {
+	for _, name := range order {
+		program, err := p.Part(name)
+		if err == nil {
+			s.log.say("starting %s", name)
+			err = s.start(ctx, part{name, program})
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return p.Ready(ctx)
 }
 
-// unlessAsked drops an error that came only because the user ended the start.
-func unlessAsked(stop context.Context, err error) error {
-	if stop.Err() != nil {
-		return nil
+func summary(p platform.Ports, data string, parts []keeper) string {
+	var pids []string
+	for _, k := range parts {
+		pids = append(pids, fmt.Sprintf("%s %d", k.name, k.program.PID()))
 	}
-	return err
+	return fmt.Sprintf(`
+petvote is ready
+
+  vote        %s
+  results     %s
+  metrics     %s (vote)  %s (worker)  %s (result)
+              /healthz and /readyz are there too
+  by hand     curl -H 'Content-Type: application/json' -d '{"pet":"dogs"}' %s
+  processes   %s
+              kill -9 any of them: it is started again, and no accepted vote is lost
+  data        %s
+  stop        Ctrl-C
+
+`, localURL(p.Vote, ""), localURL(p.Result, ""),
+		localURL(p.VoteOps, "/metrics"), localURL(p.WorkerOps, "/metrics"), localURL(p.ResultOps, "/metrics"),
+		localURL(p.Vote, "/vote"), strings.Join(pids, "  "), data)
 }
+
+func localURL(port int, path string) string { return fmt.Sprintf("http://localhost:%d%s", port, path) }

@@ -1,4 +1,4 @@
-// Command up runs the whole platform on this machine until it is told to stop. ./scripts/up builds and starts it.
+// Command up runs the whole platform on this machine until Ctrl-C. ./scripts/up builds and starts it.
 package main
 
 import (
@@ -6,8 +6,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"petvote/infra/servers"
 	"petvote/shared/lifecycle"
@@ -36,8 +37,8 @@ func run(args []string) int {
 	return 0
 }
 
-// up chooses the mode and runs it until stop is done.
-func up(stop, kill context.Context, o options) error {
+// up runs the platform, by Docker Compose or as processes, until stop is done.
+func up(stop, kill context.Context, o *options) error {
 	source, err := os.Getwd() // ./scripts/up goes to the root of the repository
 	if err != nil {
 		return err
@@ -52,18 +53,31 @@ func up(stop, kill context.Context, o options) error {
 		}
 		fmt.Printf("Docker Compose can't be used (%v): running as local processes.\n", err)
 	}
-	if err := install(stop, source, os.Stdout); err != nil {
+	install := servers.Spec{Name: "install", Path: "./infra/packages/install", Args: []string{"redis", "postgresql"},
+		Dir: source, Output: os.Stdout}
+	if err := servers.Run(stop, install); err != nil {
 		return err
 	}
-	return runLocal(stop, kill, localConfig{
-		source: source, folder: o.folder, ports: o.ports, environ: os.Environ(),
-		out: os.Stdout, colour: WantsColour(os.Stdout, os.Getenv),
-	})
+	return runLocal(stop, kill, source, o)
 }
 
-// install installs the servers if this machine lacks them. It says what it does, or what a person has to do.
-func install(ctx context.Context, source string, out io.Writer) error {
-	return servers.Run(ctx, servers.Spec{
-		Name: "install", Path: "./infra/packages/install", Args: []string{"redis", "postgresql"}, Dir: source, Output: out,
-	})
+var errAskedAgain = errors.New("interrupted a second time")
+
+// signals returns two contexts: stop is done at the first Ctrl-C, SIGTERM or closed terminal, kill at the second.
+// release ends the watch.
+func signals() (stop, kill context.Context, release func()) {
+	stop, cancelStop := context.WithCancel(context.Background())
+	kill, cancelKill := context.WithCancelCause(context.Background())
+	arrived := make(chan os.Signal, 2)
+	signal.Notify(arrived, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-arrived
+		cancelStop()
+		<-arrived
+		cancelKill(errAskedAgain)
+	}()
+	return stop, kill, func() {
+		signal.Stop(arrived)
+		close(arrived)
+	}
 }

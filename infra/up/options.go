@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+
+	"petvote/infra/platform"
 )
 
 type mode int
@@ -18,25 +20,23 @@ const (
 type options struct {
 	mode   mode
 	folder string
-	ports  *Ports
-	// set are the ports that a flag or the environment has set, as environment variables. Compose files read the same names.
-	set []string
+	ports  platform.Ports
+	wanted []*port  // the same ports, described
+	set    []string // the ports set by a flag or the environment, as the variables that the Compose files read
 }
 
 const usage = `Usage: ./scripts/up [--docker | --local] [--data DIR] [--vote-port N ...]
 
-Runs the whole platform until Ctrl-C: by Docker Compose, with Jaeger, Prometheus and Grafana, where an
+Runs the whole platform until Ctrl-C: by Docker Compose, with Jaeger, Prometheus and Grafana, if a Docker
 engine answers; else as processes of this machine, with Redis and PostgreSQL, installed if missing.
 
 `
 
-// parse reads flags and environment; a flag wins. With --help it writes the help to out and gives flag.ErrHelp.
-func parse(args []string, getenv func(string) string, out io.Writer) (options, error) {
-	o := options{ports: DefaultPorts()}
-	defaults := *o.ports
-	if err := o.ports.FromEnvironment(getenv); err != nil {
-		return options{}, err
-	}
+// parse reads flags and environment; a flag wins. With --help it writes the help to out and returns flag.ErrHelp. Its
+// error names every bad variable.
+func parse(args []string, getenv func(string) string, out io.Writer) (*options, error) {
+	o := new(options)
+	o.wanted = localPorts(&o.ports)
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.Usage = func() {
@@ -44,40 +44,44 @@ func parse(args []string, getenv func(string) string, out io.Writer) (options, e
 		flags.PrintDefaults()
 	}
 	docker := flags.Bool("docker", false, "use Docker Compose, or fail")
-	processes := flags.Bool("local", false, "use processes of this machine")
-	flags.StringVar(&o.folder, "data", "", "with --local: the `folder` for the data (default /var/lib/petvote for root, else ~/.local/state/petvote)")
-	for _, port := range o.ports.All() {
-		flags.IntVar(&port.Number, port.Flag(), port.Number, fmt.Sprintf("port for %s; also by %s", port.Purpose, port.Variable))
+	local := flags.Bool("local", false, "use processes of this machine")
+	flags.StringVar(&o.folder, "data", "",
+		"with --local: the `folder` for the data (default /var/lib/petvote for root, else ~/.local/state/petvote)")
+	var bad []error
+	for _, p := range o.wanted {
+		flags.Var(p, p.flag(), fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
+		if text := getenv(p.variable); text != "" {
+			if err := flags.Set(p.flag(), text); err != nil {
+				bad = append(bad, fmt.Errorf("up: %s=%q: %w", p.variable, text, err))
+			}
+		}
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
 	}
 	if err := flags.Parse(args); err != nil {
-		return options{}, err
+		return nil, err
 	}
 	switch {
 	case flags.NArg() > 0:
-		return options{}, fmt.Errorf("up: unexpected argument %q; see --help", flags.Arg(0))
-	case *docker && *processes:
-		return options{}, errors.New("up: --docker and --local exclude each other")
+		return nil, fmt.Errorf("up: unexpected argument %q; see --help", flags.Arg(0))
+	case *docker && *local:
+		return nil, errors.New("up: --docker and --local exclude each other")
 	case *docker && o.folder != "":
-		return options{}, errors.New("up: --data is for --local; Docker keeps the data in volumes")
+		return nil, errors.New("up: --data is for --local; Docker keeps the data in volumes")
 	case *docker:
 		o.mode = modeDocker
-	case *processes || o.folder != "":
+	case *local || o.folder != "":
 		o.mode = modeLocal
 	}
-	for i, port := range o.ports.All() {
-		if port.Number < 1 || port.Number > 65535 {
-			return options{}, fmt.Errorf("up: --%s %d is no port: it must be from 1 to 65535", port.Flag(), port.Number)
-		}
-		if port.Number != defaults.All()[i].Number {
-			o.set = append(o.set, fmt.Sprintf("%s=%d", port.Variable, port.Number))
+	for _, p := range o.wanted {
+		if flags.Lookup(p.flag()).DefValue != p.String() {
+			o.set = append(o.set, fmt.Sprintf("%s=%v", p.variable, p))
 		}
 	}
+	var err error
 	if o.folder == "" {
-		folder, err := DefaultFolder(getenv)
-		if err != nil {
-			return options{}, err
-		}
-		o.folder = folder
+		o.folder, err = defaultFolder(getenv)
 	}
-	return o, nil
+	return o, err
 }

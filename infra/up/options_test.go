@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,12 +24,14 @@ func environment(pairs ...string) func(string) string {
 }
 
 func TestAFlagWinsOverTheEnvironmentAndTheEnvironmentOverTheDefault(t *testing.T) {
-	o, err := parse([]string{"--local", "--vote-port", "1111", "--data", "/data"}, environment("VOTE_PORT=2222", "RESULT_PORT=3333"), io.Discard)
+	args := []string{"--local", "--vote-port", "1111", "--data", "/data"}
+	o, err := parse(args, environment("VOTE_PORT=2222", "RESULT_PORT=3333"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.mode != modeLocal || o.folder != "/data" || o.ports.Vote.Number != 1111 || o.ports.Result.Number != 3333 || o.ports.Redis.Number != 16379 {
-		t.Errorf("got %+v, ports %+v", o, o.ports)
+	if o.mode != modeLocal || o.folder != "/data" ||
+		o.ports.Vote != 1111 || o.ports.Result != 3333 || o.ports.Redis != 16379 {
+		t.Errorf("got %+v", o)
 	}
 	if want := []string{"VOTE_PORT=1111", "RESULT_PORT=3333"}; !slices.Equal(o.set, want) {
 		t.Errorf("for Compose: %q, want %q", o.set, want)
@@ -34,20 +39,22 @@ func TestAFlagWinsOverTheEnvironmentAndTheEnvironmentOverTheDefault(t *testing.T
 }
 
 func TestModes(t *testing.T) {
-	for args, want := range map[string]mode{"": modeAny, "--docker": modeDocker, "--local": modeLocal, "--data /data": modeLocal} {
+	for args, want := range map[string]mode{
+		"": modeAny, "--docker": modeDocker, "--local": modeLocal, "--data /data": modeLocal,
+	} {
 		o, err := parse(strings.Fields(args), environment("HOME=/home/me"), io.Discard)
 		if err != nil || o.mode != want {
-			t.Errorf("%q: mode %v, %v; want %v", args, o.mode, err, want)
+			t.Errorf("%q: %+v, %v; want mode %v", args, o, err, want)
 		}
 	}
 }
 
-func TestBadArgumentsAreRefusedByName(t *testing.T) {
+func TestBadArgumentsAndVariablesAreRefusedByName(t *testing.T) {
 	for args, want := range map[string]string{
 		"--docker --local":     "exclude each other",
 		"--docker --data /tmp": "--data",
-		"--vote-port 0":        "--vote-port 0",
-		"--redis-port 70000":   "--redis-port 70000",
+		"--vote-port 0":        `"0" for flag -vote-port`,
+		"--redis-port 70000":   `"70000" for flag -redis-port`,
 		"start":                `"start"`,
 		"--fast":               "-fast",
 	} {
@@ -56,6 +63,11 @@ func TestBadArgumentsAreRefusedByName(t *testing.T) {
 			t.Errorf("%q: %v, want a message with %q", args, err, want)
 		}
 	}
+	_, err := parse(nil, environment("VOTE_PORT=9000", "REDIS_PORT=tcp://10.0.0.1:6379", "POSTGRES_PORT=0"), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "REDIS_PORT") || !strings.Contains(err.Error(), "POSTGRES_PORT") ||
+		strings.Contains(err.Error(), "VOTE_PORT") {
+		t.Errorf("bad variables: %v", err)
+	}
 }
 
 func TestHelpNamesEveryFlagAndVariable(t *testing.T) {
@@ -63,9 +75,27 @@ func TestHelpNamesEveryFlagAndVariable(t *testing.T) {
 	if _, err := parse([]string{"--help"}, environment(), &help); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("got %v", err)
 	}
-	for _, want := range []string{"--docker", "--local", "-data", "-vote-port", "RESULT_OPS_PORT"} {
+	for _, want := range []string{"--docker", "--local", "-data", "-vote-port", "RESULT_OPS_PORT", "16379"} {
 		if !strings.Contains(help.String(), want) {
-			t.Errorf("%q is missing", want)
+			t.Errorf("%q is missing in\n%s", want, &help)
 		}
 	}
+}
+
+func TestASecondPlatformInTheSameFolderIsRefusedWithTheFirstOnesProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "data")
+	first, err := lockFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = lockFolder(path)
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s (process %d)", path, os.Getpid())) {
+		t.Errorf("got %v", err)
+	}
+	_ = first.Close()
+	again, err := lockFolder(path)
+	if err != nil {
+		t.Fatalf("after the first one's end: %v", err)
+	}
+	_ = again.Close()
 }

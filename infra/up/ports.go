@@ -6,102 +6,96 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"petvote/infra/platform"
+	"petvote/infra/servers"
 )
 
-// Port is a TCP port that the platform takes.
-type Port struct {
-	Number   int
-	Variable string // the environment variable that changes it
-	Purpose  string // what it is for
+// port is a TCP port that the platform takes on this machine. It is a flag.Value.
+type port struct {
+	number   *int
+	variable string // the environment variable that changes it; "": none
+	purpose  string
+	host     string // the address that it is bound to; "": all
 }
 
-// Flag is the name of the command-line flag that changes the port: vote-port for VOTE_PORT.
-func (p *Port) Flag() string { return strings.ReplaceAll(strings.ToLower(p.Variable), "_", "-") }
-
-// Ports are all the ports of the local mode.
-type Ports struct {
-	Vote, Result                  Port // the pages
-	VoteOps, WorkerOps, ResultOps Port // metrics and health
-	Redis, Postgres               Port // the servers; loopback only
-}
-
-// DefaultPorts are those of the design; Redis and PostgreSQL are off their usual ports, so that they stand beside others.
-func DefaultPorts() *Ports {
-	return &Ports{
-		Vote:      Port{8084, "VOTE_PORT", "the vote page"},
-		Result:    Port{8085, "RESULT_PORT", "the results page"},
-		VoteOps:   Port{9464, "VOTE_OPS_PORT", "metrics and health of vote"},
-		WorkerOps: Port{9465, "WORKER_OPS_PORT", "metrics and health of worker"},
-		ResultOps: Port{9466, "RESULT_OPS_PORT", "metrics and health of result"},
-		Redis:     Port{16379, "REDIS_PORT", "Redis"},
-		Postgres:  Port{15432, "POSTGRES_PORT", "PostgreSQL"},
+// localPorts sets the ports of the local mode to their defaults and describes them. Redis and PostgreSQL are off their
+// usual ports, so that they run beside others.
+func localPorts(p *platform.Ports) []*port {
+	*p = platform.Ports{
+		Vote: 8084, Result: 8085, VoteOps: 9464, WorkerOps: 9465, ResultOps: 9466, Redis: 16379, Postgres: 15432,
+	}
+	return []*port{
+		{number: &p.Vote, variable: "VOTE_PORT", purpose: "the vote page"},
+		{number: &p.Result, variable: "RESULT_PORT", purpose: "the results page"},
+		{number: &p.VoteOps, variable: "VOTE_OPS_PORT", purpose: "metrics and health of vote"},
+		{number: &p.WorkerOps, variable: "WORKER_OPS_PORT", purpose: "metrics and health of worker"},
+		{number: &p.ResultOps, variable: "RESULT_OPS_PORT", purpose: "metrics and health of result"},
+		{number: &p.Redis, variable: "REDIS_PORT", purpose: "Redis"},
+		{number: &p.Postgres, variable: "POSTGRES_PORT", purpose: "PostgreSQL"},
 	}
 }
 
-// All gives every port, to be read and changed.
-func (p *Ports) All() []*Port {
-	return []*Port{&p.Vote, &p.Result, &p.VoteOps, &p.WorkerOps, &p.ResultOps, &p.Redis, &p.Postgres}
-}
+// flag is the name of the command-line flag that changes the port: vote-port for VOTE_PORT.
+func (p *port) flag() string { return strings.ReplaceAll(strings.ToLower(p.variable), "_", "-") }
 
-func (p *Ports) numbers() platform.Ports {
-	return platform.Ports{
-		Vote: p.Vote.Number, Result: p.Result.Number, Redis: p.Redis.Number, Postgres: p.Postgres.Number,
-		VoteOps: p.VoteOps.Number, WorkerOps: p.WorkerOps.Number, ResultOps: p.ResultOps.Number,
+// String is the number; the flag package also calls it on a zero port.
+func (p *port) String() string {
+	if p.number == nil {
+		return ""
 	}
+	return strconv.Itoa(*p.number)
 }
 
-// FromEnvironment takes the ports that the environment sets. Its error names every bad variable.
-func (p *Ports) FromEnvironment(getenv func(string) string) error {
-	var bad []error
-	for _, port := range p.All() {
-		text := getenv(port.Variable)
-		if text == "" {
-			continue
-		}
-		number, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || number == 0 {
-			bad = append(bad, fmt.Errorf("%s=%q is no port: it must be a number from 1 to 65535", port.Variable, text))
-			continue
-		}
-		port.Number = int(number)
+// Set reads the number.
+func (p *port) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return errors.New("a port is a number from 1 to 65535")
 	}
-	return errors.Join(bad...)
+	*p.number = int(n)
+	return nil
 }
 
-// Check tells whether every port is free, by listening on each for a moment. Its error names every one that is not, what wants
-// it and how to change it.
-func (p *Ports) Check() error {
+// checkPorts listens on each port for a moment. Its error names every one that is not free, and how to choose another.
+func checkPorts(wanted []*port) error {
 	var taken []error
-	wanted := make(map[int]*Port)
-	for _, port := range p.All() {
-		if other := wanted[port.Number]; other != nil {
-			taken = append(taken, fmt.Errorf("port %d is wanted twice, for %s and for %s: change %s or %s",
-				port.Number, other.Purpose, port.Purpose, other.Variable, port.Variable))
+	first := make(map[int]*port)
+	for _, p := range wanted {
+		if other := first[*p.number]; other != nil {
+			taken = append(taken, fmt.Errorf("port %v is wanted twice, for %s and for %s: change %s or %s",
+				p, other.purpose, p.purpose, other.variable, p.variable))
 			continue
 		}
-		wanted[port.Number] = port
-		if err := listenable(port.Number); err != nil {
-			taken = append(taken, fmt.Errorf("port %d, for %s, can't be used (%w): free it, or choose another with %s=… or --%s …",
-				port.Number, port.Purpose, err, port.Variable, port.Flag()))
+		first[*p.number] = p
+		remedy := "free it"
+		if p.variable != "" {
+			remedy += fmt.Sprintf(", or choose another: %s=N ./scripts/up", p.variable)
+		}
+		err := p.listen()
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = errors.New("another program listens there")
+		}
+		if err != nil {
+			taken = append(taken, fmt.Errorf("port %v, for %s, can't be used (%w): %s", p, p.purpose, err, remedy))
 		}
 	}
 	return errors.Join(taken...)
 }
 
-// listenable tries all interfaces and the loopback interface, since some systems let both be taken independently.
-func listenable(port int) error {
-	for _, host := range []string{"", "127.0.0.1"} {
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err != nil {
-			var cause *net.OpError
-			if errors.As(err, &cause) {
-				return cause.Err
-			}
-			return err
+// listen tries the loopback address besides all addresses, since some systems let both be taken independently.
+func (p *port) listen() error {
+	hosts := []string{p.host}
+	if p.host == "" {
+		hosts = append(hosts, servers.Loopback)
+	}
+	for _, host := range hosts {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, p.String()))
+		if err == nil {
+			err = listener.Close()
 		}
-		if err := listener.Close(); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -1,127 +1,107 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"petvote/infra/platform"
+	"petvote/infra/wait"
 )
 
-// Part is a program with its name, as the log shows it.
-type Part struct {
-	Name    string
-	Program platform.Part
+// part is a program with its name in the log.
+type part struct {
+	name    string
+	program platform.Part
 }
 
-// Backoff says how long a dead part waits for its next start: First after its first death, twice as long after each further
-// one, up to Most; and First again for a part that ran for at least Healthy.
-type Backoff struct {
-	First, Most, Healthy time.Duration
-}
+// backoff is the pause before a dead part's next start: first after its first death, twice as long after each further
+// one, up to most, and first again for a part that ran for at least healthy.
+type backoff struct{ first, most, healthy time.Duration }
 
-// DefaultBackoff lets a person watch a part die and come back, and a part that can't start not fill the log.
-var DefaultBackoff = Backoff{First: 100 * time.Millisecond, Most: 5 * time.Second, Healthy: 10 * time.Second}
+// defaultBackoff lets a person watch a part die and come back, and keeps a part that can't start from filling the log.
+var defaultBackoff = backoff{first: 100 * time.Millisecond, most: 5 * time.Second, healthy: 10 * time.Second}
 
-// Supervisor starts parts in order, keeps each of them running, and stops them in the reverse order. A part is restarted
-// whatever ended it, even while parts after it in the order are being stopped. Its methods are for one goroutine.
-type Supervisor struct {
-	backoff Backoff
-	log     *Log
-	keepers []*keeper // in the order of their start
+// supervisor starts parts in order, keeps each of them running, and stops them in the reverse order. A part is
+// restarted whatever ended it, even while parts after it in the order are being stopped. Its methods are for one
+// goroutine.
+type supervisor struct {
+	backoff backoff
+	log     *partLog
+	keepers []keeper // in the order of their start
 }
 
 // keeper keeps one part running.
 type keeper struct {
-	Part
+	part
 	cancel context.CancelFunc // ends the keeping; the part runs on
 	done   chan struct{}      // closed when nothing starts the part any more
 }
 
-// NewSupervisor makes a supervisor without parts, which tells the log about deaths and restarts.
-func NewSupervisor(log *Log, backoff Backoff) *Supervisor {
-	return &Supervisor{log: log, backoff: backoff}
-}
-
-// Start starts a part, waits until it is ready, and keeps it running from then on until Stop. A part that does not start this
-// first time is given up, with the error.
-func (s *Supervisor) Start(ctx context.Context, part Part) error {
-	if err := part.Program.Start(ctx); err != nil {
+// start starts a part, waits until it has started, and keeps it running until stop. A part that fails this first start
+// is not tried again.
+func (s *supervisor) start(ctx context.Context, p part) error {
+	if err := p.program.Start(ctx); err != nil {
 		return err
 	}
 	keeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	k := &keeper{Part: part, cancel: cancel, done: make(chan struct{})}
+	k := keeper{part: p, cancel: cancel, done: make(chan struct{})}
 	s.keepers = append(s.keepers, k)
 	go func() {
 		defer close(k.done)
-		s.keep(keeping, part)
+		s.keep(keeping, p)
 	}()
 	return nil
 }
 
-// keep starts the part again each time it dies, until ctx is done.
-func (s *Supervisor) keep(ctx context.Context, part Part) {
-	wait := s.backoff.First
-	started := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-part.Program.Done():
-		}
-		s.log.Flush(part.Name)
-		if time.Since(started) >= s.backoff.Healthy {
-			wait = s.backoff.First
-		}
-		s.log.Say("%s died (%s), starting again in %v", part.Name, ending(part.Program.Err()), wait)
-		for {
+// keep starts the part again each time it ends, until ctx is done.
+func (s *supervisor) keep(ctx context.Context, p part) {
+	pause, started := s.backoff.first, time.Now()
+	for failure := error(nil); ctx.Err() == nil; { // of the latest start
+		if failure == nil {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(wait):
+			case <-p.program.Done():
 			}
-			wait = min(2*wait, s.backoff.Most)
+			if time.Since(started) >= s.backoff.healthy {
+				pause = s.backoff.first
+			}
+			s.log.flush(p.name)
+			s.log.say("%s died (%v), starting again in %v", p.name, cmp.Or(p.program.Err(), errors.New("exit status 0")), pause)
+		} else {
+			s.log.flush(p.name)
+			s.log.say("%s did not start, trying again in %v: %v", p.name, pause, failure)
+		}
+		if wait.For(ctx, pause) != nil {
+			return
+		}
+		pause = min(2*pause, s.backoff.most)
+		if failure = p.program.Start(ctx); failure == nil {
 			started = time.Now()
-			err := part.Program.Start(ctx)
-			if err == nil {
-				s.log.Say("%s runs again (pid %d)", part.Name, part.Program.PID())
-				break
-			}
-			if ctx.Err() != nil {
-				return
-			}
-			s.log.Flush(part.Name)
-			s.log.Say("%s did not start, trying again in %v: %v", part.Name, wait, err)
+			s.log.say("%s runs again (pid %d)", p.name, p.program.PID())
 		}
 	}
 }
 
-// Stop stops the parts one after the other, the last one started first, each within limit. When ctx is done, those that are
-// left are killed at once. Nothing runs any more when it returns, except what the error names.
-func (s *Supervisor) Stop(ctx context.Context, limit time.Duration) error {
+// stop stops the parts one after the other, the last one started first, each within limit. When ctx is done, the rest
+// is killed at once. Nothing runs any more when it returns, except what the error names.
+func (s *supervisor) stop(ctx context.Context, limit time.Duration) error {
 	var failures []error
 	for _, k := range slices.Backward(s.keepers) {
 		k.cancel()
 		<-k.done
 		bounded, cancel := context.WithTimeout(ctx, limit)
-		if err := k.Program.Stop(bounded); err != nil {
+		if err := k.program.Stop(bounded); err != nil {
 			failures = append(failures, err)
 		} else {
-			s.log.Say("%s stopped", k.Name)
+			s.log.say("%s stopped", k.name)
 		}
 		cancel()
-		s.log.Flush(k.Name)
+		s.log.flush(k.name)
 	}
 	s.keepers = nil
 	return errors.Join(failures...)
-}
-
-// ending puts the end of a process into words.
-func ending(err error) string {
-	if err == nil {
-		return "exit status 0"
-	}
-	return fmt.Sprint(err)
 }

@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"petvote/infra/servers"
+	"petvote/infra/wait"
 )
 
 // quick keeps the shape of the real backoff and takes less time.
-var quick = Backoff{First: 5 * time.Millisecond, Most: 40 * time.Millisecond, Healthy: time.Hour}
+var quick = backoff{first: 5 * time.Millisecond, most: 40 * time.Millisecond, healthy: time.Hour}
 
 // transcript is a log's output that can be read while it is written.
 type transcript struct {
@@ -39,101 +40,83 @@ func (o *transcript) String() string {
 // await waits until the transcript holds a text that often.
 func (o *transcript) await(t *testing.T, text string, times int) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for strings.Count(o.String(), text) < times {
-		if time.Now().After(deadline) {
-			t.Fatalf("not %d times %q in:\n%s", times, text, o.String())
+	if err := wait.Until(t.Context(), time.Minute, func(context.Context) error {
+		if strings.Count(o.String(), text) < times {
+			return fmt.Errorf("not %d times %q in:\n%s", times, text, o)
 		}
-		time.Sleep(time.Millisecond)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func shell(log *Log, name, script string) Part {
-	return Part{name, servers.NewProcess(servers.Spec{Name: name, Path: "/bin/sh", Args: []string{"-c", script}, Output: log.Part(name)})}
-}
-
-func supervise(t *testing.T, names ...string) (*Supervisor, *Log, *transcript) {
+// supervise starts a shell script for each name, in order, and stops them with the test. A script says that it is up.
+func supervise(t *testing.T, backoff backoff, script string, names ...string) (*supervisor, *transcript) {
 	t.Helper()
 	out := new(transcript)
-	log := NewLog(out, false, names...)
-	s := NewSupervisor(log, quick)
+	s := &supervisor{log: newLog(out, false, names...), backoff: backoff}
 	t.Cleanup(func() {
-		if err := s.Stop(context.Background(), 5*time.Second); err != nil {
+		if err := s.stop(context.Background(), 10*time.Second); err != nil {
 			t.Error(err)
 		}
 	})
-	return s, log, out
+	for _, name := range names {
+		spec := servers.Spec{Name: name, Path: "/bin/sh", Args: []string{"-c", script, name}, Output: s.log.part(name)}
+		if err := s.start(t.Context(), part{name, servers.NewProcess(spec)}); err != nil {
+			t.Fatal(err)
+		}
+		out.await(t, fmt.Sprintf("%-7s | up", name), 1)
+	}
+	return s, out
 }
 
 func TestAKilledPartIsStartedAgainAndTheLogSaysSo(t *testing.T) {
-	s, log, out := supervise(t, "sleeper")
-	part := shell(log, "sleeper", "echo up; exec sleep 600")
-	if err := s.Start(t.Context(), part); err != nil {
-		t.Fatal(err)
-	}
-	out.await(t, "sleeper | up", 1)
-	first := part.Program.PID()
+	s, out := supervise(t, quick, "echo up; exec sleep 600", "sleeper")
+	sleeper := s.keepers[0].program
+	first := sleeper.PID()
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	out.await(t, "petvote | sleeper died (signal: killed), starting again in 5ms", 1)
 	out.await(t, "sleeper | up", 2)
 	out.await(t, "runs again", 1)
-	if part.Program.PID() == first {
+	if sleeper.PID() == first {
 		t.Error("it has the same process id")
 	}
 }
 
 func TestAPartThatKeepsDyingWaitsLongerEachTimeUpToALimit(t *testing.T) {
-	s, log, out := supervise(t, "faulty")
-	if err := s.Start(t.Context(), shell(log, "faulty", "exit 3")); err != nil {
-		t.Fatal(err)
-	}
-	for _, wait := range []string{"5ms", "10ms", "20ms", "40ms"} {
-		out.await(t, "faulty died (exit status 3), starting again in "+wait, 1)
+	_, out := supervise(t, quick, "echo up; exit 3", "faulty")
+	for _, pause := range []string{"5ms", "10ms", "20ms", "40ms"} {
+		out.await(t, "faulty died (exit status 3), starting again in "+pause, 1)
 	}
 	out.await(t, "starting again in 40ms", 3)
 }
 
 func TestAPartThatRanForAWhileStartsAgainAtOnce(t *testing.T) {
-	out := new(transcript)
-	log := NewLog(out, false, "mortal")
-	s := NewSupervisor(log, Backoff{First: time.Millisecond, Most: time.Hour, Healthy: 20 * time.Millisecond})
-	if err := s.Start(t.Context(), shell(log, "mortal", "exec sleep 0.03")); err != nil {
-		t.Fatal(err)
-	}
+	_, out := supervise(t, backoff{first: time.Millisecond, most: time.Hour, healthy: 20 * time.Millisecond},
+		"echo up; exec sleep 0.03", "mortal")
 	out.await(t, "mortal died (exit status 0), starting again in 1ms", 5)
-	if err := s.Stop(t.Context(), time.Second); err != nil {
-		t.Error(err)
-	}
 	if strings.Contains(out.String(), "in 2ms") {
-		t.Errorf("the wait grew:\n%s", out)
+		t.Errorf("the pause grew:\n%s", out)
 	}
 }
 
 func TestAPartThatCanNotStartTheFirstTimeIsAnError(t *testing.T) {
-	s, _, _ := supervise(t)
-	part := Part{"absent", servers.NewProcess(servers.Spec{Name: "absent", Path: "/does/not/exist"})}
-	if err := s.Start(t.Context(), part); err == nil || !strings.Contains(err.Error(), "absent") {
+	s := &supervisor{log: newLog(new(transcript), false)}
+	err := s.start(t.Context(), part{"absent", servers.NewProcess(servers.Spec{Name: "absent", Path: "/does/not/exist"})})
+	if err == nil || !strings.Contains(err.Error(), "absent") || len(s.keepers) > 0 {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestStopGoesInReverseOrderOneAfterTheOther(t *testing.T) {
 	record := filepath.Join(t.TempDir(), "ends")
-	out := new(transcript)
-	names := []string{"redis", "worker", "vote"}
-	log := NewLog(out, false, names...)
-	s := NewSupervisor(log, quick)
-	for _, name := range names {
-		// Each takes a moment to end, so that two that end at the same time would show.
-		script := fmt.Sprintf(`trap 'echo %[1]s begins >>%[2]s; sleep 0.05; echo %[1]s ends >>%[2]s; exit' TERM; echo up; while :; do sleep 0.01; done`, name, record)
-		if err := s.Start(t.Context(), shell(log, name, script)); err != nil {
-			t.Fatal(err)
-		}
-		out.await(t, fmt.Sprintf("%-7s | up", name), 1)
-	}
-	if err := s.Stop(t.Context(), 10*time.Second); err != nil {
+	// Each takes a moment to end, so that two that end at the same time would show.
+	script := fmt.Sprintf("trap 'echo $0 begins >>%[1]s; sleep 0.05; echo $0 ends >>%[1]s; exit' TERM; "+
+		"echo up; while :; do sleep 0.01; done", record)
+	s, out := supervise(t, quick, script, "redis", "worker", "vote")
+	if err := s.stop(t.Context(), 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(record)
@@ -150,29 +133,14 @@ func TestStopGoesInReverseOrderOneAfterTheOther(t *testing.T) {
 }
 
 func TestStopKillsAtOnceWhenToldSo(t *testing.T) {
-	out := new(transcript)
-	log := NewLog(out, false, "stubborn")
-	s := NewSupervisor(log, quick)
-	part := shell(log, "stubborn", `trap "" TERM; echo up; while :; do sleep 0.01; done`)
-	if err := s.Start(t.Context(), part); err != nil {
-		t.Fatal(err)
-	}
-	out.await(t, "stubborn | up", 1)
+	s, _ := supervise(t, quick, `trap "" TERM; echo up; while :; do sleep 0.01; done`, "stubborn")
+	stubborn := s.keepers[0].program
 	kill, killNow := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.Stop(kill, time.Minute) }()
-	killNow()
-	select {
-	case err := <-stopped:
-		if err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Errorf("got %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("not killed")
+	time.AfterFunc(10*time.Millisecond, killNow)
+	if err := s.stop(kill, time.Hour); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("got %v", err)
 	}
-	select {
-	case <-part.Program.Done():
-	default:
+	if stubborn.Running() {
 		t.Error("it runs on")
 	}
 }

@@ -16,19 +16,10 @@ import (
 	"petvote/shared/ballot"
 )
 
-// reconnectPause is the pause before a viewer whose connection ended takes another.
+// reconnectPause is the pause before a viewer whose connection ended connects again.
 const reconnectPause = 200 * time.Millisecond
 
-// Watch follows the pushes of the result service at base, http://host:port, until ctx is done, connecting again as often as
-// it takes. It returns when ctx is done.
-func Watch(ctx context.Context, base string, follow Transport, show func(ballot.Counts)) {
-	for ctx.Err() == nil {
-		_ = follow(ctx, base, show) // the end of a service, or of ctx
-		_ = wait.For(ctx, reconnectPause)
-	}
-}
-
-// Transport follows one connection to its end and shows what is pushed on it.
+// Transport follows one connection to its end and shows each push.
 type Transport func(ctx context.Context, base string, show func(ballot.Counts)) error
 
 // SSE follows server-sent events.
@@ -101,25 +92,28 @@ type Viewer struct {
 	start time.Time
 	done  chan struct{}
 
-	mu        sync.Mutex
-	pushes    []Push
-	last      ballot.Counts
-	most      ballot.Counts
-	backwards int
+	mu         sync.Mutex
+	pushes     []Push
+	last, most ballot.Counts
+	backwards  int
 }
 
-// Push is a total that was seen at a time, in seconds since the start.
+// Push is a total and the time when it was seen, in seconds since the start.
 type Push struct {
 	At    float64
 	Total int64
 }
 
-// NewViewer opens a page and keeps it open until ctx is done.
+// NewViewer opens the page of the result service at base, http://host:port, and keeps it open until ctx is done,
+// connecting again as often as it takes.
 func NewViewer(ctx context.Context, base string, transport Transport, start time.Time) *Viewer {
 	v := &Viewer{start: start, done: make(chan struct{})}
 	go func() {
 		defer close(v.done)
-		Watch(ctx, base, transport, v.show)
+		for ctx.Err() == nil {
+			_ = transport(ctx, base, v.show) // the end of the service, or of ctx
+			_ = wait.For(ctx, reconnectPause)
+		}
 	}()
 	return v
 }

@@ -1,5 +1,5 @@
-// Package voters casts votes and watches results as people do: [Voters] send votes at a constant rate, whatever becomes of
-// those before, and a [Viewer] follows the results page's pushes.
+// Package voters casts votes and watches results as people do: [Voters] send votes at a constant rate, without waiting
+// for earlier answers, and a [Viewer] follows the results page's pushes.
 package voters
 
 import (
@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	answerLimit = 5 * time.Second // how long a voter waits, unless told otherwise: well beyond the service's 2 s
+	answerLimit = 5 * time.Second // a voter's default time-out: well beyond the service's 2 s
 	retryPause  = 300 * time.Millisecond
 	idleConns   = 512
 	idleLimit   = 3 * time.Second // under the service's 5 s: no vote meets a closing connection
@@ -124,7 +124,7 @@ func NewClient(url string, start time.Time, timeout time.Duration) *Client {
 // Close closes the connections that are not in use.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Cast sends one vote, and tells what came of it.
+// Cast sends one vote and returns the answer.
 func (c *Client) Cast(ctx context.Context, key uuid.UUID, pet ballot.Choice) ledger.Answer {
 	a := ledger.Answer{Vote: key, Pet: pet, Attempt: 1, Sent: c.now()}
 	code, header, body, err := c.post(ctx, key, pet)
@@ -152,13 +152,13 @@ func (c *Client) Cast(ctx context.Context, key uuid.UUID, pet ballot.Choice) led
 	return a
 }
 
-// post returns status 0 where there was no whole answer.
+// post returns status 0 if there was no complete answer.
 func (c *Client) post(ctx context.Context, key uuid.UUID, pet ballot.Choice) (int, http.Header, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(`{"pet":"`+string(pet)+`"}`))
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	request.GetBody = nil // else net/http would send a request with a key again by itself, and the ledger would not know
+	request.GetBody = nil // else net/http would retry a request with a key by itself, and the ledger would miss it
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", key.String())
 	response, err := c.http.Do(request)

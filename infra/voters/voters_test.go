@@ -38,9 +38,11 @@ func TestAVoterKnowsWhatAnAnswerMeans(t *testing.T) {
 			w.Header().Set("Retry-After", "1")
 			say(w, 503, `{"status":"error","message":"later"}`)
 		}, ledger.Refused},
-		"refused without a time": {func(w http.ResponseWriter, _ *http.Request) { say(w, 503, `{"status":"error","message":"later"}`) }, ledger.Wrong},
-		"an error":               {func(w http.ResponseWriter, _ *http.Request) { say(w, 500, `{"status":"error"}`) }, ledger.Wrong},
-		"cut off":                {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ledger.Unknown},
+		"refused without a time": {func(w http.ResponseWriter, _ *http.Request) {
+			say(w, 503, `{"status":"error","message":"later"}`)
+		}, ledger.Wrong},
+		"an error": {func(w http.ResponseWriter, _ *http.Request) { say(w, 500, `{"status":"error"}`) }, ledger.Wrong},
+		"cut off":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ledger.Unknown},
 		"cut off in the answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			say(w, 200, `{"status":`)
@@ -66,7 +68,8 @@ func TestAVoterKnowsWhatAnAnswerMeans(t *testing.T) {
 		})
 	}
 	client := NewClient("http://127.0.0.1:1/vote", time.Now(), 0)
-	if a := client.Cast(t.Context(), id, ballot.Dogs); a.Status != ledger.Refused || !strings.Contains(a.Error, "refused") {
+	a := client.Cast(t.Context(), id, ballot.Dogs)
+	if a.Status != ledger.Refused || !strings.Contains(a.Error, "refused") {
 		t.Errorf("where nobody listens: %+v", a)
 	}
 }

@@ -22,8 +22,8 @@ func For(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Until checks a condition again and again until it answers nil. When it has not within the limit, or ctx ends, the error
-// says so and wraps the condition's last answer.
+// Until checks a condition again and again until it answers nil. If it has not within the limit, or when ctx ends, the
+// error wraps the condition's last answer.
 func Until(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
 	start := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, limit)
