@@ -76,7 +76,8 @@ func (s *Service) Live(ctx context.Context) error { return Probe(ctx, s.OpsURL("
 // Probe asks an address, which must answer with status 200.
 func Probe(ctx context.Context, url string) error { return Get(ctx, url, nil) }
 
-// Get reads the JSON that an address answers with; into may be nil. Another status than 200 is an error, after the reading.
+// Get reads the JSON that an address answers with; into may be nil. Another status than 200 is an error, after the
+// reading.
 func Get(ctx context.Context, url string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -22,8 +22,8 @@ const (
 	killLimit  = 10 * time.Second
 )
 
-// Readiness is polled often at first, since most processes need only a moment, and then less often, since some log a line
-// each time.
+// Readiness is polled often at first, since most processes need only a moment, and then less often, since some log a
+// line each time.
 const (
 	firstReadyPoll = 10 * time.Millisecond
 	lastReadyPoll  = 250 * time.Millisecond
