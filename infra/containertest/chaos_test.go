@@ -96,7 +96,7 @@ func leaveBehind(ctx context.Context, t *testing.T, program, home, scenario, fau
 	case <-ctx.Done():
 		t.Error("it never began")
 	}
-	eventually(ctx, t, 10*time.Second, func() error {
+	eventually(ctx, t, func() error {
 		all, err := platform.containers(ctx)
 		if err == nil && all[name].State.Status != status {
 			err = errors.New(name + " is " + all[name].State.Status)

@@ -12,9 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-const votesPerSecond = 100
+	"petvote/infra/ledger"
+)
 
 // goneFor is how long a container stays away that was killed by hand: longer than the CLAIM_IDLE after which another worker
 // takes over what a dead one had in hand.
@@ -24,12 +24,7 @@ const goneFor = 4 * time.Second
 // engine does. The others go on, by themselves: none of them ends because one it depends on is gone.
 func TestAcceptedVotesCountOnceWhateverIsKilled(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
-	before, err := platform.books(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	voters := newVoter(ctx, platform.vote, votesPerSecond)
-	defer voters.stop()
+	votes := platform.vote(ctx, t)
 	for _, victim := range []string{"worker-1", "vote-1", "result-1", "redis-1", "db-1"} {
 		t.Run(victim+" killed, started later", func(t *testing.T) {
 			alone(ctx, t, victim, func(c container) {
@@ -49,7 +44,7 @@ func TestAcceptedVotesCountOnceWhateverIsKilled(t *testing.T) {
 				} else if err != nil {
 					t.Fatal(err)
 				}
-				eventually(ctx, t, 10*time.Second, func() error {
+				eventually(ctx, t, func() error {
 					all, err := platform.containers(ctx)
 					if err == nil && all[victim].RestartCount != c.RestartCount+1 {
 						err = fmt.Errorf("restarted %d times, before %d", all[victim].RestartCount, c.RestartCount)
@@ -59,46 +54,27 @@ func TestAcceptedVotesCountOnceWhateverIsKilled(t *testing.T) {
 			})
 		})
 	}
-	voters.finish()
-	for _, wrong := range voters.wrong {
-		t.Errorf("a voter saw: %s", wrong)
-	}
-	if len(voters.accepted) < votesPerSecond {
-		t.Errorf("only %d votes were accepted", len(voters.accepted))
-	}
-	platform.audit(ctx, t, before, voters.accepted)
-	t.Logf("%d attempts were repeated, the slowest answer took %v", voters.repeats, voters.slowest.Round(time.Millisecond))
+	votes.audit(ctx, platform)
 }
 
 // While PostgreSQL is away, what was accepted is in Redis alone, and partly in the hands of a worker. All three are killed.
 func TestWhatIsQueuedOutlivesRedisAndTheWorkers(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
-	before, err := platform.books(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	voters := newVoter(ctx, platform.vote, votesPerSecond)
-	defer voters.stop()
+	votes := platform.vote(ctx, t)
 	for _, service := range []string{"db", "redis", "worker"} {
 		if _, err := platform.compose(ctx, "kill", service); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
 	}
-	voters.mu.Lock()
-	queued := len(voters.accepted)
-	voters.mu.Unlock()
+	queued := votes.ledger.Count(ledger.Accepted)
 	if _, err := platform.compose(ctx, "start", "redis", "db", "worker"); err != nil {
 		t.Fatal(err)
-	}
-	voters.finish()
-	for _, wrong := range voters.wrong {
-		t.Errorf("a voter saw: %s", wrong)
 	}
 	if queued < votesPerSecond {
 		t.Errorf("only %d votes were accepted while PostgreSQL was away", queued)
 	}
-	platform.audit(ctx, t, before, voters.accepted)
+	votes.audit(ctx, platform)
 }
 
 // alone runs kill on a container and waits until it is healthy again; every other must be as it was.
@@ -110,7 +86,7 @@ func alone(ctx context.Context, t *testing.T, victim string, kill func(container
 	}
 	start := time.Now()
 	kill(before[victim])
-	eventually(ctx, t, 30*time.Second, func() error {
+	eventually(ctx, t, func() error {
 		after, err := platform.containers(ctx)
 		if err != nil {
 			return err

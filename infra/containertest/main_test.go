@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"petvote/infra/wait"
 )
 
 // platform is up while the tests run; running ends when the tests are interrupted.
@@ -83,26 +85,13 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-// eventually tries until check is content, and ends the test with its last error when ctx or the limit ends.
-func eventually(ctx context.Context, t *testing.T, limit time.Duration, check func() error) {
-	t.Helper()
-	if err := try(ctx, limit, check); err != nil {
-		t.Fatal(err)
-	}
-}
+// patience bounds every wait for something that must come, however busy the machine is.
+const patience = time.Minute
 
-func try(ctx context.Context, limit time.Duration, check func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("within %v: %w", limit, err)
-		case <-time.After(200 * time.Millisecond):
-		}
+// eventually tries until check is content, and ends the test with its last error when the time is up.
+func eventually(ctx context.Context, t *testing.T, check func() error) {
+	t.Helper()
+	if err := wait.Until(ctx, patience, func(context.Context) error { return check() }); err != nil {
+		t.Fatal(err)
 	}
 }

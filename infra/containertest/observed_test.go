@@ -13,7 +13,7 @@ import (
 
 func TestPrometheusScrapesEveryContainerOfEveryService(t *testing.T) {
 	ctx := within(t, time.Minute)
-	eventually(ctx, t, 30*time.Second, func() error {
+	eventually(ctx, t, func() error {
 		var answer struct {
 			Data struct {
 				ActiveTargets []struct {
@@ -42,7 +42,7 @@ func TestPrometheusScrapesEveryContainerOfEveryService(t *testing.T) {
 func TestTheExportersReachTheirServers(t *testing.T) {
 	ctx := within(t, time.Minute)
 	for _, metric := range []string{"redis_up", "pg_up"} {
-		eventually(ctx, t, 30*time.Second, func() error {
+		eventually(ctx, t, func() error {
 			var answer struct {
 				Data struct{ Result []struct{ Value [2]any } }
 			}
@@ -71,7 +71,7 @@ func TestEveryRuleIsLoadedAndEvaluatesWithoutErrors(t *testing.T) {
 		}
 		rules += bytes.Count(text, []byte("- record: ")) + bytes.Count(text, []byte("- alert: "))
 	}
-	eventually(ctx, t, 30*time.Second, func() error {
+	eventually(ctx, t, func() error {
 		var answer struct {
 			Data struct {
 				Groups []struct {

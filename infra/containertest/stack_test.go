@@ -8,8 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	local "petvote/infra/platform"
 	"petvote/infra/servers"
 )
 
@@ -33,8 +32,8 @@ const (
 
 // stack is the platform as the compose files make it.
 type stack struct {
-	root, vote, result, jaeger, prometheus string
-	env                                    []string
+	root, votes, results, jaeger, prometheus string
+	env                                      []string
 }
 
 func newStack() (*stack, error) {
@@ -45,7 +44,7 @@ func newStack() (*stack, error) {
 	s := &stack{root: root, env: append(os.Environ(), "REDIS_PASSWORD="+redisPassword, "POSTGRES_PASSWORD="+postgresPassword,
 		"BIND_ADDRESS=127.0.0.1", "CLAIM_IDLE=2s", "OTEL_EXPORTER_OTLP_ENDPOINT=", "OTEL_TRACES_SAMPLER_ARG=",
 		"VOTE_URL=", "RESULT_URL=", "JAEGER_UI_URL=")}
-	for variable, address := range map[string]*string{"VOTE_PORT": &s.vote, "RESULT_PORT": &s.result,
+	for variable, address := range map[string]*string{"VOTE_PORT": &s.votes, "RESULT_PORT": &s.results,
 		"JAEGER_PORT": &s.jaeger, "PROMETHEUS_PORT": &s.prometheus} {
 		port, err := servers.FreePort()
 		if err != nil {
@@ -166,21 +165,5 @@ func (s *stack) containers(ctx context.Context) (map[string]container, error) {
 func fetch(ctx context.Context, url string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s", url, resp.Status, body)
-	}
-	return json.Unmarshal(body, into)
+	return local.Get(ctx, url, into)
 }

@@ -10,12 +10,7 @@ import (
 
 func TestAStopIsCleanAndForgetsNothing(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
-	before, err := platform.books(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	voters := newVoter(ctx, platform.vote, votesPerSecond)
-	defer voters.stop()
+	votes := platform.vote(ctx, t)
 	time.Sleep(2 * time.Second)
 	if _, err := platform.compose(ctx, "stop"); err != nil {
 		t.Fatal(err)
@@ -36,7 +31,6 @@ func TestAStopIsCleanAndForgetsNothing(t *testing.T) {
 	if _, err := platform.compose(ctx, "start"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(ctx, t, 30*time.Second, func() error { return fetch(ctx, platform.result+"/readyz", &struct{}{}) })
-	voters.finish()
-	platform.audit(ctx, t, before, voters.accepted)
+	eventually(ctx, t, func() error { return fetch(ctx, platform.results+"/readyz", &struct{}{}) })
+	votes.audit(ctx, platform)
 }

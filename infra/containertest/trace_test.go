@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"petvote/infra/browser"
+	"petvote/infra/ledger"
 )
 
 // seen is how long Jaeger may take to show a span: the services send every second.
@@ -62,7 +63,7 @@ func (j trace) isTree(want []step) error {
 func TestOneVoteIsOneTraceInJaeger(t *testing.T) {
 	ctx := within(t, time.Minute)
 	id := mustCast(ctx, t, http.StatusOK)
-	eventually(ctx, t, seen, func() error {
+	eventually(ctx, t, func() error {
 		found, err := platform.trace(ctx, id)
 		if err != nil {
 			return err
@@ -73,12 +74,12 @@ func TestOneVoteIsOneTraceInJaeger(t *testing.T) {
 
 func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
-	settled(ctx, t)
+	drained(ctx, t)
 	start := time.Now()
 	b := browser.Open(t)
-	results := page(ctx, t, b, platform.result, `document.getElementById('connection').dataset.state === 'live'`)
+	results := page(ctx, t, b, platform.results, `document.getElementById('connection').dataset.state === 'live'`)
 	before := look[string](t, results, `document.getElementById('total').textContent`)
-	vote := page(ctx, t, b, platform.vote, `document.querySelector('#ballot button[value=dogs]') !== null`)
+	vote := page(ctx, t, b, platform.votes, `document.querySelector('#ballot button[value=dogs]') !== null`)
 	if err := browser.Do(vote, chromedp.Click(chromedp.CSS("#ballot button[value=dogs]"), chromedp.NodeVisible)); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 
 	tree := append([]step{{"browser: cast vote < (root)", "cast vote", "client"}}, steps("cast vote")...)
 	tree = append(tree, step{"browser: render results < push results", "render results", "internal"})
-	eventually(ctx, t, seen, func() error {
+	eventually(ctx, t, func() error {
 		var answer struct{ Data []trace }
 		if err := fetch(ctx, address+"/api/traces/"+id, &answer); err != nil {
 			return err
@@ -150,7 +151,7 @@ func TestARefusedVoteIsAnErrorInItsTrace(t *testing.T) {
 	})
 	events := make(map[string]int)
 	for _, id := range refused {
-		eventually(ctx, t, seen, func() error {
+		eventually(ctx, t, func() error {
 			found, err := platform.trace(ctx, id, "POST /vote", "publish votes")
 			if err != nil {
 				return err
@@ -174,7 +175,7 @@ func TestARefusedVoteIsAnErrorInItsTrace(t *testing.T) {
 		t.Errorf("no retry or no change of the breaker is told in %d traces: %v", len(refused), events)
 	}
 	t.Logf("%d refused, events %v", len(refused), events)
-	settled(ctx, t)
+	drained(ctx, t)
 }
 
 // The vote reaches a database that does not answer; nobody knows that yet.
@@ -186,8 +187,8 @@ func TestAWriteThatWasTriedAgainSaysSoInTheTrace(t *testing.T) {
 	inHand(ctx, t)
 	time.Sleep(attempt + time.Second)
 	resume()
-	settled(ctx, t)
-	eventually(ctx, t, seen, func() error {
+	drained(ctx, t)
+	eventually(ctx, t, func() error {
 		found, err := platform.trace(ctx, id, "process votes", "store votes")
 		if err != nil {
 			return err
@@ -222,8 +223,8 @@ func TestARedeliveredVoteSaysSoInItsTrace(t *testing.T) {
 	restored(t, "start", holder.ID)
 	docker(ctx, t, "kill", holder.ID) // and with it the spans of the first delivery
 	resume()
-	settled(ctx, t) // by the other worker
-	eventually(ctx, t, seen, func() error {
+	drained(ctx, t) // by the other worker
+	eventually(ctx, t, func() error {
 		found, err := platform.trace(ctx, id, "process votes", "store votes")
 		if err != nil {
 			return err
@@ -247,7 +248,7 @@ func TestARedeliveredVoteSaysSoInItsTrace(t *testing.T) {
 // mustCast casts a vote as a program does, and gives the id of its trace.
 func mustCast(ctx context.Context, t *testing.T, status int) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, platform.vote+"/vote", strings.NewReader(`{"pet":"lizards"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, platform.votes+"/vote", strings.NewReader(`{"pet":"lizards"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +296,7 @@ func page(ctx context.Context, t *testing.T, in context.Context, address, ready 
 
 func shows(ctx context.Context, t *testing.T, tab context.Context, what string) {
 	t.Helper()
-	eventually(ctx, t, 15*time.Second, func() error {
+	eventually(ctx, t, func() error {
 		if ok, err := browser.Look[bool](tab, what); err != nil || !ok {
 			return fmt.Errorf("not on the page: %s: %w", what, err)
 		}
@@ -360,8 +361,8 @@ func inHand(ctx context.Context, t *testing.T) container {
 		t.Fatal(err)
 	}
 	var holder container
-	eventually(ctx, t, 3*time.Second, func() error {
-		pending, err := platform.redis(ctx, "XPENDING", "votes", "workers", "-", "+", "10")
+	eventually(ctx, t, func() error {
+		pending, err := store.Redis(ctx, "XPENDING", "votes", "workers", "-", "+", "10")
 		if err != nil {
 			return err
 		}
@@ -380,21 +381,17 @@ func inHand(ctx context.Context, t *testing.T) container {
 	return holder
 }
 
-// settled waits until nothing is on its way, with the books in balance.
-func settled(ctx context.Context, t *testing.T) {
+// drained waits until nothing is in the queue.
+func drained(ctx context.Context, t *testing.T) {
 	t.Helper()
-	eventually(ctx, t, 30*time.Second, func() error {
-		b, err := platform.books(ctx)
-		if err != nil {
-			return err
-		}
-		return b.balance()
-	})
+	if err := ledger.Drain(ctx, store); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func allHealthy(ctx context.Context, t *testing.T) {
 	t.Helper()
-	eventually(ctx, t, 30*time.Second, func() error {
+	eventually(ctx, t, func() error {
 		all, err := platform.containers(ctx)
 		for name, c := range all {
 			if c.State.Health.Status != "healthy" {
