@@ -19,11 +19,11 @@ import (
 	"petvote/infra/testenv"
 )
 
-// find gives the path of a Chromium; CHROME can name another browser.
+// find returns the path of a Chromium. CHROME may name another browser.
 func find(t testing.TB) string {
 	t.Helper()
-	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
-		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
+	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome",
+		"google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
@@ -32,8 +32,8 @@ func find(t testing.TB) string {
 	return ""
 }
 
-// Open opens a headless browser with an empty profile, which is closed with the test. All that it writes is in a folder that
-// goes even if the test program is killed. NewTab takes the context.
+// Open opens a headless browser with an empty profile until the test's end. It writes into a folder that is removed
+// even if the test program is killed. NewTab takes the context.
 func Open(t testing.TB) context.Context {
 	t.Helper()
 	path, dir := find(t), testenv.NewFolder(t)
@@ -49,7 +49,7 @@ func Open(t testing.TB) context.Context {
 	allocator, release := chromedp.NewExecAllocator(context.Background(), flags...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
-		closing, done := context.WithTimeout(ctx, 10*time.Second)
+		closing, done := context.WithTimeout(ctx, limit)
 		err := chromedp.Cancel(closing)
 		done()
 		cancel()
@@ -68,7 +68,7 @@ func Open(t testing.TB) context.Context {
 	return ctx
 }
 
-// NewTab opens an empty tab, which is closed with the test. If the test fails, a picture is taken of it.
+// NewTab opens an empty tab until the test's end. If the test fails, it takes a picture of the tab.
 func NewTab(t testing.TB, browser context.Context) context.Context {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
@@ -83,23 +83,27 @@ func NewTab(t testing.TB, browser context.Context) context.Context {
 		shot := filepath.Join(t.ArtifactDir(), fmt.Sprintf("tab-%p.png", ctx))
 		within, done := context.WithTimeout(ctx, 10*time.Second) // a page that hangs gives no picture
 		defer done()
-		if image, err := chromedp.Run(within, chromedp.FullScreenshot(100)); err == nil && os.WriteFile(shot, image, 0o644) == nil {
+		image, err := chromedp.Run(within, chromedp.FullScreenshot(100))
+		if err == nil && os.WriteFile(shot, image, 0o644) == nil {
 			t.Logf("a tab at the end: %s (kept with go test -artifacts)", shot)
 		}
 	})
 	return ctx
 }
 
+// limit bounds what a tab is asked to do, also on a busy machine.
+const limit = 30 * time.Second
+
 // Do runs actions in a tab, within 30 s.
 func Do(tab context.Context, actions ...chromedp.Action[chromedp.Void]) error {
-	ctx, cancel := context.WithTimeout(tab, 30*time.Second)
+	ctx, cancel := context.WithTimeout(tab, limit)
 	defer cancel()
 	return chromedp.Do(ctx, actions...)
 }
 
-// Look evaluates an expression on a tab's page and decodes its JSON, within 10 s.
+// Look evaluates an expression on a tab's page and decodes its JSON, within 30 s.
 func Look[T any](tab context.Context, expression string) (T, error) {
-	ctx, cancel := context.WithTimeout(tab, 10*time.Second)
+	ctx, cancel := context.WithTimeout(tab, limit)
 	defer cancel()
 	var into T
 	raw, err := chromedp.Run(ctx, chromedp.Evaluate[string]("JSON.stringify("+expression+")"))

@@ -1,14 +1,13 @@
 package systemtest
 
 import (
-	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
-	"github.com/jackc/pgx/v5"
 
 	"petvote/shared/ballot"
 )
@@ -16,8 +15,8 @@ import (
 // receiptPage is what the page of a receipt shows.
 type receiptPage struct {
 	State, Text string
-	Trace       string // where its trace is
-	Journey     []station
+	Trace       string // the address of the vote's trace
+	Journey     []journeyStep
 }
 
 func readReceiptPage(p *tab) (receiptPage, error) {
@@ -30,135 +29,112 @@ func readReceiptPage(p *tab) (receiptPage, error) {
 	})()`)
 }
 
-// arrived says that a vote has come to the end of its journey.
-func arrived(journey []station) bool { return states(journey) == "done done done done" }
-
-// sql changes the database behind the services' backs.
-func (r *rig) sql(statements ...string) {
-	r.t.Helper()
-	conn, err := pgx.Connect(r.t.Context(), r.Postgres.URL())
-	r.must(err)
-	defer conn.Close(context.Background())
-	for _, s := range statements {
-		_, err := conn.Exec(r.t.Context(), s)
-		r.must(err)
-	}
-}
-
 var milliseconds = regexp.MustCompile(`^\d+ (ms|s)$`)
 
-func TestBrowserJourneyIsFollowedToTheScreenWithItsTimesAndTrace(t *testing.T) {
+func TestBrowserAVotesJourneyIsFollowedFromThePressToItsEnd(t *testing.T) {
 	t.Parallel()
 	const jaeger = "http://jaeger.example:16686"
-	r := newRig(t, withEnv("JAEGER_UI_URL="+jaeger))
+	r, c := traced(t, "JAEGER_UI_URL="+jaeger)
 	b := r.browser()
+	results := r.open(b, r.Result.URL("/"))
+	until(results, readResultPage, live)
 	vote := r.open(b, r.Vote.URL("/"))
-	if v, err := readVotePage(vote); err != nil || len(v.Journey) > 0 {
-		t.Errorf("before a vote its journey is shown: %+v, %v", v, err)
-	}
-	vote.click(choice(ballot.Cats))
-	v := until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) })
-	for i, s := range v.Journey {
-		if want := i != 1; (want || s.Time != "") && !milliseconds.MatchString(s.Time) {
-			t.Errorf("station %q was reached after %q", s.Name, s.Time)
+
+	r.step("to the screen, with its times and its trace", func(r *rig) {
+		if v, err := readVotePage(vote); err != nil || len(v.Journey) > 0 {
+			r.t.Errorf("before a vote its journey is shown: %+v, %v", v, err)
 		}
-	}
-	id := strings.TrimPrefix(v.Links["Receipt"], r.Result.URL("/votes/"))
-	var answer struct {
-		TraceID string `json:"trace_id"`
-		State   string `json:"state"`
-	}
-	r.must(r.get(r.Result.URL("/votes/"+id), &answer))
-	if answer.State != "shown" || len(answer.TraceID) != 32 || v.Links["Trace"] != jaeger+"/trace/"+answer.TraceID {
-		t.Errorf("the receipt is %+v, the page links to the trace %q", answer, v.Links["Trace"])
-	}
-	if stored := r.stored(); len(stored) != 1 || stored[id] != ballot.Cats {
-		t.Errorf("the receipt is of %q, stored: %v", id, stored)
-	}
-	receipt := r.open(b, v.Links["Receipt"])
-	if p, err := readReceiptPage(receipt); err != nil || p.Trace != v.Links["Trace"] || !arrived(p.Journey) || !slices.Equal(names(p.Journey), names(v.Journey)) {
-		t.Errorf("the receipt's page shows %+v, %v", p, err)
-	}
-	r.clean(vote, receipt)
-}
+		vote.run(`document.querySelector('button[value=cats]').click()`)
+		v := until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) && len(v.Links) > 1 })
+		for i, s := range v.Journey {
+			if want := i != 1; (want || s.Time != "") && !milliseconds.MatchString(s.Time) {
+				r.t.Errorf("step %q was reached after %q", s.Name, s.Time)
+			}
+		}
+		id := r.voteOf(v)
+		var answer receipt
+		r.must(r.get(v.Links["Receipt"], &answer))
+		if answer.State != "shown" || len(answer.TraceID) != 32 || v.Links["Trace"] != jaeger+"/trace/"+answer.TraceID {
+			r.t.Errorf("the receipt is %+v, the page links to the trace %q", answer, v.Links["Trace"])
+		}
+		if stored := r.stored(); len(stored) != 1 || stored[id] != ballot.Cats {
+			r.t.Errorf("the receipt is of %q, stored: %v", id, stored)
+		}
+		receipt := r.open(b, v.Links["Receipt"])
+		p, err := readReceiptPage(receipt)
+		same := func(a, b journeyStep) bool { return a.Name == b.Name }
+		if err != nil || p.Trace != v.Links["Trace"] || !arrived(p.Journey) || !slices.EqualFunc(p.Journey, v.Journey, same) {
+			r.t.Errorf("the receipt's page shows %+v, %v", p, err)
+		}
+		r.clean(vote, receipt)
 
-func names(journey []station) []string {
-	var list []string
-	for _, s := range journey {
-		list = append(list, s.Name)
-	}
-	return list
-}
-
-func TestBrowserJourneyStandsInTheQueueUntilAWorkerComes(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := r.browser()
-	vote := r.open(b, r.Vote.URL("/"))
-	r.must(r.Worker.Kill())
-	vote.click(choice(ballot.Dogs))
-	stands := func(journey []station) bool {
-		return states(journey) == "done done now open" && journey[2].What == "waiting to be stored" && journey[2].Time == ""
-	}
-	v := until(vote, readVotePage, func(v votePage) bool { return stands(v.Journey) && milliseconds.MatchString(v.Journey[1].Time) })
-	receipt := r.open(b, v.Links["Receipt"])
-	until(receipt, readReceiptPage, func(p receiptPage) bool {
-		return p.State == "queued" && strings.Contains(p.Text, "is waiting in the queue") && stands(p.Journey)
+		spans := r.spansOf(c, answer.TraceID, append([]string{"cast vote", "render results"}, journey...)...)
+		got := edges(spans)
+		for _, edge := range append(voteEdges, "browser: cast vote < (root)", "vote: POST /vote < cast vote",
+			"browser: render results < push results") {
+			if got[edge] == 0 {
+				r.t.Errorf("no edge %q in %v", edge, slices.Sorted(maps.Keys(got)))
+			}
+		}
+		for edge := range got {
+			root := strings.HasSuffix(edge, "(root)") && edge != "browser: cast vote < (root)"
+			if root || strings.HasSuffix(edge, "(missing)") {
+				r.t.Errorf("an orphan: %s", edge)
+			}
+		}
+		render, push, press := find(spans, "render results"), find(spans, "push results"), find(spans, "cast vote")
+		if render.StartTimeUnixNano+50e6 < push.StartTimeUnixNano || render.EndTimeUnixNano < press.StartTimeUnixNano {
+			r.t.Errorf("pressed at %d, pushed at %d, drawn from %d",
+				press.StartTimeUnixNano, push.StartTimeUnixNano, render.StartTimeUnixNano)
+		}
 	})
-
-	r.must(r.Worker.Start(t.Context()))
-	until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) && v.Journey[2].What != "waiting to be stored" })
-	until(receipt, readReceiptPage, func(p receiptPage) bool {
-		return arrived(p.Journey) && p.Text == "This vote has been counted, exactly once."
+	r.step("in the queue until a worker comes", func(r *rig) {
+		r.must(r.Worker.Kill())
+		vote.click(choice(ballot.Dogs))
+		waits := func(journey []journeyStep) bool {
+			return states(journey) == "done done now open" && journey[2].What == "waiting to be stored" && journey[2].Time == ""
+		}
+		v := until(vote, readVotePage, func(v votePage) bool {
+			return waits(v.Journey) && milliseconds.MatchString(v.Journey[1].Time)
+		})
+		receipt := r.open(b, v.Links["Receipt"])
+		until(receipt, readReceiptPage, func(p receiptPage) bool {
+			return p.State == "queued" && strings.Contains(p.Text, "is waiting in the queue") && waits(p.Journey)
+		})
+		r.must(r.Worker.Start(r.t.Context()))
+		until(vote, readVotePage, func(v votePage) bool {
+			return arrived(v.Journey) && v.Journey[2].What != "waiting to be stored"
+		})
+		until(receipt, readReceiptPage, func(p receiptPage) bool {
+			return arrived(p.Journey) && p.Text == "This vote has been counted, exactly once."
+		})
+		r.clean(vote, receipt)
 	})
-	r.clean(vote, receipt)
-}
+	r.step("to the dead letters if it cannot be stored", func(r *rig) {
+		before := len(r.stored())
+		r.sql(`alter table votes add constraint no_lizards check (pet <> 'lizards')`)
+		r.must(r.Worker.Kill())
+		vote.click(choice(ballot.Lizards))
+		v := until(vote, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done now open" })
+		receipt := r.open(b, v.Links["Receipt"])
+		until(receipt, readReceiptPage, func(p receiptPage) bool { return p.State == "queued" })
 
-func TestBrowserJourneyBeginsWithTheWaitForTheServer(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	vote := r.open(r.browser(), r.Vote.URL("/"))
-	r.must(r.Redis.Kill())
-	vote.click(choice(ballot.Lizards))
-	v := until(vote, readVotePage, func(v votePage) bool {
-		return states(v.Journey) == "now open open open" && v.Journey[0].What == "kept here until the server accepts it"
+		r.must(r.Worker.Start(r.t.Context()))
+		failed := func(journey []journeyStep) bool {
+			return states(journey) == "done done failed open" &&
+				journey[2].What == "could not be stored; moved to the dead letters"
+		}
+		until(vote, readVotePage, func(v votePage) bool { return failed(v.Journey) })
+		given := func(p receiptPage) bool {
+			return p.State == "given_up" && failed(p.Journey) &&
+				strings.HasPrefix(p.Text, "This vote was accepted, but could not be stored.")
+		}
+		until(receipt, readReceiptPage, given)
+		receipt.do(chromedp.Reload()) // as the server draws it
+		until(receipt, readReceiptPage, given)
+		if st := r.drained(); st.Dead != 1 || len(r.stored()) != before {
+			r.t.Errorf("%+v, stored: %v", st, r.stored())
+		}
+		r.clean(vote, receipt)
 	})
-	if len(v.Links) > 0 {
-		t.Errorf("a vote that is not accepted has links: %v", v.Links)
-	}
-	r.must(r.Redis.Start(t.Context()))
-	v = until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) })
-	if v.Journey[0].What == "kept here until the server accepts it" || v.Links["Receipt"] == "" {
-		t.Errorf("at the end the page shows %+v", v)
-	}
-	r.drained()
-}
-
-func TestBrowserJourneyOfAVoteThatCannotBeStoredEndsWithTheDeadLetters(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := r.browser()
-	vote := r.open(b, r.Vote.URL("/"))
-	r.sql(`alter table votes add constraint no_lizards check (pet <> 'lizards')`)
-	r.must(r.Worker.Kill())
-	vote.click(choice(ballot.Lizards))
-	v := until(vote, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done now open" })
-	receipt := r.open(b, v.Links["Receipt"])
-	until(receipt, readReceiptPage, func(p receiptPage) bool { return p.State == "queued" })
-
-	r.must(r.Worker.Start(t.Context()))
-	failed := func(journey []station) bool {
-		return states(journey) == "done done failed open" && journey[2].What == "could not be stored; moved to the dead letters"
-	}
-	until(vote, readVotePage, func(v votePage) bool { return failed(v.Journey) })
-	given := func(p receiptPage) bool {
-		return p.State == "given_up" && strings.HasPrefix(p.Text, "This vote was accepted, but could not be stored.") && failed(p.Journey)
-	}
-	until(receipt, readReceiptPage, given)
-	receipt.do(chromedp.Reload()) // as the server draws it
-	until(receipt, readReceiptPage, given)
-	if st := r.drained(); st.Dead != 1 || len(r.stored()) != 0 {
-		t.Errorf("%+v, stored: %v", st, r.stored())
-	}
-	r.clean(vote, receipt)
 }

@@ -2,11 +2,6 @@ package systemtest
 
 import (
 	"fmt"
-	"html"
-	"io"
-	"net/http"
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -14,7 +9,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-// headlines is what a page says of the votes, in words and shares.
+// headlines are the words and shares on a page.
 type headlines struct {
 	Leader, Title string
 	Shares        [3]string
@@ -27,13 +22,14 @@ func readHeadlines(p *tab) (headlines, error) {
 	})`)
 }
 
-func TestBrowserTheLeaderAndTheTitleFollowTheVotes(t *testing.T) {
+func TestBrowserTheLeaderAndTheTitleFollowTheVotesAsOnTheServer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	results := r.open(r.browser(), r.Result.URL("/"))
+	b := r.browser()
+	results, plain := r.open(b, r.Result.URL("/")), r.open(b, r.Result.URL("/"), withoutJavaScript)
 	until(results, readResultPage, live)
 	for _, step := range []struct {
-		pet           ballot.Choice // who gets the next vote
+		pet           ballot.Choice // gets the next vote
 		leader, title string
 	}{
 		{"", "No votes yet.", "No votes yet"},
@@ -44,55 +40,14 @@ func TestBrowserTheLeaderAndTheTitleFollowTheVotes(t *testing.T) {
 		{ballot.Cats, "Cats and lizards share the lead, with 40.0\u00a0% each.", "Cats and lizards share the lead"},
 	} {
 		if step.pet != "" {
-			r.votes(step.pet)
+			r.vote(step.pet)
 		}
-		until(results, readHeadlines, func(h headlines) bool { return h.Leader == step.leader && h.Title == step.title+" · petvote" })
+		until(results, readHeadlines, func(h headlines) bool {
+			return h.Leader == step.leader && h.Title == step.title+" · petvote"
+		})
 	}
-	r.clean(results)
-}
 
-// setTally puts counts into the database, and waits until the result service has them.
-func (r *rig) setTally(c ballot.Counts) {
-	r.t.Helper()
-	r.sql(fmt.Sprintf(`update tally set votes = case pet when 'dogs' then %d when 'cats' then %d else %d end`, c.Dogs, c.Cats, c.Lizards),
-		`select pg_notify('tally_changed', '')`)
-	r.shown(c)
-}
-
-var (
-	leaderElement = regexp.MustCompile(`<p id="leader"[^>]*>([^<]*)</p>`)
-	titleElement  = regexp.MustCompile(`<title>([^<]*)</title>`)
-	shareElement  = regexp.MustCompile(`<span data-share="[a-z]+">([^<]*)</span>`)
-)
-
-// served is what the server has written into the page.
-func (r *rig) served() headlines {
-	r.t.Helper()
-	resp, err := http.Get(r.Result.URL("/"))
-	r.must(err)
-	defer resp.Body.Close()
-	page, err := io.ReadAll(resp.Body)
-	r.must(err)
-	first := func(e *regexp.Regexp) string {
-		m := e.FindSubmatch(page)
-		if m == nil {
-			r.t.Fatalf("the page has nothing like %v:\n%s", e, page)
-		}
-		return html.UnescapeString(string(m[1]))
-	}
-	h := headlines{Leader: first(leaderElement), Title: first(titleElement)}
-	for i, m := range shareElement.FindAllSubmatch(page, 3) {
-		h.Shares[i] = html.UnescapeString(string(m[1]))
-	}
-	return h
-}
-
-func TestBrowserAndServerSayTheSameOfEveryTally(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	results := r.open(r.browser(), r.Result.URL("/"))
-	until(results, readResultPage, live)
-	// Both modules, as they were served to this page.
+	// The browser's own words for any tally, by both modules as they were served to this page.
 	const load = `(async () => {
 		const served = (name) => import(document.querySelector('link[rel=modulepreload][href*="/' + name + '."]').href);
 		const { leader } = await served('leader'), { PETS, share } = await served('counts');
@@ -121,31 +76,14 @@ func TestBrowserAndServerSayTheSameOfEveryTally(t *testing.T) {
 		{Dogs: 65_537, Cats: 65_536, Lizards: 1}, // one vote ahead
 	} {
 		r.setTally(c)
-		want := r.served()
-		got, err := look[headlines](results, fmt.Sprintf(`say({ dogs: %d, cats: %d, lizards: %d })`, c.Dogs, c.Cats, c.Lizards))
+		plain.do(chromedp.Reload()) // as the server writes it
+		want, err := readHeadlines(plain)
+		r.must(err)
+		votes := fmt.Sprintf(`{ dogs: %d, cats: %d, lizards: %d }`, c.Dogs, c.Cats, c.Lizards)
+		got, err := look[headlines](results, "say("+votes+")")
 		if err != nil || got != want {
 			t.Errorf("%+v: the page says %+v, the server %+v; %v", c, got, want, err)
 		}
 	}
-	r.clean(results)
-}
-
-func TestBrowserVotesPerSecondRiseUnderLoadAndFallToNothing(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	results := r.open(r.browser(), r.Result.URL("/"))
-	rate := func(p *tab) (string, error) { return look[string](p, `document.getElementById('rate').textContent`) }
-	at := func(least, most float64) func(string) bool {
-		return func(text string) bool {
-			var perSecond float64
-			_, err := fmt.Sscanf(strings.ReplaceAll(text, ",", ""), "%g", &perSecond)
-			return err == nil && perSecond >= least && perSecond <= most
-		}
-	}
-	until(results, rate, at(0, 0))
-	r.during(20, func() {
-		until(results, rate, at(5, 40)) // the machine may be too busy for all of them
-	})
-	until(results, rate, at(0, 0))
-	r.clean(results)
+	r.clean(results, plain)
 }

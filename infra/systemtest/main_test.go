@@ -17,8 +17,7 @@ var bin string
 
 // essential are the tests that -short keeps: one for each promise and each part.
 var essential = regexp.MustCompile(`^Test(TheAnswersToAVote|TheReadingSide|TheBooksBalance|OneVoteIsOneTrace` +
-	`|WithoutRedis|AWorkerThatDies|AStopUnderLoad|OneKeyAThousandTimes|PoisonBetweenGoodVotes` +
-	`|BrowserAVoteMovesTheBar|SocketIOTheOfficialClient|EveryRuleIsAbout)`)
+	`|WithoutRedis|AWorkerThatDies|AStopUnderLoad|BrowserAVoteMovesTheBar|SocketIOTheOfficialClient|EveryRuleIsAbout)`)
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

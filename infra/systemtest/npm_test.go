@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// npmPackages gives the folder in which the packages are installed that testdata/<name> pins. It is kept for the next
-// time, in the user's cache. npm is no requirement of petvote, so the test skips where there is none.
+// npmPackages installs the packages that testdata/<name> pins, and returns their folder. The user's cache keeps it for
+// the next run. npm is no requirement of petvote, so the test skips without it.
 func npmPackages(t testing.TB, name string) string {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not tried: %s is not installed", name, program)
+			t.Skipf("%s is not tested: %s is not installed", name, program)
 		}
 	}
 	must := func(err error) {
@@ -27,9 +27,8 @@ func npmPackages(t testing.TB, name string) string {
 			t.Fatal(err)
 		}
 	}
-	lock, err := os.ReadFile(filepath.Join("testdata", name, "package-lock.json"))
-	must(err)
-	manifest, err := os.ReadFile(filepath.Join("testdata", name, "package.json"))
+	source := filepath.Join("testdata", name)
+	lock, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
 	must(err)
 	cache, err := os.UserCacheDir()
 	must(err)
@@ -38,13 +37,12 @@ func npmPackages(t testing.TB, name string) string {
 	if _, err := os.Stat(folder); err == nil {
 		return folder
 	}
-	// Another test program may be at it as well: each installs for itself, and the first to be done wins.
+	// Another test program may do the same: each installs for itself, and the first to finish wins.
 	must(os.MkdirAll(cache, 0o755))
 	draft, err := os.MkdirTemp(cache, "draft-")
 	must(err)
 	defer os.RemoveAll(draft)
-	must(os.WriteFile(filepath.Join(draft, "package-lock.json"), lock, 0o644))
-	must(os.WriteFile(filepath.Join(draft, "package.json"), manifest, 0o644))
+	must(os.CopyFS(draft, os.DirFS(source)))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
@@ -52,8 +50,8 @@ func npmPackages(t testing.TB, name string) string {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	if err := os.Rename(draft, folder); err != nil && !errors.Is(err, os.ErrExist) {
-		t.Fatal(err)
+	if err := os.Rename(draft, folder); !errors.Is(err, os.ErrExist) {
+		must(err)
 	}
 	return folder
 }

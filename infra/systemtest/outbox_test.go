@@ -1,6 +1,8 @@
 package systemtest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,41 +14,34 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/google/uuid"
 
 	"petvote/shared/ballot"
 )
 
-// posting is one POST /vote that a page has made. Its times are of a clock that all tabs share.
+// posting is one POST /vote of a page. Its times are on a clock that all tabs share.
 type posting struct {
-	tab            int // which of the tabs sent it
 	key            string
 	sent, answered time.Duration
 	status         int           // 0: no answer
 	retryAfter     time.Duration // as the answer asks
 }
 
-// postings remembers every POST /vote of some tabs.
+// postings records every POST /vote of some tabs.
 type postings struct {
 	mu   sync.Mutex
-	tabs int
 	made map[network.RequestID]*posting
 }
 
-// watch has a tab's postings remembered from now on, and gives back the tab.
-func (s *postings) watch(p *tab) *tab {
-	p.t.Helper()
-	s.mu.Lock()
-	if s.made == nil {
-		s.made = map[network.RequestID]*posting{}
-	}
-	n := s.tabs
-	s.tabs++
-	s.mu.Unlock()
-	p.must(chromedp.Listen(p.ctx, func(event any) { s.note(n, event) }))
+// open opens a tab whose postings are recorded.
+func (s *postings) open(r *rig, browser context.Context) *tab {
+	r.t.Helper()
+	p := r.open(browser, r.Vote.URL("/"))
+	r.must(chromedp.Listen(p.ctx, s.note))
 	return p
 }
 
-func (s *postings) note(tab int, event any) {
+func (s *postings) note(event any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	since := func(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
@@ -54,18 +49,19 @@ func (s *postings) note(tab int, event any) {
 	case *network.EventRequestWillBeSent:
 		if e.Request.Method == "POST" && strings.HasSuffix(e.Request.URL, "/vote") {
 			key, _ := e.Request.Headers["Idempotency-Key"].(string)
-			s.made[e.RequestID] = &posting{tab: tab, key: key, sent: since(e.Timestamp.Float64())}
+			s.made[e.RequestID] = &posting{key: key, sent: since(e.Timestamp.Float64())}
 		}
 	case *network.EventResponseReceived:
 		if p := s.made[e.RequestID]; p != nil {
 			text, _ := e.Response.Headers["Retry-After"].(string)
 			seconds, _ := strconv.Atoi(text)
-			p.status, p.answered, p.retryAfter = int(e.Response.Status), since(e.Timestamp.Float64()), time.Duration(seconds)*time.Second
+			p.status, p.answered = int(e.Response.Status), since(e.Timestamp.Float64())
+			p.retryAfter = time.Duration(seconds) * time.Second
 		}
 	}
 }
 
-// all gives them in the order in which they were sent.
+// all returns them in the order of sending.
 func (s *postings) all() []posting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,75 +73,23 @@ func (s *postings) all() []posting {
 	return list
 }
 
-// keptHere is what the browser keeps, by key.
-func keptHere(p *tab) (map[string]ballot.Choice, error) {
-	return look[map[string]ballot.Choice](p, `Object.fromEntries(Object.values(localStorage).map((item) => JSON.parse(item)).map(({ key, pet }) => [key, pet]))`)
+// readOutbox returns the votes that the browser holds, by key.
+func readOutbox(p *tab) (map[uuid.UUID]ballot.Choice, error) {
+	return look[map[uuid.UUID]ballot.Choice](p, `Object.fromEntries(
+		Object.values(localStorage).map((item) => JSON.parse(item)).map(({ key, pet }) => [key, pet]))`)
 }
 
-func waits(n int) func(votePage) bool { return func(v votePage) bool { return v.Waiting == n } }
+func waiting(n int) func(votePage) bool { return func(v votePage) bool { return v.Waiting == n } }
 
-func TestBrowserOutboxSurvivesAReloadAndIsSharedByTabsWhileVotesAreNotTaken(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := r.browser()
-	var sent postings
-	first := sent.watch(r.open(b, r.Vote.URL("/")))
-	r.must(r.Redis.Kill())
-	for i, pet := range []ballot.Choice{ballot.Dogs, ballot.Lizards} {
-		first.click(choice(pet))
-		until(first, readVotePage, waits(i+1))
-	}
-	first.do(chromedp.Reload())
-	second := sent.watch(r.open(b, r.Vote.URL("/")))
-	for _, p := range []*tab{first, second} {
-		until(p, readVotePage, waits(2))
-	}
-	kept, err := keptHere(second)
-	r.must(err)
-
-	r.must(r.Redis.Start(t.Context()))
-	r.sentOnce(&sent, kept, map[ballot.Choice]int{ballot.Dogs: 1, ballot.Lizards: 1}, first, second)
-}
-
-func TestBrowserOutboxKeepsVotesOfTwoTabsWhileTheServiceCannotBeReached(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := r.browser()
-	var sent postings
-	tabs := []*tab{sent.watch(r.open(b, r.Vote.URL("/"))), sent.watch(r.open(b, r.Vote.URL("/")))}
-	r.must(r.Vote.Kill())
-	for i, p := range tabs {
-		p.click(choice(ballot.Cats))
-		said := until(p, readVotePage, func(v votePage) bool { return v.State == "waiting" })
-		if !strings.Contains(said.Text, "because the server could not be reached") {
-			t.Errorf("the page says %q", said.Text)
-		}
-		for _, p := range tabs {
-			until(p, readVotePage, waits(i+1))
-		}
-	}
-	kept, err := keptHere(tabs[0])
-	r.must(err)
-	tabs[0].do(chromedp.Navigate("about:blank")) // a voter who goes away, and comes back when the service has
-
-	r.must(r.Vote.Start(t.Context()))
-	tabs[0].do(chromedp.Navigate(r.Vote.URL("/")))
-	r.sentOnce(&sent, kept, map[ballot.Choice]int{ballot.Cats: 2}, tabs...)
-}
-
-// sentOnce says that the votes kept are those wanted, and that after the recovery each was sent once, by one of the tabs,
-// and stored under its key. The recovery is when the first of them is accepted.
-func (r *rig) sentOnce(sent *postings, kept map[string]ballot.Choice, want map[ballot.Choice]int, tabs ...*tab) {
+// sentOnce checks that the outbox held the votes that were cast, and that after the recovery each was sent once, by one
+// of the tabs, and stored under its key. The recovery is when the first of them is accepted.
+func (r *rig) sentOnce(sent *postings, kept map[uuid.UUID]ballot.Choice, cast []ballot.Choice, tabs ...*tab) {
 	r.t.Helper()
-	pets := map[ballot.Choice]int{}
-	for _, pet := range kept {
-		pets[pet]++
-	}
-	if !maps.Equal(pets, want) {
-		r.t.Fatalf("kept: %v, want %v", kept, want)
+	if pets := slices.Sorted(maps.Values(kept)); !slices.Equal(pets, cast) {
+		r.t.Fatalf("kept: %v, want %v", kept, cast)
 	}
 	for _, p := range tabs {
-		until(p, readVotePage, waits(-1))
+		until(p, readVotePage, waiting(-1))
 		if left, err := look[int](p, `localStorage.length`); err != nil || left != 0 {
 			r.t.Errorf("%d items are left in the browser, %v", left, err)
 		}
@@ -163,33 +107,44 @@ func (r *rig) sentOnce(sent *postings, kept map[string]ballot.Choice, want map[b
 		}
 	}
 	for key := range kept {
-		if accepted[key] != 1 {
-			r.t.Errorf("vote %s was sent %d times after the recovery", key, accepted[key])
+		if n := accepted[key.String()]; n != 1 {
+			r.t.Errorf("vote %s was sent %d times after the recovery", key, n)
 		}
 	}
 	if len(accepted) != len(kept) || r.t.Failed() {
 		r.t.Errorf("kept: %v, sent: %+v", kept, sent.all())
 	}
 	for _, p := range tabs {
-		if problems, _ := p.found(); len(problems) > 0 {
-			r.t.Errorf("on a page: %v", problems)
-		}
+		p.quiet()
 	}
 }
 
-func TestBrowserOutboxWaitsAsLongAsTheServerAsksUnlessThePersonWillNot(t *testing.T) {
+func TestBrowserOutboxKeepsVotesWhileRedisIsUnavailable(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	var sent postings
-	first, second := sent.watch(r.open(b, r.Vote.URL("/"))), sent.watch(r.open(b, r.Vote.URL("/")))
+	sent := &postings{made: map[network.RequestID]*posting{}}
+	first := sent.open(r, b)
 	r.must(r.Redis.Kill())
-	for _, pet := range []ballot.Choice{ballot.Dogs, ballot.Lizards} {
-		first.click(choice(pet))
+	first.click(choice(ballot.Dogs))
+	v := until(first, readVotePage, func(v votePage) bool {
+		return v.State == "waiting" && v.Waiting == 1 && states(v.Journey) == "now open open open"
+	})
+	if !strings.HasPrefix(v.Text, "Your vote for dogs is kept in this browser") ||
+		v.Journey[0].What != "kept here until the server accepts it" || len(v.Links) > 0 {
+		t.Errorf("the page shows %+v", v)
 	}
-	until(second, readVotePage, waits(2))
+	first.click(choice(ballot.Lizards))
+	until(first, readVotePage, waiting(2))
+	first.do(chromedp.Reload())
+	second := sent.open(r, b)
+	for _, p := range []*tab{first, second} {
+		until(p, readVotePage, waiting(2))
+	}
+	kept, err := readOutbox(second)
+	r.must(err)
 
-	// early counts the postings that came before the time that the answer before them had asked for.
+	// The tabs wait for as long as the server asks: early counts the postings that came before that.
 	early := func() (early, repeated int) {
 		due := map[string]time.Duration{}
 		for _, p := range sent.all() {
@@ -213,51 +168,87 @@ func TestBrowserOutboxWaitsAsLongAsTheServerAsksUnlessThePersonWillNot(t *testin
 		return nil
 	})
 	if n, _ := early(); n > 0 {
-		t.Errorf("%d were sent earlier than the server has asked for: %+v", n, sent.all())
+		t.Errorf("%d were sent earlier than the server asked for: %+v", n, sent.all())
 	}
+	// A person need not wait.
 	r.eventually(func() error {
 		second.click("#waiting-send")
 		if n, _ := early(); n == 0 {
-			return fmt.Errorf("nothing is sent at once")
+			return errors.New("nothing is sent at once")
 		}
 		return nil
 	})
+
+	r.must(r.Redis.Start(t.Context()))
+	r.sentOnce(sent, kept, []ballot.Choice{ballot.Dogs, ballot.Lizards}, first, second)
+	// The status is about the last of them, the journey about the first.
+	v = until(second, readVotePage, func(v votePage) bool { return accepted(v) && arrived(v.Journey) })
+	if kept[r.voteOf(v)] == "" || !strings.Contains(v.Text, ", kept since") ||
+		v.Journey[0].What == "kept here until the server accepts it" {
+		t.Errorf("at the end the page shows %+v", v)
+	}
+	if _, refused := first.found(); len(refused) == 0 {
+		t.Error("no request of the first page failed")
+	}
 }
 
-func TestBrowserOutboxGivesUpAVoteThatTheServerRefuses(t *testing.T) {
+func TestBrowserOutboxWhileTheVoteServiceIsUnavailable(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := r.browser()
-	var sent postings
-	vote := sent.watch(r.open(b, r.Vote.URL("/")))
-	vote.do(chromedp.SetAttributeValue(chromedp.CSS(choice(ballot.Cats)), "value", "birds"))
-	r.must(r.Vote.Pause())
-	vote.click(choice("birds"))
-	until(vote, readVotePage, func(v votePage) bool { return v.State == "sending" && v.Mine["birds"] == "+1" })
-	r.must(r.Vote.Resume())
-	refused := until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Mine["birds"] == "" })
-	if refused.Text != "Your vote for birds was refused: Invalid pet choice." {
-		t.Errorf("the page says %q", refused.Text)
-	}
-	if got := states(refused.Journey); got != "failed open open open" || refused.Journey[0].What != "the server refused it" || len(refused.Links) > 0 {
-		t.Errorf("its journey is %q: %+v, with links %v", got, refused.Journey, refused.Links)
-	}
+	r.step("gives up votes that the server refuses", func(r *rig) {
+		sent := &postings{made: map[network.RequestID]*posting{}}
+		vote := sent.open(r, b)
+		vote.do(chromedp.SetAttributeValue(chromedp.CSS(choice(ballot.Cats)), "value", "birds"))
+		r.must(r.Vote.Pause())
+		vote.click(choice("birds"))
+		until(vote, readVotePage, func(v votePage) bool { return v.State == "sending" && v.Mine["birds"] == "+1" })
+		r.must(r.Vote.Resume())
+		v := until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Mine["birds"] == "" })
+		if v.Text != "Your vote for birds was refused: Invalid pet choice." || len(v.Links) > 0 ||
+			states(v.Journey) != "failed open open open" || v.Journey[0].What != "the server refused it" {
+			r.t.Errorf("the page shows %+v", v)
+		}
 
-	// One that was kept, and then edited by hand.
-	vote.do(chromedp.Evaluate[chromedp.Void](`localStorage.setItem('petvote.kept.mine', JSON.stringify({ key: 'mine', pet: 'dogs', at: 0, due: 0, failures: 1 })); undefined`))
-	vote.do(chromedp.Reload())
-	refused = until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Waiting == -1 })
-	if !strings.HasPrefix(refused.Text, "Your vote for dogs was refused: Idempotency-Key is not a UUID") {
-		t.Errorf("the page says %q", refused.Text)
-	}
-	if left, err := keptHere(vote); err != nil || len(left) > 0 {
-		t.Errorf("what was refused is still kept: %v, %v", left, err)
-	}
-	if all := sent.all(); len(all) != 2 {
-		t.Errorf("two refusals, and sent: %+v", all)
-	}
-	r.drained()
-	if stored := r.stored(); len(stored) > 0 {
-		t.Errorf("stored: %v", stored)
-	}
+		// One that was kept, and then edited by hand.
+		vote.run(`localStorage.setItem('petvote.kept.mine',
+			JSON.stringify({ key: 'mine', pet: 'dogs', at: 0, due: 0, failures: 1 }))`)
+		vote.do(chromedp.Reload())
+		v = until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Waiting == -1 })
+		if !strings.HasPrefix(v.Text, "Your vote for dogs was refused: Idempotency-Key is not a UUID") {
+			r.t.Errorf("the page says %q", v.Text)
+		}
+		if left, err := readOutbox(vote); err != nil || len(left) > 0 {
+			r.t.Errorf("a refused vote is still kept: %v, %v", left, err)
+		}
+		if all := sent.all(); len(all) != 2 {
+			r.t.Errorf("two refusals, and sent: %+v", all)
+		}
+		r.drained()
+		if stored := r.stored(); len(stored) > 0 {
+			r.t.Errorf("stored: %v", stored)
+		}
+	})
+	r.step("keeps the votes of two tabs", func(r *rig) {
+		sent := &postings{made: map[network.RequestID]*posting{}}
+		tabs := []*tab{sent.open(r, b), sent.open(r, b)}
+		r.must(r.Vote.Kill())
+		for i, p := range tabs {
+			p.click(choice(ballot.Cats))
+			v := until(p, readVotePage, func(v votePage) bool { return v.State == "waiting" })
+			if !strings.Contains(v.Text, "because the server could not be reached") {
+				r.t.Errorf("the page says %q", v.Text)
+			}
+			for _, p := range tabs {
+				until(p, readVotePage, waiting(i+1))
+			}
+		}
+		kept, err := readOutbox(tabs[0])
+		r.must(err)
+		tabs[0].do(chromedp.Navigate("about:blank")) // a voter who leaves, and comes back with the service
+
+		r.must(r.Vote.Start(r.t.Context()))
+		tabs[0].do(chromedp.Navigate(r.Vote.URL("/")))
+		r.sentOnce(sent, kept, []ballot.Choice{ballot.Cats, ballot.Cats}, tabs...)
+	})
 }

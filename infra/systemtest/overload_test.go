@@ -5,65 +5,59 @@ import (
 	"cmp"
 	"fmt"
 	"net"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"petvote/infra/ledger"
+	"petvote/infra/platform"
 	"petvote/shared/ballot"
 )
 
-// A Redis that stands still is what fills the service most surely. With one vote in flight its failures are too few for the breaker,
-// and its two attempts outlast the second in which the others wait for their turn.
-func TestMoreVotesThanCanBeInFlightAreRefusedSoonAndTheOthersCounted(t *testing.T) {
+// A Redis that hangs fills the service most surely. With one vote in flight, its failures are too few for the breaker,
+// and its two attempts outlast the second for which the others wait.
+func TestMoreVotesThanCanBeInFlightAreRefusedAndTheOthersCounted(t *testing.T) {
 	t.Parallel()
 	const votes = 10
 	r := newRig(t, withEnv("MAX_IN_FLIGHT=1"))
 	r.must(r.Redis.Pause())
-	type outcome struct {
-		status int
-		retry  string
-		err    error
-	}
-	answers := make(chan outcome, votes)
+	answers := make(chan ledger.Answer, votes)
 	for range votes {
-		go func() {
-			status, _, header, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
-			answers <- outcome{status, header.Get("Retry-After"), err}
-		}()
+		go func() { answers <- r.cast(uuid.Must(uuid.NewV7()), ballot.Dogs) }()
 	}
-	late := time.After(10 * time.Second)
-	for range votes - 1 {
+	next := func() ledger.Answer {
 		select {
 		case a := <-answers:
-			if a.err != nil || a.status != http.StatusServiceUnavailable || a.retry == "" {
-				t.Errorf("a vote too many: %+v", a)
-			}
-		case <-late:
-			t.Fatal("the votes that are too many go on waiting")
+			return a
+		case <-time.After(patience):
+			t.Fatal("the surplus votes go on waiting")
+			return ledger.Answer{}
+		}
+	}
+	for range votes - 1 {
+		if a := next(); a.Status != ledger.Refused {
+			t.Errorf("a surplus vote: %+v", a)
 		}
 	}
 	r.must(r.Redis.Resume())
-	if a := <-answers; a.err != nil || a.status != http.StatusOK {
+	if a := next(); a.Status != ledger.Accepted {
 		t.Errorf("the vote in flight: %+v", a)
 	}
-	if refused := scrape(t, r.Vote)["petvote_admission_refused_total"]; refused != votes-1 {
+	if refused := sum(r.exported(r.Vote), "petvote_admission_refused_total"); refused != votes-1 {
 		t.Errorf("%v refused because too many were in flight, want %d", refused, votes-1)
 	}
-	r.shown(ballot.Counts{Dogs: 1})
-}
+	r.shows(ballot.Counts{Dogs: 1})
 
-// More connections than the service takes wait until others are gone, and are served then.
-func TestMoreConnectionsThanAreTakenWaitForTheirTurn(t *testing.T) {
-	t.Parallel()
+	// Surplus connections wait until others are closed, and are served then.
 	const most = 4
-	r := newRig(t, withEnv(fmt.Sprintf("MAX_CONNECTIONS=%d", most)))
-	addr := strings.TrimPrefix(r.Vote.URL(""), "http://")
+	vote := r.describe(platform.Vote, fmt.Sprintf("MAX_CONNECTIONS=%d", most))
+	r.must(vote.Start(t.Context()))
 	ask := func() (net.Conn, *bufio.Reader) {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := net.Dial("tcp", vote.Addr())
 		r.must(err)
 		t.Cleanup(func() { _ = conn.Close() })
-		_, err = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", addr)
+		_, err = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", vote.Addr())
 		r.must(err)
 		return conn, bufio.NewReader(conn)
 	}
@@ -80,7 +74,7 @@ func TestMoreConnectionsThanAreTakenWaitForTheirTurn(t *testing.T) {
 	}
 	waiting, answer := ask()
 	if answered(waiting, answer, 300*time.Millisecond) == nil {
-		t.Error("one more than there may be is served")
+		t.Error("one connection more than allowed is served")
 	}
 	r.must(first.Close())
 	r.must(answered(waiting, answer, patience))

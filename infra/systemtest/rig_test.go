@@ -4,26 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 	"petvote/infra/testenv"
+	"petvote/infra/voters"
 	"petvote/infra/wait"
 	"petvote/shared/ballot"
 	"petvote/shared/votestream"
 )
 
-// rig is a whole platform of one test, with a ledger of the votes that its voters cast.
+// rig is the platform of one test, with a ledger of all votes that the test casts.
 type rig struct {
 	*platform.Platform
 	t      testing.TB
 	ledger *ledger.Ledger
+	voter  *voters.Client
+	judged int // the answers in the ledger that belong to earlier steps
 }
 
-// patience is how long a test waits for what must come, however busy the machine is. How soon it comes is for benchmarks.
+// patience is how long a test waits for a condition, however busy the machine is. Benchmarks measure how soon it comes.
 const patience = time.Minute
 
 // withEnv adds to the environment of every service.
@@ -31,7 +42,7 @@ func withEnv(env ...string) func(*platform.Options) {
 	return func(o *platform.Options) { o.Env = append(o.Env, env...) }
 }
 
-// newRig starts a platform with short waits: a stop without a delay, and a takeover after two seconds.
+// newRig starts a platform that stops without a delay and reclaims a dead worker's entries after two seconds.
 func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 	t.Helper()
 	if testing.Short() && !essential.MatchString(t.Name()) {
@@ -48,12 +59,14 @@ func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{Platform: p, t: t, ledger: ledger.New(nil)}
+	r.voter = voters.NewClient(p.Vote.URL("/vote"), r.ledger.Began, 30*time.Second) // far beyond the service's budget
 	t.Cleanup(func() {
+		r.voter.Close()
 		if t.Failed() {
-			for _, s := range []*platform.Service{p.Vote, p.Worker, p.Result} {
-				r.showLog(s)
+			for _, name := range append(platform.Services, platform.Redis, platform.Postgres) {
+				part, _ := p.Part(name)
+				r.showLog(name, part)
 			}
-			t.Logf("the end of the log of redis:\n%s\nand of postgres:\n%s", p.Redis.Log(), p.Postgres.Log())
 		}
 		if err := p.Close(context.Background()); err != nil {
 			t.Errorf("the platform did not stop cleanly: %v", err)
@@ -63,27 +76,44 @@ func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 	return r
 }
 
-func (r *rig) showLog(s *platform.Service) {
-	r.t.Logf("the end of the log of %s:\n%s", s.Spec.Name, s.Log())
+// step runs a subtest on the same platform, which is healthy again at its end. Steps after a failed one are skipped.
+func (r *rig) step(name string, do func(*rig)) {
+	r.t.(*testing.T).Run(name, func(t *testing.T) {
+		if r.t.Failed() {
+			t.Skip("an earlier step failed")
+		}
+		step := *r
+		step.t, step.judged = t, len(r.ledger.Answers())
+		do(&step)
+	})
 }
 
-// describe gives one more instance of a service, which is stopped with the test.
+func (r *rig) showLog(name string, p platform.Part) {
+	r.t.Logf("the end of the log of %s:\n%s", name, p.Log())
+}
+
+// describe returns one more instance of a service, which is stopped at the end of the test.
 func (r *rig) describe(name string, env ...string) *platform.Service {
 	r.t.Helper()
 	s, err := r.Describe(name, env...)
 	r.must(err)
-	r.t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil {
-			r.t.Errorf("%s did not stop cleanly: %v", name, err)
-		}
-		if r.t.Failed() {
-			r.showLog(s)
-		}
-	})
+	r.stopAtEnd(name, s)
 	return s
 }
 
-// must fails the test at an error of the test's own doing.
+// stopAtEnd stops a process at the end of the test, and shows its log if the test failed.
+func (r *rig) stopAtEnd(name string, p platform.Part) {
+	r.t.Cleanup(func() {
+		if err := p.Stop(context.Background()); err != nil {
+			r.t.Errorf("%s did not stop cleanly: %v", name, err)
+		}
+		if r.t.Failed() {
+			r.showLog(name, p)
+		}
+	})
+}
+
+// must fails the test at an error of the test itself.
 func (r *rig) must(err error) {
 	r.t.Helper()
 	if err != nil {
@@ -91,16 +121,131 @@ func (r *rig) must(err error) {
 	}
 }
 
-// eventually checks until the answer is nil.
+// eventually repeats a check until it returns nil.
 func (r *rig) eventually(check func() error) {
 	r.t.Helper()
 	r.must(wait.Until(r.t.Context(), patience, func(context.Context) error { return check() }))
 }
 
-// elapse lets time pass, for load or an outage to take place.
+// elapse lets load or an outage last for a while.
 func (r *rig) elapse(d time.Duration) {
 	r.t.Helper()
 	r.must(wait.For(r.t.Context(), d))
+}
+
+// client follows no redirect, and no request meets a kept connection that the service is about to close.
+var client = &http.Client{
+	Timeout:       patience,
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// answer is an HTTP response with its whole body.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// exchange sends a request with headers, each a name and a value, where "" is none.
+func exchange(ctx context.Context, method, url, body string, headers ...string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	for header := range slices.Chunk(headers, 2) {
+		if header[1] != "" {
+			request.Header.Set(header[0], header[1])
+		}
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return answer{response, string(text)}, err
+}
+
+func (r *rig) fetch(method, url, body string, headers ...string) answer {
+	r.t.Helper()
+	a, err := exchange(r.t.Context(), method, url, body, headers...)
+	r.must(err)
+	return a
+}
+
+// page returns the text at an address.
+func (r *rig) page(url string) string {
+	r.t.Helper()
+	return r.fetch(http.MethodGet, url, "").body
+}
+
+func (r *rig) get(url string, into any) error { return platform.Get(r.t.Context(), url, into) }
+
+// wantStatus checks that an address answers with a status.
+func (r *rig) wantStatus(url string, want int) error {
+	a, err := exchange(r.t.Context(), http.MethodGet, url, "")
+	if err == nil && a.StatusCode != want {
+		err = fmt.Errorf("%s: status %d, want %d: %s", url, a.StatusCode, want, a.body)
+	}
+	return err
+}
+
+// cast sends a vote under a key, once.
+func (r *rig) cast(key uuid.UUID, pet ballot.Choice) ledger.Answer {
+	a := r.voter.Cast(r.t.Context(), key, pet)
+	r.ledger.Add(a)
+	return a
+}
+
+// vote casts a vote that must be accepted.
+func (r *rig) vote(pet ballot.Choice) ledger.Answer {
+	r.t.Helper()
+	a := r.cast(uuid.Must(uuid.NewV7()), pet)
+	if a.Status != ledger.Accepted {
+		r.t.Fatalf("a vote was not accepted: %+v", a)
+	}
+	return a
+}
+
+// during runs do while votes come in, and returns once the last of them is answered.
+func (r *rig) during(perSecond int, do func()) {
+	r.t.Helper()
+	v := voters.Start(r.t.Context(), voters.Options{
+		URL: r.Vote.URL("/vote"), Rate: perSecond, Timeout: patience, Start: r.ledger.Began, Record: r.ledger.Add,
+	})
+	defer v.Finish()
+	do()
+}
+
+// enqueue adds an entry to the queue, past the vote service.
+func (r *rig) enqueue(fields ...any) error {
+	return r.RDB.XAdd(r.t.Context(), &redis.XAddArgs{Stream: votestream.Stream, Values: fields}).Err()
+}
+
+// poison enqueues an entry that is not a vote.
+func (r *rig) poison() error { return r.enqueue("nonsense", "1") }
+
+// awaitAnswer waits until one more vote gets an answer of a kind.
+func (r *rig) awaitAnswer(kind ledger.Status) {
+	r.t.Helper()
+	before := r.ledger.Count(kind)
+	r.eventually(func() error {
+		if r.ledger.Count(kind) == before {
+			return fmt.Errorf("no vote is %s", kind)
+		}
+		return nil
+	})
+}
+
+// wantOnly fails the test if a vote of this step got an answer of another kind.
+func (r *rig) wantOnly(allowed ...ledger.Status) {
+	r.t.Helper()
+	for _, a := range r.ledger.Answers()[r.judged:] {
+		if !slices.Contains(allowed, a.Status) {
+			r.t.Errorf("a vote got an answer that is not one of %v: %+v", allowed, a)
+			return
+		}
+	}
 }
 
 type tallyAnswer struct {
@@ -115,21 +260,48 @@ func (r *rig) tally() (tallyAnswer, error) {
 	return a, r.get(r.Result.URL("/api/tally"), &a)
 }
 
-func (r *rig) get(url string, into any) error { return platform.Get(r.t.Context(), url, into) }
+// awaitTally waits until the result service has a tally that is wanted.
+func (r *rig) awaitTally(want func(tallyAnswer) bool) {
+	r.t.Helper()
+	r.eventually(func() error {
+		a, err := r.tally()
+		if err == nil && !want(a) {
+			err = fmt.Errorf("the tally is %+v", a)
+		}
+		return err
+	})
+}
+
+// shows waits until the result service has these votes.
+func (r *rig) shows(want ballot.Counts) {
+	r.t.Helper()
+	r.awaitTally(func(a tallyAnswer) bool { return a.Votes == want })
+}
+
+// setTally writes counts into the database, and waits until the result service has them.
+func (r *rig) setTally(c ballot.Counts) {
+	r.t.Helper()
+	r.sql(fmt.Sprintf(`update tally set votes = case pet when 'dogs' then %d when 'cats' then %d else %d end;
+		notify tally_changed`, c.Dogs, c.Cats, c.Lizards))
+	r.shows(c)
+}
+
+// sql changes the database past the services.
+func (r *rig) sql(statement string, args ...any) {
+	r.t.Helper()
+	_, err := r.DB.Exec(r.t.Context(), statement, args...)
+	r.must(err)
+}
 
 // stored returns every stored vote, by its id.
-func (r *rig) stored() map[string]ballot.Choice {
+func (r *rig) stored() map[uuid.UUID]ballot.Choice {
 	r.t.Helper()
-	rows, err := ledger.Direct{DB: r.DB}.StoredSince(r.t.Context(), time.Time{})
+	stored, err := ledger.Direct{DB: r.DB}.StoredSince(r.t.Context(), time.Time{})
 	r.must(err)
-	stored := make(map[string]ballot.Choice, len(rows))
-	for id, pet := range rows {
-		stored[id.String()] = pet
-	}
 	return stored
 }
 
-// drained waits until nothing is left in the stream.
+// drained waits until the stream is empty.
 func (r *rig) drained() votestream.Stats {
 	r.t.Helper()
 	st, err := r.Drained(r.t.Context(), patience)
@@ -137,18 +309,7 @@ func (r *rig) drained() votestream.Stats {
 	return st
 }
 
-// bounce kills a part and starts it again after a while.
-func (r *rig) bounce(p interface {
-	Kill() error
-	Start(context.Context) error
-}, away time.Duration) {
-	r.t.Helper()
-	r.must(p.Kill())
-	r.elapse(away)
-	r.must(p.Start(r.t.Context()))
-}
-
-// audit proves that every vote in the ledger that was accepted is counted once, and that no other vote is stored.
+// audit proves that every accepted vote in the ledger is counted once, and that no vote outside of it is stored.
 func (r *rig) audit() {
 	r.t.Helper()
 	ctx, store := r.t.Context(), ledger.Direct{Queue: r.Queue, DB: r.DB}
@@ -156,7 +317,7 @@ func (r *rig) audit() {
 	proof, err := r.ledger.Prove(ctx, store, ledger.Standings{}, func(context.Context) (ballot.Counts, error) {
 		a, err := r.tally()
 		if err == nil && a.Stale {
-			err = fmt.Errorf("the page is stale: %+v", a)
+			err = fmt.Errorf("the tally is stale: %+v", a)
 		}
 		return a.Votes, err
 	})
@@ -165,13 +326,33 @@ func (r *rig) audit() {
 		r.t.Error(failure)
 	}
 	if proof.Rows != int64(proof.Stored) {
-		r.t.Errorf("%d votes are stored, of which %d were sent", proof.Rows, proof.Stored)
+		r.t.Errorf("%d votes are stored, but only %d of them were cast", proof.Rows, proof.Stored)
 	}
 	r.t.Logf("accepted %d, refused %d, unknown %d, stored %d, lost %d",
 		proof.Accepted, proof.Refused, proof.Unknown, proof.Stored, proof.Lost)
 }
 
-// crash starts a worker that is told to die, and waits until it has; it may do so before it was ready.
+// bounce kills a part and starts it again after a while.
+func (r *rig) bounce(p platform.Part, outage time.Duration) {
+	r.t.Helper()
+	r.must(p.Kill())
+	r.elapse(outage)
+	r.must(p.Start(r.t.Context()))
+}
+
+// start starts services side by side, and returns a function that waits until they are ready.
+func (r *rig) start(all ...*platform.Service) (ready func()) {
+	var starting errgroup.Group
+	for _, s := range all {
+		starting.Go(func() error { return s.Start(r.t.Context()) })
+	}
+	return func() {
+		r.t.Helper()
+		r.must(starting.Wait())
+	}
+}
+
+// crash starts a worker that is set to crash, and waits until it has. It may do so before it is ready.
 func (r *rig) crash(doomed *platform.Service) {
 	r.t.Helper()
 	if err := doomed.Start(r.t.Context()); err != nil {

@@ -1,20 +1,21 @@
 package systemtest
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
 
+	"petvote/infra/ledger"
 	"petvote/infra/platform"
+	"petvote/shared/ballot"
 )
 
 // A rule about a metric or a label that nothing exports never fires, and no other test notices.
@@ -22,33 +23,24 @@ func TestEveryRuleIsAboutWhatTheServicesExport(t *testing.T) {
 	t.Parallel()
 	rules := rules(t)
 	r := newRig(t)
-	accepted := func() error {
-		status, _, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("status %d", status)
-		}
-		return err
-	}
-	r.must(accepted())
-	// Some series exist only after a failure.
-	r.must(r.Redis.Kill())
-	r.eventually(func() error {
-		if err := accepted(); err == nil {
-			return fmt.Errorf("accepted without Redis")
-		}
-		changes := selector{metric: "petvote_breaker_changes_total"}
-		if !slices.ContainsFunc(r.exported("vote", r.Vote), changes.matches) {
-			return fmt.Errorf("the breaker is closed")
-		}
-		return nil
+	r.vote(ballot.Dogs)
+	r.during(20, func() { // some series exist only after a failure
+		r.must(r.Redis.Kill())
+		r.eventually(func() error {
+			if sum(r.exported(r.Vote), "petvote_breaker_changes_total") == 0 {
+				return errors.New("the breaker is closed")
+			}
+			return nil
+		})
+		r.awaitAnswer(ledger.Refused)
+		r.must(r.Redis.Start(t.Context()))
+		r.awaitAnswer(ledger.Accepted)
 	})
-	r.must(r.Redis.Start(t.Context()))
-	r.eventually(accepted)
 	r.drained()
 
 	var missing []string
 	r.eventually(func() error { // until Redis's metrics are current again
-		all := slices.Concat(r.exported("vote", r.Vote), r.exported("worker", r.Worker), r.exported("result", r.Result))
+		all := slices.Concat(r.exported(r.Vote), r.exported(r.Worker), r.exported(r.Result))
 		missing = nil
 		for _, one := range rules {
 			asked := selectors(one.Expr)
@@ -120,11 +112,17 @@ func selectors(expr string) (found []selector) {
 	return found
 }
 
-// matches says whether a series has the selector's name and fulfils its matchers. A label that is not there is empty.
-func (s selector) matches(series selector) bool {
-	return s.metric == series.metric && !slices.ContainsFunc(s.matchers, func(m [3]string) bool {
+// series is a line of a scrape, whose labels are matchers.
+type series struct {
+	selector
+	value float64
+}
+
+// matches says whether a series has the selector's name and fulfils its matchers. A missing label counts as empty.
+func (s selector) matches(one series) bool {
+	return s.metric == one.metric && !slices.ContainsFunc(s.matchers, func(m [3]string) bool {
 		value := ""
-		for _, label := range series.matchers {
+		for _, label := range one.matchers {
 			if label[0] == m[0] {
 				value = label[2]
 			}
@@ -150,30 +148,40 @@ func TestTheSelectorsOfAnExpressionAreFound(t *testing.T) {
 		}
 	}
 	s := selectors(`a{code=~"5..", job!="x"}`)[0]
-	for series, want := range map[string]bool{
+	for line, want := range map[string]bool{
 		`a{code="503",job="vote"} 1`: true, `a{code="1503",job="vote"} 1`: false, `a{code="503",job="x"} 1`: false,
 		`b{code="503",job="vote"} 1`: false, `a{job="vote"} 1`: false,
 	} {
-		if s.matches(selectors(series)[0]) != want {
-			t.Errorf("%s: %v", series, !want)
+		if s.matches(series{selector: selectors(line)[0]}) != want {
+			t.Errorf("%s: %v", line, !want)
 		}
 	}
 }
 
 // exported returns the series that a service exports, with the label that Prometheus adds.
-func (r *rig) exported(job string, s *platform.Service) (series []selector) {
+func (r *rig) exported(s *platform.Service) (all []series) {
 	r.t.Helper()
-	resp, err := http.Get(s.OpsURL("/metrics"))
-	r.must(err)
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		if line := lines.Text(); !strings.HasPrefix(line, "#") {
-			one := selectors(line)[0]
-			one.matchers = append(one.matchers, [3]string{"job", "=", job})
-			series = append(series, one)
+	for line := range strings.Lines(r.page(s.OpsURL("/metrics"))) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		one := series{selector: selectors(line)[0]}
+		one.matchers = append(one.matchers, [3]string{"job", "=", s.Spec.Name})
+		value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+		r.must(err)
+		one.value = value
+		all = append(all, one)
+	}
+	return all
+}
+
+// sum adds up the series that a selector matches.
+func sum(all []series, expr string) (sum float64) {
+	wanted := selectors(expr)[0]
+	for _, one := range all {
+		if wanted.matches(one) {
+			sum += one.value
 		}
 	}
-	r.must(lines.Err())
-	return series
+	return sum
 }

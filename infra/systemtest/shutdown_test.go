@@ -3,7 +3,6 @@ package systemtest
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,38 +11,37 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"petvote/infra/ledger"
-	"petvote/infra/voters"
+	"petvote/infra/wait"
 	"petvote/shared/ballot"
 )
 
-// Voters behind something that heeds readiness, as a load balancer does, see nothing of a stop: every request they send
-// is answered with success, and every answer holds.
+// Voters behind a load balancer, which heeds readiness, see nothing of a stop: every request is answered with success,
+// and every answer holds.
 func TestAStopUnderLoadFailsNoRequestAndLosesNoVote(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withEnv("SHUTDOWN_DELAY=5s"))
-	cast := voters.NewClient(r.Vote.URL("/vote"), r.ledger.Began, 0)
-	defer cast.Close()
 	var ready atomic.Bool
 	ready.Store(true)
 	watching, stopWatching := context.WithCancel(t.Context())
 	var all errgroup.Group
 	all.Go(func() error {
-		for watching.Err() == nil {
+		for wait.For(watching, 50*time.Millisecond) == nil { // a balancer's pace
 			ready.Store(r.Vote.Ready(watching) == nil)
-			time.Sleep(50 * time.Millisecond) // a balancer's pace
 		}
 		return nil
 	})
 	for i := range 16 {
 		all.Go(func() error {
 			for ready.Load() {
-				r.ledger.Add(cast.Cast(t.Context(), uuid.Must(uuid.NewV7()), ballot.Choices()[i%3]))
+				r.cast(uuid.Must(uuid.NewV7()), ballot.Choices()[i%3])
 			}
 			return nil
 		})
 	}
 	r.elapse(time.Second) // of load
-	r.must(errors.Join(r.Vote.Stop(t.Context()), r.Worker.Stop(t.Context())))
+	var worker errgroup.Group
+	worker.Go(func() error { return r.Worker.Stop(t.Context()) })
+	r.must(errors.Join(r.Vote.Stop(t.Context()), worker.Wait()))
 	stopWatching()
 	r.must(all.Wait())
 	r.wantOnly(ledger.Accepted)
@@ -52,19 +50,4 @@ func TestAStopUnderLoadFailsNoRequestAndLosesNoVote(t *testing.T) {
 	}
 	r.must(r.Worker.Start(t.Context()))
 	r.audit()
-}
-
-// Whoever watches must not hold up a stop.
-func TestOpenPagesDoNotHoldUpAStop(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for range 20 {
-		resp, err := http.Get(r.Result.URL("/events"))
-		r.must(err)
-		defer resp.Body.Close()
-	}
-	r.must(r.Result.Stop(t.Context())) // it is killed, which is an error, if it waits for the pages
-	if err := r.Result.Err(); err != nil {
-		t.Error(err)
-	}
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -14,13 +16,13 @@ import (
 	"petvote/infra/browser"
 )
 
-// browser opens a headless browser, which is closed with the test.
+// browser opens a headless browser, which is closed at the end of the test.
 func (r *rig) browser() context.Context {
 	r.t.Helper()
 	return browser.Open(r.t)
 }
 
-// tab is one page that is looked at. It remembers what went wrong on it and where it sent requests.
+// tab is a page that records its problems and its requests.
 type tab struct {
 	*rig
 	ctx context.Context
@@ -28,9 +30,10 @@ type tab struct {
 	mu       sync.Mutex
 	problems []string // console errors, exceptions, breaches of the content security policy
 	requests []string // addresses
+	received int      // bytes over the wire
 }
 
-// open opens a page in a tab of its own. The actions come before the page.
+// open opens a page in a tab of its own, after some actions.
 func (r *rig) open(in context.Context, url string, actions ...chromedp.Action[chromedp.Void]) *tab {
 	r.t.Helper()
 	p := &tab{rig: r, ctx: browser.NewTab(r.t, in)}
@@ -39,13 +42,15 @@ func (r *rig) open(in context.Context, url string, actions ...chromedp.Action[ch
 	return p
 }
 
-// note is called for every event of the tab, from the loop that reads them.
+// note receives every event of the tab.
 func (p *tab) note(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		p.requests = append(p.requests, e.Request.URL)
+	case *network.EventLoadingFinished:
+		p.received += int(e.EncodedDataLength)
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
 			p.problems = append(p.problems, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
@@ -67,7 +72,7 @@ func (p *tab) note(event any) {
 	}
 }
 
-// found is what went wrong so far, other than requests that were not answered with success: in an outage they aren't.
+// found returns the problems so far, and apart from them the failed requests, which belong to an outage.
 func (p *tab) found() (problems, failedRequests []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,9 +86,42 @@ func (p *tab) found() (problems, failedRequests []string) {
 	return problems, failedRequests
 }
 
+// quiet fails the test if there was a problem on the page. Failed requests are none.
+func (p *tab) quiet() {
+	p.t.Helper()
+	if problems, _ := p.found(); len(problems) > 0 {
+		p.t.Errorf("on a page: %v", problems)
+	}
+}
+
+// clean fails the test if there was a problem or a failed request on one of the pages.
+func (r *rig) clean(tabs ...*tab) {
+	r.t.Helper()
+	for _, p := range tabs {
+		p.quiet()
+		if _, failed := p.found(); len(failed) > 0 {
+			r.t.Errorf("on a page: %v", failed)
+		}
+	}
+}
+
+// run executes a statement on the page.
+func (p *tab) run(script string) {
+	p.t.Helper()
+	p.do(chromedp.Evaluate[chromedp.Void](script + "; undefined"))
+}
+
 func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	p.must(browser.Do(p.ctx, actions...))
+}
+
+// command is the action of a command of the DevTools protocol.
+func command[P any](cmd cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, cmd, params)
+		return chromedp.Void{}, err
+	}
 }
 
 // click presses the mouse on an element, once it is there and visible.
@@ -97,7 +135,7 @@ func look[T any](p *tab, expression string) (T, error) {
 	return browser.Look[T](p.ctx, expression)
 }
 
-// until waits until the page shows what is asked for.
+// until waits until the page shows what is wanted.
 func until[T any](p *tab, seen func(*tab) (T, error), want func(T) bool) T {
 	p.t.Helper()
 	var last T
@@ -109,4 +147,14 @@ func until[T any](p *tab, seen func(*tab) (T, error), want func(T) bool) T {
 		return err
 	})
 	return last
+}
+
+// weigh opens a page without a cache and returns the bytes that came over the wire, headers included.
+func (r *rig) weigh(browser context.Context, url string) int {
+	r.t.Helper()
+	p := r.open(browser, url, command(network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}))
+	r.elapse(time.Second) // the modules fetch data by themselves
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.received
 }

@@ -1,7 +1,7 @@
 package systemtest
 
 import (
-	"context"
+	"slices"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -10,20 +10,19 @@ import (
 	"petvote/shared/ballot"
 )
 
-// prefers is the action that sets a preference of the person's system, as "prefers-color-scheme" to "dark".
-func prefers(feature, value string) chromedp.Action[chromedp.Void] {
-	return func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-" + feature, Value: value}},
-		})
-		return chromedp.Void{}, err
+// prefers sets preferences of the person's system, such as color-scheme to dark.
+func prefers(features ...string) chromedp.Action[chromedp.Void] {
+	var params emulation.SetEmulatedMediaParams
+	for pair := range slices.Chunk(features, 2) {
+		params.Features = append(params.Features, &emulation.MediaFeature{Name: "prefers-" + pair[0], Value: pair[1]})
 	}
+	return command(emulation.SetEmulatedMedia, params)
 }
 
-// colours is what a page looks like, and what makes it so.
+// colours are the look of a page with its reasons.
 type colours struct {
 	Ground, Text string
-	Dark         bool   // whether the switch says so
+	Dark         bool   // by the switch
 	Theme        string // built into the page
 	Cookie       string
 }
@@ -32,7 +31,8 @@ func readColours(p *tab) (colours, error) {
 	return look[colours](p, `(() => {
 		const style = getComputedStyle(document.body);
 		return {
-			Ground: style.backgroundColor, Text: style.color, Theme: document.documentElement.dataset.theme ?? '', Cookie: document.cookie,
+			Ground: style.backgroundColor, Text: style.color,
+			Theme: document.documentElement.dataset.theme ?? '', Cookie: document.cookie,
 			Dark: document.getElementById('theme-switch').getAttribute('aria-pressed') === 'true',
 		};
 	})()`)
@@ -43,7 +43,7 @@ var (
 	dark  = colours{Ground: "rgb(20, 21, 26)", Text: "rgb(238, 237, 232)", Dark: true}
 )
 
-// set is how a page looks on which the switch was set.
+// set returns the look of a page with the switch set.
 func (c colours) set(theme string) colours {
 	c.Theme, c.Cookie = theme, "petvote-theme="+theme
 	return c
@@ -54,15 +54,25 @@ func (p *tab) wears(want colours) {
 	until(p, readColours, func(c colours) bool { return c == want })
 }
 
-func TestBrowserTheThemeSwitchHoldsOnBothServicesUntilItIsSetBack(t *testing.T) {
+// recordMoves makes a page record its animations from now on.
+const recordMoves = `(() => {
+	window.moves = new Set();
+	const record = () => {
+		for (const a of document.getAnimations()) moves.add(a.animationName ?? a.transitionProperty ?? 'script');
+		requestAnimationFrame(record);
+	};
+	record();
+})()`
+
+func TestBrowserThePagesFollowTheSystemAndTheThemeSwitch(t *testing.T) {
 	t.Parallel()
+	r := newRig(t)
+	b := r.browser()
 	for system, c := range map[string]struct{ is, other colours }{
 		"light": {light, dark.set("dark")},
 		"dark":  {dark, light.set("light")},
 	} {
-		t.Run(system, func(t *testing.T) {
-			r := newRig(t)
-			b := r.browser()
+		r.step("the switch set against "+system+" holds on both services until it is set back", func(r *rig) {
 			vote := r.open(b, r.Vote.URL("/"), prefers("color-scheme", system))
 			vote.wears(c.is)
 			vote.click("#theme-switch")
@@ -81,46 +91,17 @@ func TestBrowserTheThemeSwitchHoldsOnBothServicesUntilItIsSetBack(t *testing.T) 
 			r.clean(vote, results)
 		})
 	}
-}
-
-func TestBrowserThePageFollowsTheSystemWhileTheSwitchIsOff(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	results := r.open(r.browser(), r.Result.URL("/"), prefers("color-scheme", "light"))
-	results.wears(light)
-	results.do(prefers("color-scheme", "dark"))
-	results.wears(dark)
-	results.click("#theme-switch")
-	results.wears(light.set("light"))
-	results.do(prefers("color-scheme", "light"))
-	results.wears(light.set("light"))
-	r.clean(results)
-}
-
-// recordMoves has a page remember what moves on it from now on.
-const recordMoves = `(() => {
-	window.moves = new Set();
-	const record = () => {
-		for (const a of document.getAnimations()) moves.add(a.animationName ?? a.transitionProperty ?? 'script');
-		requestAnimationFrame(record);
-	};
-	record();
-})()`
-
-func TestBrowserNothingMovesForThoseWhoAskForLessMotion(t *testing.T) {
-	t.Parallel()
 	for motion, still := range map[string]bool{"no-preference": false, "reduce": true} {
-		t.Run(motion, func(t *testing.T) {
-			r := newRig(t)
-			b := r.browser()
+		r.step("with reduced motion: "+motion, func(r *rig) {
+			votes := r.drained().Added
 			vote := r.open(b, r.Vote.URL("/"), prefers("reduced-motion", motion))
 			results := r.open(b, r.Result.URL("/"), prefers("reduced-motion", motion))
 			until(results, readResultPage, live)
 			for _, p := range []*tab{vote, results} {
-				p.do(chromedp.Evaluate[chromedp.Void](recordMoves + "; undefined"))
+				p.run(recordMoves)
 			}
-			r.must(r.Worker.Pause()) // so that the journey stands at a station for a while
-			vote.click(choice(ballot.Dogs))
+			r.must(r.Worker.Pause()) // so that the journey stays at a step for a while
+			vote.click(choice(ballot.Choices()[votes]))
 			until(vote, readVotePage, func(v votePage) bool { return states(v.Journey) == "done done now open" })
 			moves := func(p *tab) ([]string, error) { return look[[]string](p, `[...moves]`) }
 			if !still {
@@ -128,19 +109,33 @@ func TestBrowserNothingMovesForThoseWhoAskForLessMotion(t *testing.T) {
 			}
 			r.must(r.Worker.Resume())
 			until(vote, readVotePage, func(v votePage) bool { return arrived(v.Journey) })
-			until(results, readResultPage, func(v resultPage) bool { return v.Total == "1" && v.Bars["dogs"] == 1 })
-
+			until(results, readResultPage, func(v resultPage) bool { return v.Counts.Total() == votes+1 })
+			if !still {
+				until(results, moves, func(moved []string) bool { return len(moved) > 0 })
+			}
 			for name, p := range map[string]*tab{"vote": vote, "results": results} {
 				moved, err := moves(p)
 				if err != nil || (len(moved) == 0) != still {
-					t.Errorf("on the %s page these moved: %v, %v", name, moved, err)
+					r.t.Errorf("on the %s page these moved: %v, %v", name, moved, err)
 				}
 			}
-			duration, err := look[string](results, `getComputedStyle(document.querySelector('[data-bar=dogs]')).transitionDuration`)
+			const bar = `getComputedStyle(document.querySelector('[data-bar=dogs]'))`
+			duration, err := look[string](results, bar+`.transitionDuration`)
 			if err != nil || (duration == "0s") != still {
-				t.Errorf("a bar takes %s, %v", duration, err)
+				r.t.Errorf("a bar takes %s, %v", duration, err)
 			}
 			r.clean(vote, results)
 		})
 	}
+	r.step("the page follows the system while the switch is off", func(r *rig) {
+		results := r.open(b, r.Result.URL("/"), prefers("color-scheme", "light"))
+		results.wears(light)
+		results.do(prefers("color-scheme", "dark"))
+		results.wears(dark)
+		results.click("#theme-switch")
+		results.wears(light.set("light"))
+		results.do(prefers("color-scheme", "light"))
+		results.wears(light.set("light"))
+		r.clean(results)
+	})
 }

@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,34 +12,38 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"petvote/shared/ballot"
 )
 
-// span is what the tests look at.
+// span is a span with the service that sent it.
 type span struct {
 	*tracepb.Span
 	service string
 }
 
-func (s span) attribute(key string) string {
-	for _, a := range s.Attributes {
+// value returns an attribute's value, nil for none.
+func value(attributes []*commonpb.KeyValue, key string) *commonpb.AnyValue {
+	for _, a := range attributes {
 		if a.Key == key {
-			return strings.TrimSpace(a.Value.String())
+			return a.Value
 		}
 	}
-	return ""
+	return nil
 }
+
+func (s span) failed() bool { return s.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR }
 
 func (s span) event(name string) bool {
 	return slices.ContainsFunc(s.Events, func(e *tracepb.Span_Event) bool { return e.Name == name })
 }
 
-// receiver takes spans by OTLP over HTTP, as a collector does.
+// receiver is a collector of spans by OTLP over HTTP.
 type receiver struct {
 	url string
 	mu  sync.Mutex
@@ -71,12 +76,7 @@ func (c *receiver) take(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, resource := range request.ResourceSpans {
-		service := ""
-		for _, a := range resource.Resource.Attributes {
-			if a.Key == "service.name" {
-				service = a.Value.GetStringValue()
-			}
-		}
+		service := value(resource.Resource.Attributes, "service.name").GetStringValue()
 		for _, scope := range resource.ScopeSpans {
 			for _, s := range scope.Spans {
 				c.all = append(c.all, span{s, service})
@@ -86,17 +86,15 @@ func (c *receiver) take(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// trace returns the spans of one trace that have come so far.
-func (c *receiver) trace(id string) []span {
+// spans returns the spans that have come so far.
+func (c *receiver) spans() []span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var found []span
-	for _, s := range c.all {
-		if hex.EncodeToString(s.TraceId) == id {
-			found = append(found, s)
-		}
-	}
-	return found
+	return slices.Clone(c.all)
+}
+
+func (c *receiver) trace(id string) []span {
+	return slices.DeleteFunc(c.spans(), func(s span) bool { return hex.EncodeToString(s.TraceId) != id })
 }
 
 // traced makes a rig whose services send their spans to a receiver.
@@ -106,7 +104,7 @@ func traced(t *testing.T, env ...string) (*rig, *receiver) {
 	return newRig(t, withEnv(append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.url, "OTEL_BSP_SCHEDULE_DELAY=50")...)), c
 }
 
-// edges tells each span with its parent, as "service: name < parent's name", and where a parent is missing.
+// edges counts each span with its parent, as "service: name < parent's name".
 func edges(spans []span) map[string]int {
 	names := map[string]string{}
 	for _, s := range spans {
@@ -135,6 +133,7 @@ func find(spans []span, name string) span {
 	return span{Span: &tracepb.Span{}}
 }
 
+// spansOf waits until spans of these names have come, and returns the trace.
 func (r *rig) spansOf(c *receiver, trace string, names ...string) []span {
 	r.t.Helper()
 	var spans []span
@@ -150,146 +149,98 @@ func (r *rig) spansOf(c *receiver, trace string, names ...string) []span {
 	return spans
 }
 
-var journey = []string{"POST /vote", "publish votes", "process votes", "store votes", "push results"}
+// voteSpans are those of every vote, with their kinds and attributes.
+var voteSpans = map[string]struct {
+	kind       tracepb.Span_SpanKind
+	attributes []string
+}{
+	"POST /vote": {tracepb.Span_SPAN_KIND_SERVER, []string{
+		"http.request.method", "http.route", "http.response.status_code"}},
+	"publish votes": {tracepb.Span_SPAN_KIND_PRODUCER, []string{"messaging.system", "messaging.destination.name",
+		"messaging.operation.name", "messaging.operation.type", "messaging.message.id"}},
+	"process votes": {tracepb.Span_SPAN_KIND_CONSUMER, []string{"messaging.system", "messaging.destination.name",
+		"messaging.consumer.group.name", "messaging.message.id", "petvote.queue.wait_s"}},
+	"store votes": {tracepb.Span_SPAN_KIND_CLIENT, []string{
+		"db.system.name", "db.operation.name", "db.collection.name"}},
+	"push results": {tracepb.Span_SPAN_KIND_CONSUMER, nil},
+}
+
+var journey = slices.Collect(maps.Keys(voteSpans))
+
+// voteEdges are those between the spans of every vote.
+var voteEdges = []string{
+	"vote: publish votes < POST /vote",
+	"worker: process votes < publish votes",
+	"worker: store votes < process votes",
+	"result: push results < process votes",
+}
 
 func TestOneVoteIsOneTraceAcrossAllServices(t *testing.T) {
 	t.Parallel()
 	r, c := traced(t)
-	_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
-	r.must(err)
-	spans := r.spansOf(c, answer.TraceID, journey...)
+	vote := r.vote(ballot.Dogs)
+	spans := r.spansOf(c, vote.TraceID, journey...)
 	got := edges(spans)
-	for _, edge := range []string{
-		"vote: POST /vote < (root)",
-		"vote: publish votes < POST /vote",
-		"worker: process votes < publish votes",
-		"worker: store votes < process votes",
-		"result: push results < process votes",
-	} {
+	for _, edge := range append(voteEdges, "vote: POST /vote < (root)") {
 		if got[edge] != 1 {
 			t.Errorf("edge %q stands %d times in %v", edge, got[edge], slices.Sorted(maps.Keys(got)))
 		}
 	}
-	kinds := map[string]tracepb.Span_SpanKind{
-		"POST /vote": tracepb.Span_SPAN_KIND_SERVER, "publish votes": tracepb.Span_SPAN_KIND_PRODUCER,
-		"process votes": tracepb.Span_SPAN_KIND_CONSUMER, "store votes": tracepb.Span_SPAN_KIND_CLIENT,
-		"push results": tracepb.Span_SPAN_KIND_CONSUMER,
-	}
-	for name, kind := range kinds {
-		if s := find(spans, name); s.Kind != kind || s.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR || s.EndTimeUnixNano < s.StartTimeUnixNano {
+	for name, want := range voteSpans {
+		s := find(spans, name)
+		if s.Kind != want.kind || s.failed() || s.EndTimeUnixNano < s.StartTimeUnixNano {
 			t.Errorf("%s has kind %v, status %v", name, s.Kind, s.Status)
 		}
-	}
-	for name, keys := range map[string][]string{
-		"POST /vote":    {"http.request.method", "http.route", "http.response.status_code"},
-		"publish votes": {"messaging.system", "messaging.destination.name", "messaging.operation.name", "messaging.operation.type", "messaging.message.id"},
-		"process votes": {"messaging.system", "messaging.destination.name", "messaging.consumer.group.name", "messaging.message.id", "petvote.queue.wait_s"},
-		"store votes":   {"db.system.name", "db.operation.name", "db.collection.name"},
-	} {
-		for _, key := range keys {
-			if find(spans, name).attribute(key) == "" {
+		for _, key := range want.attributes {
+			if value(s.Attributes, key) == nil {
 				t.Errorf("%s has no attribute %s", name, key)
 			}
 		}
 	}
-}
 
-func TestBrowserTheTraceReachesFromThePressToTheScreen(t *testing.T) {
-	t.Parallel()
-	r, c := traced(t)
-	b := r.browser()
-	results := r.open(b, r.Result.URL("/"))
-	until(results, readResultPage, live)
-	vote := r.open(b, r.Vote.URL("/"))
-	_, err := look[bool](vote, `(() => { document.querySelector('button[value=dogs]').click(); return true; })()`)
-	r.must(err)
-	said := until(vote, readVotePage, func(v votePage) bool { return accepted(v) && v.Links["Receipt"] != "" })
-	var receipt struct {
-		TraceID string `json:"trace_id"`
-	}
-	r.eventually(func() error { return r.get(said.Links["Receipt"], &receipt) })
-	spans := r.spansOf(c, receipt.TraceID, append([]string{"cast vote", "render results"}, journey...)...)
-	got := edges(spans)
-	for _, edge := range []string{
-		"browser: cast vote < (root)",
-		"vote: POST /vote < cast vote",
-		"vote: publish votes < POST /vote",
-		"worker: process votes < publish votes",
-		"worker: store votes < process votes",
-		"result: push results < process votes",
-		"browser: render results < push results",
+	// Metrics lead to traces.
+	metrics := r.fetch(http.MethodGet, r.Vote.OpsURL("/metrics"), "",
+		"Accept", "application/openmetrics-text; version=1.0.0")
+	for _, metric := range []string{
+		"http_server_request_duration_seconds_bucket", "messaging_client_operation_duration_seconds_bucket",
 	} {
-		if got[edge] == 0 {
-			t.Errorf("no edge %q in %v", edge, slices.Sorted(maps.Keys(got)))
-		}
-	}
-	for edge := range got {
-		if strings.HasSuffix(edge, "(missing)") || strings.HasSuffix(edge, "(root)") && !strings.HasPrefix(edge, "browser: cast vote") {
-			t.Errorf("an orphan: %s", edge)
-		}
-	}
-	render, push, press := find(spans, "render results"), find(spans, "push results"), find(spans, "cast vote")
-	if render.StartTimeUnixNano+50e6 < push.StartTimeUnixNano || render.EndTimeUnixNano < press.StartTimeUnixNano {
-		t.Errorf("pressed at %d, pushed at %d, drawn from %d", press.StartTimeUnixNano, push.StartTimeUnixNano, render.StartTimeUnixNano)
-	}
-}
-
-func TestMetricsLeadToTraces(t *testing.T) {
-	t.Parallel()
-	r, _ := traced(t)
-	_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
-	r.must(err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.Vote.OpsURL("/metrics"), nil)
-	r.must(err)
-	req.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
-	resp, err := client.Do(req)
-	r.must(err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	r.must(err)
-	for _, metric := range []string{"http_server_request_duration_seconds_bucket", "messaging_client_operation_duration_seconds_bucket"} {
 		found := false
-		for line := range strings.Lines(string(text)) {
-			found = found || strings.HasPrefix(line, metric) && strings.Contains(line, `trace_id="`+answer.TraceID+`"`)
+		for line := range strings.Lines(metrics.body) {
+			found = found || strings.HasPrefix(line, metric) && strings.Contains(line, `trace_id="`+vote.TraceID+`"`)
 		}
 		if !found {
-			t.Errorf("no exemplar of %s names the trace %s", metric, answer.TraceID)
+			t.Errorf("no exemplar of %s names the trace %s", metric, vote.TraceID)
 		}
 	}
-}
 
-func TestTheCallersTraceIsContinued(t *testing.T) {
-	t.Parallel()
-	r, c := traced(t)
+	// A caller's trace is continued.
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
-	post(t, r.Vote.URL("/vote"), "application/json", `{"pet":"cats"}`, map[string]string{"traceparent": "00-" + id + "-00f067aa0ba902b7-01"})
-	spans := r.spansOf(c, id, journey...)
+	r.post(jsonType, `{"pet":"cats"}`, "traceparent", "00-"+id+"-00f067aa0ba902b7-01")
+	spans = r.spansOf(c, id, journey...)
 	if s := find(spans, "POST /vote"); hex.EncodeToString(s.ParentSpanId) != "00f067aa0ba902b7" {
 		t.Errorf("parent of POST /vote is %x", s.ParentSpanId)
 	}
 }
 
-func TestVotesOfOneBatchKeepTheirOwnTraces(t *testing.T) {
+func TestTracesKeepApartInABatchAndShowTrouble(t *testing.T) {
 	t.Parallel()
 	r, c := traced(t)
 	r.must(r.Worker.Pause())
 	var traces []string
 	for range 20 {
-		_, answer, _, err := cast(t.Context(), r.Vote.URL("/vote"), "lizards", "")
-		r.must(err)
-		traces = append(traces, answer.TraceID)
+		traces = append(traces, r.vote(ballot.Lizards).TraceID)
 	}
 	r.must(r.Worker.Resume())
 	for _, id := range traces {
-		spans := r.spansOf(c, id, journey...)
-		if got := edges(spans); got["worker: process votes < publish votes"] != 1 || got["worker: store votes < process votes"] != 1 {
-			t.Errorf("trace %s: %v", id, got)
+		got := edges(r.spansOf(c, id, journey...))
+		for _, edge := range voteEdges[1:3] {
+			if got[edge] != 1 {
+				t.Errorf("edge %q stands %d times in trace %s: %v", edge, got[edge], id, got)
+			}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	links := 0
-	for _, s := range c.all {
+	for _, s := range c.spans() {
 		if s.Name == "process batch" {
 			links += len(s.Links)
 		}
@@ -297,41 +248,51 @@ func TestVotesOfOneBatchKeepTheirOwnTraces(t *testing.T) {
 	if links < 10 {
 		t.Errorf("the batches' own spans have %d links to votes", links)
 	}
-}
 
-func TestTroubleIsToldInTheTrace(t *testing.T) {
-	t.Parallel()
-	r, c := traced(t)
-	// The worker waits in a read with its look at PostgreSQL behind it, so the vote reaches the server that hangs.
-	r.must(r.Postgres.Pause())
-	_, stored, _, err := cast(t.Context(), r.Vote.URL("/vote"), "dogs", "")
-	r.must(err)
-	time.Sleep(5500 * time.Millisecond) // longer than an attempt to store may take
-	r.must(r.Postgres.Resume())
-	if s := find(r.spansOf(c, stored.TraceID, journey...), "store votes"); !s.event("retry") {
-		t.Errorf("a write that was tried again does not say so: events %v", s.Events)
+	// A write that waits for a lock times out, while the worker's check of PostgreSQL succeeds.
+	retries := func() float64 {
+		return sum(r.exported(r.Worker), `petvote_dependency_retries_total{petvote_policy="postgres"}`)
 	}
+	before := retries()
+	lock, err := r.DB.Begin(t.Context())
+	r.must(err)
+	_, err = lock.Exec(t.Context(), `lock table votes in exclusive mode`)
+	r.must(err)
+	stored := r.vote(ballot.Dogs)
+	r.eventually(func() error {
+		if retries() == before {
+			return errors.New("the worker has not tried to store again")
+		}
+		return nil
+	})
+	r.must(lock.Rollback(t.Context()))
+	// Another consumer may have claimed the vote meanwhile, and have a span of its own.
+	retried := func(s span) bool { return s.Name == "store votes" && s.event("retry") }
+	r.eventually(func() error {
+		if spans := c.trace(stored.TraceID); !slices.ContainsFunc(spans, retried) {
+			return fmt.Errorf("no write shows that it was repeated: %v", spans)
+		}
+		return nil
+	})
 
 	doomed := r.describe("worker", "CRASH_AT=after-commit", "CONSUMER_NAME=worker-1", "OTEL_EXPORTER_OTLP_ENDPOINT="+c.url)
 	r.must(r.Worker.Stop(t.Context()))
-	_, again, _, err := cast(t.Context(), r.Vote.URL("/vote"), "cats", "")
-	r.must(err)
+	again := r.vote(ballot.Cats)
 	r.crash(doomed)
 	r.must(r.Worker.Start(t.Context()))
 	if s := find(r.spansOf(c, again.TraceID, "process votes"), "process votes"); !s.event("redelivered") {
-		t.Errorf("a redelivered vote does not say so: events %v", s.Events)
+		t.Errorf("a redelivered vote does not show it: events %v", s.Events)
 	}
 
 	r.must(r.Redis.Kill())
 	const id = "5bf92f3577b34da6a3ce929d0e0e4736"
-	resp := post(t, r.Vote.URL("/vote"), "application/json", `{"pet":"cats"}`,
-		map[string]string{"traceparent": "00-" + id + "-00f067aa0ba902b7-01", "Idempotency-Key": uuid.NewString()})
+	resp := r.post(jsonType, `{"pet":"cats"}`, "traceparent", "00-"+id+"-00f067aa0ba902b7-01")
 	if resp.StatusCode != http.StatusServiceUnavailable {
-		t.Fatalf("status %d", resp.StatusCode)
+		t.Fatalf("without Redis: %s", resp.Status)
 	}
 	spans := r.spansOf(c, id, "POST /vote", "publish votes")
 	for _, name := range []string{"POST /vote", "publish votes"} {
-		if s := find(spans, name); s.Status.GetCode() != tracepb.Status_STATUS_CODE_ERROR {
+		if s := find(spans, name); !s.failed() {
 			t.Errorf("%s of a refused vote has status %v", name, s.Status)
 		}
 	}

@@ -25,7 +25,7 @@ const (
 	answerLimit = 5 * time.Second // a voter's default time-out: well beyond the service's 2 s
 	retryPause  = 300 * time.Millisecond
 	idleConns   = 512
-	idleLimit   = 3 * time.Second // under the service's 5 s: no vote meets a closing connection
+	idleLimit   = time.Second // the services close an idle connection after 5 s, and an unused one after 2 s
 )
 
 // Options say how votes are cast.
