@@ -119,7 +119,7 @@ var headlines = map[state]string{
 	stateUnavailable: "This vote can't be looked up right now. Please try again in a moment.",
 	stateUnknown:     "There is no vote with this ID. It was never accepted here.",
 	stateQueuedOrUnknown: "This vote is not counted. It may be waiting in the queue, or it was never accepted here. " +
-		"The receipt link on the voting page leads to its place in the queue.",
+		"Open its receipt from the voting page to see whether it is queued.",
 }
 
 // renderReceipt answers with a receipt as a page.
