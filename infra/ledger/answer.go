@@ -39,6 +39,7 @@ type Answer struct {
 	Status  Status        `json:"status"`
 	Code    int           `json:"code,omitempty"` // HTTP status; 0: there was no answer
 	TraceID string        `json:"trace_id,omitempty"`
+	Entry   string        `json:"entry,omitempty"`
 	Error   string        `json:"error,omitempty"`
 }
 

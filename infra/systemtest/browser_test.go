@@ -60,7 +60,8 @@ func readVotePage(p *tab) (votePage, error) {
 // voteOf returns the id of the vote whose receipt the page links to.
 func (r *rig) voteOf(v votePage) uuid.UUID {
 	r.t.Helper()
-	id, err := uuid.Parse(strings.TrimPrefix(v.Links["Receipt"], r.Result.URL("/votes/")))
+	path, _, _ := strings.Cut(strings.TrimPrefix(v.Links["Receipt"], r.Result.URL("/votes/")), "?entry=0/")
+	id, err := uuid.Parse(path)
 	r.must(err)
 	return id
 }

@@ -148,12 +148,15 @@ func TestTheReadingSideShowsEachVoteAndItsReceipt(t *testing.T) {
 	// While no worker runs, the receipt says that the vote is queued; then, that it is on the screen.
 	r.must(r.Worker.Stop(t.Context()))
 	vote := r.vote(ballot.Cats)
-	url := r.Result.URL("/votes/" + vote.Vote.String())
+	url := r.Result.URL("/votes/" + vote.Vote.String() + "?entry=" + vote.Entry)
 	var queued, shown receipt
 	r.must(r.get(url, &queued))
 	if queued.State != "queued" || queued.Counted || queued.Pet != "cats" || queued.CastAt.IsZero() ||
 		queued.QueuedAt.IsZero() || queued.TraceID != vote.TraceID {
 		t.Errorf("without a worker: %+v", queued)
+	}
+	for _, at := range []string{vote.Vote.String(), uuid.NewString() + "?entry=" + vote.Entry} {
+		r.must(r.wantStatus(r.Result.URL("/votes/"+at), http.StatusServiceUnavailable)) // queued or unknown
 	}
 	r.must(r.Worker.Start(t.Context()))
 	r.eventually(func() error {

@@ -130,8 +130,8 @@ func (c *Client) Cast(ctx context.Context, key uuid.UUID, pet ballot.Choice) led
 	code, header, body, err := c.post(ctx, key, pet)
 	a.At, a.Code = c.now(), code
 	var said struct {
-		Status, ID, Message string
-		TraceID             string `json:"trace_id"`
+		Status, ID, Entry, Message string
+		TraceID                    string `json:"trace_id"`
 	}
 	if err == nil {
 		err = json.Unmarshal(body, &said)
@@ -143,7 +143,7 @@ func (c *Client) Cast(ctx context.Context, key uuid.UUID, pet ballot.Choice) led
 	case err != nil && code == 0:
 		a.Status, a.Error = ledger.Unknown, err.Error()
 	case err == nil && code == http.StatusOK && said.Status == "success" && said.ID == key.String():
-		a.Status, a.TraceID = ledger.Accepted, said.TraceID
+		a.Status, a.TraceID, a.Entry = ledger.Accepted, said.TraceID, said.Entry
 	case err == nil && code == http.StatusServiceUnavailable && said.Status == "error" && header.Get("Retry-After") != "":
 		a.Status, a.Error = ledger.Refused, said.Message
 	default:

@@ -19,10 +19,12 @@ var stream = []attribute.KeyValue{
 }
 
 // PublishFunc is a function that publishes.
-type PublishFunc func(context.Context, votestream.Message) error
+type PublishFunc func(context.Context, votestream.Message) (votestream.Entry, error)
 
 // Publish calls f.
-func (f PublishFunc) Publish(ctx context.Context, m votestream.Message) error { return f(ctx, m) }
+func (f PublishFunc) Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
+	return f(ctx, m)
+}
 
 // Publisher gives each message a PRODUCER span, "publish votes", and puts the span's context into the message.
 func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
@@ -33,7 +35,7 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 		semconv.MessagingOperationTypeSend}, stream...)
 	ok := metric.WithAttributeSet(attribute.NewSet(attrs...))
 	failed := metric.WithAttributeSet(attribute.NewSet(append(attrs, semconv.ErrorTypeOther)...))
-	return func(ctx context.Context, m votestream.Message) error {
+	return func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 		ctx, span := t.tracer.Start(ctx, "publish votes", trace.WithSpanKind(trace.SpanKindProducer))
 		if span.IsRecording() { // as options of Start they would be copied even if nothing is recorded
 			span.SetAttributes(attrs...)
@@ -41,13 +43,13 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 		}
 		m.Trace = inject(span.SpanContext())
 		start := time.Now()
-		err := next(ctx, m)
+		entry, err := next(ctx, m)
 		outcome := ok
 		if err != nil {
 			outcome = failed
 		}
 		duration.Record(ctx, time.Since(start).Seconds(), outcome)
 		end(span, err)
-		return err
+		return entry, err
 	}, i.err()
 }

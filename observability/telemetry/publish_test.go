@@ -20,13 +20,14 @@ func publish(t *testing.T, tel *Telemetry, ctx context.Context, err error) (
 	arrived votestream.Message, inside trace.SpanContext,
 ) {
 	t.Helper()
-	p := must(tel.Publisher(func(ctx context.Context, m votestream.Message) error {
+	entry := votestream.Entry{Queue: "0", ID: "1-0"}
+	p := must(tel.Publisher(func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 		arrived, inside = m, trace.SpanContextFromContext(ctx)
-		return err
+		return entry, err
 	}))
 	vote := ballot.Vote{ID: uuid.New(), Pet: ballot.Dogs}
-	if got := p.Publish(ctx, votestream.Message{Vote: vote}); !errors.Is(got, err) {
-		t.Errorf("err = %v, want %v", got, err)
+	if at, got := p.Publish(ctx, votestream.Message{Vote: vote}); !errors.Is(got, err) || at != entry {
+		t.Errorf("%v, err = %v, want %v, %v", at, got, entry, err)
 	}
 	if arrived.Vote != vote {
 		t.Errorf("the vote arrived as %+v", arrived.Vote)

@@ -60,18 +60,13 @@ const retryAfter = "1"
 // writeError is the one place that turns an error into an answer. Any other error is a failure of PostgreSQL or Redis:
 // it is logged, and its text not sent.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
-	message := "The votes can't be read right now; please try again"
-	switch {
-	case errors.Is(err, errMinutes), errors.Is(err, errVoteID):
+	if errors.Is(err, errMinutes) || errors.Is(err, errVoteID) || errors.Is(err, votestream.ErrMalformedEntry) {
 		writeJSON(w, http.StatusBadRequest, problem{"error", err.Error()})
 		return
-	case errors.Is(err, votestream.ErrSearchLimit):
-		message = "The vote is not counted, and the queue is too long to search; please try again"
-	default:
-		logFailure(r, err)
 	}
+	logFailure(r, err)
 	w.Header().Set("Retry-After", retryAfter)
-	writeJSON(w, http.StatusServiceUnavailable, problem{"error", message})
+	writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
 }
 
 func logFailure(r *http.Request, err error) {

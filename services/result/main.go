@@ -51,7 +51,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	reads, subscribing, searches := readPolicy(listener), subscribePolicy(listener), queuePolicy(listener)
+	reads, subscribing, lookups := readPolicy(listener), subscribePolicy(listener), queuePolicy(listener)
 
 	db, err := cfg.Postgres.Open(ctx, maxConns, tel.PgxTracer())
 	if err != nil {
@@ -76,7 +76,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing, searches),
+	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
 		tel.ObserveAudience(func() telemetry.Audience { return telemetry.Audience(hub.audience()) }),
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) {
@@ -91,7 +91,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
-		queue: newResilientQueue(votestream.NewQueue(rdb), searches)}
+		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err

@@ -118,6 +118,8 @@ var headlines = map[state]string{
 		"It is among the dead letters and can be replayed from there.",
 	stateUnavailable: "This vote can't be looked up right now. Please try again in a moment.",
 	stateUnknown:     "There is no vote with this ID. It was never accepted here.",
+	stateQueuedOrUnknown: "This vote is not counted. It may be waiting in the queue, or it was never accepted here. " +
+		"Open its receipt from the voting page to see whether it is queued.",
 }
 
 // renderReceipt answers with a receipt as a page.
@@ -135,10 +137,10 @@ func (p *resultPages) renderReceipt(w http.ResponseWriter, r *http.Request, stat
 
 // steps is the journey of a known vote, as journey.js shows it.
 func steps(v receipt) []web.Step {
-	if v.State == stateUnknown || v.State == stateUnavailable {
+	lastDone := map[state]int{stateQueued: 1, stateDeadLettered: 1, stateCounted: 2, stateShown: 3}[v.State]
+	if lastDone == 0 {
 		return nil
 	}
-	lastDone := map[state]int{stateQueued: 1, stateDeadLettered: 1, stateCounted: 2, stateShown: 3}[v.State]
 	row := web.Steps()
 	row[0].Done("")
 	for i, at := range []time.Time{1: v.QueuedAt, 2: v.StoredAt, 3: v.ShownAt} {

@@ -21,7 +21,7 @@ type receiptReader interface {
 
 // voteFinder looks up votes that are not stored.
 type voteFinder interface {
-	Find(ctx context.Context, id uuid.UUID) (votestream.Location, error)
+	Lookup(ctx context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error)
 }
 
 // state is how far a vote has come.
@@ -35,6 +35,9 @@ const (
 	stateDeadLettered state = "given_up"    // among the dead letters
 	stateUnknown      state = "unknown"     // nowhere: never cast, or refused
 	stateUnavailable  state = "unavailable" // can't be looked up now; on pages only
+
+	// Not stored; perhaps in the queue, which can't be searched without the vote's entry.
+	stateQueuedOrUnknown state = "queued_or_unknown"
 )
 
 // receipt is what is known of one vote. Unknown fields are zero.
@@ -51,9 +54,9 @@ type receipt struct {
 	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
 }
 
-// receipt answers GET /votes/{id} with how far a vote has come, to browsers with a page. It answers 404 only for a vote
-// that is nowhere. If that can't be known, because PostgreSQL or Redis is unavailable or the queue too long, it answers
-// 503.
+// receipt answers GET /votes/{id}?entry=… with how far a vote has come, to browsers with a page. It answers 404 only
+// for a vote that is nowhere. If that can't be known, because PostgreSQL or Redis is unavailable or the vote may be at
+// another entry, it answers 503.
 func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	id, err := uuid.Parse(r.PathValue("id"))
@@ -61,9 +64,16 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, errVoteID)
 		return
 	}
+	var entry votestream.Entry
+	if query := r.URL.Query(); query.Has("entry") {
+		if entry, err = votestream.ParseEntry(query.Get("entry")); err != nil {
+			writeError(w, r, err)
+			return
+		}
+	}
 	w.Header().Add("Vary", "Accept")
 	wantsPage := strings.Contains(r.Header.Get("Accept"), "text/html")
-	found, err := a.find(r.Context(), id)
+	found, err := a.find(r.Context(), id, entry)
 	status := http.StatusOK
 	switch {
 	case err != nil && !wantsPage:
@@ -71,10 +81,14 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		logFailure(r, err)
-		w.Header().Set("Retry-After", retryAfter)
 		status, found = http.StatusServiceUnavailable, receipt{ID: id, State: stateUnavailable}
+	case found.State == stateQueuedOrUnknown:
+		status = http.StatusServiceUnavailable
 	case found.State == stateUnknown:
 		status = http.StatusNotFound
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
 	}
 	if wantsPage {
 		a.pages.renderReceipt(w, r, status, found)
@@ -85,12 +99,12 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 
 // find asks PostgreSQL, then Redis, and if neither has the vote PostgreSQL again: it may have been stored in between.
 // Redis alone still knows the queued votes while PostgreSQL is unavailable.
-func (a *api) find(ctx context.Context, id uuid.UUID) (receipt, error) {
+func (a *api) find(ctx context.Context, id uuid.UUID, entry votestream.Entry) (receipt, error) {
 	stored, err := a.stored(ctx, id)
 	if err == nil {
 		return stored, nil
 	}
-	location, queueErr := a.queue.Find(ctx, id)
+	location, queueErr := a.queue.Lookup(ctx, entry, id)
 	if queueErr == nil {
 		return notStored(id, location), nil
 	}
@@ -103,6 +117,8 @@ func (a *api) find(ctx context.Context, id uuid.UUID) (receipt, error) {
 		return stored, err
 	case errors.Is(queueErr, votestream.ErrNotQueued):
 		return receipt{ID: id, State: stateUnknown}, nil
+	case errors.Is(queueErr, votestream.ErrMaybeQueued):
+		return receipt{ID: id, State: stateQueuedOrUnknown}, nil
 	}
 	return receipt{}, queueErr
 }

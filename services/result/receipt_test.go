@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +34,7 @@ type journey struct {
 
 	asked []string
 	id    uuid.UUID // of the last look-up
+	entry votestream.Entry
 }
 
 func (j *journey) Receipt(_ context.Context, id uuid.UUID) (votestore.Receipt, error) {
@@ -46,8 +47,8 @@ func (j *journey) Receipt(_ context.Context, id uuid.UUID) (votestore.Receipt, e
 	return votestore.Receipt{}, err
 }
 
-func (j *journey) Find(_ context.Context, id uuid.UUID) (votestream.Location, error) {
-	j.asked, j.id = append(j.asked, "queue"), id
+func (j *journey) Lookup(_ context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error) {
+	j.asked, j.id, j.entry = append(j.asked, "queue"), id, e
 	return j.location, j.queueErr
 }
 
@@ -117,6 +118,8 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 	}{
 		"nobody cast it": {nowhere,
 			`"state":"unknown","counted":false`, "store queue store", "", "There is no vote with this ID"},
+		"it may be queued": {journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrMaybeQueued},
+			`"state":"queued_or_unknown","counted":false`, "store queue store", "", "It may be waiting in the queue"},
 		"it is queued": {journey{storeErrs: notYet, location: queuedVote},
 			isQueued + cast + queued + trace, "store queue", waiting, "is waiting in the queue"},
 		"it is queued while PostgreSQL is down": {journey{storeErrs: []error{errDown}, location: queuedVote},
@@ -125,8 +128,8 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 			isQueued + queued, "store queue", "done, done, now, open", "is waiting in the queue"},
 		"it is a dead letter": {journey{storeErrs: notYet, location: deadVote},
 			isDead + cast + trace + `,"reason":"rejected"`, "store queue", "done, done, failed, open", "<dd>rejected</dd>"},
-		"it was stored during the search": {
-			journey{storeErrs: notYet, stored: storedVote, queueErr: votestream.ErrNotQueued},
+		"it was stored during the look-up": {
+			journey{storeErrs: notYet, stored: storedVote, queueErr: votestream.ErrMaybeQueued},
 			isCounted + cast + queued + stored + trace, "store queue store", done + "now", "waiting for the next push"},
 		"it was stored while Redis was down": {journey{storeErrs: notYet, stored: storedVote, queueErr: errDown},
 			isCounted + cast + queued + stored + trace, "store queue store", done + "now", "counted, exactly once"},
@@ -143,17 +146,16 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 			isCounted + cast + stored, "store", "done, done, done 1000 ms, now", "counted, exactly once"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status := http.StatusOK
-			if strings.Contains(c.json, "unknown") {
-				status = http.StatusNotFound
-			}
+			state, _, _ := strings.Cut(strings.TrimPrefix(c.json, `"state":"`), `"`)
+			status := cmp.Or(map[string]int{"unknown": 404, "queued_or_unknown": 503}[state], 200)
 			again := c.journey
 			w := c.journey.ask(t)
 			wantAnswer(t, w, status, `{"id":"`+testVoteID+`",`+c.json+`}`)
 			if asked := strings.Join(c.journey.asked, " "); asked != c.asked || c.journey.id.String() != testVoteID {
 				t.Errorf("asked %s for %v, want %s", asked, c.journey.id, c.asked)
 			}
-			if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Vary") != "Accept" {
+			if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Vary") != "Accept" ||
+				(h.Get("Retry-After") == "1") != (status == 503) {
 				t.Errorf("header %v", h)
 			}
 			w = again.ask(t, browser)
@@ -168,7 +170,6 @@ func TestAReceiptSaysHowFarTheVoteHasCome(t *testing.T) {
 			if got := strings.Join(steps, ", "); got != c.steps {
 				t.Errorf("the journey is %q, want %q", got, c.steps)
 			}
-			state, _, _ := strings.Cut(strings.TrimPrefix(c.json, `"state":"`), `"`)
 			wantInPage(t, body, c.says, `data-state="`+state+`"`, testVoteID, `href="https://vote.example/"`)
 			link := `href="https://jaeger.example/trace/` + testTraceID + `"`
 			if strings.Contains(body, link) != strings.Contains(c.json, trace) || strings.Contains(body, "0001") {
@@ -188,7 +189,6 @@ func TestAVoteIsUnknownOnlyIfItWasLookedForEverywhere(t *testing.T) {
 		"PostgreSQL goes down":   {journey{storeErrs: thenDown, queueErr: votestream.ErrNotQueued}, 3},
 		"Redis is down":          {journey{storeErrs: twice(votestore.ErrNoVote), queueErr: errDown}, 3},
 		"both are down":          {journey{storeErrs: thenDown, queueErr: errDown}, 3},
-		"the queue is too long":  {journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrSearchLimit}, 3},
 		"the key is not a queue": {journey{storeErrs: twice(votestore.ErrNoVote), queueErr: votestream.ErrForeignKey}, 3},
 	} {
 		again := c.journey
@@ -199,26 +199,40 @@ func TestAVoteIsUnknownOnlyIfItWasLookedForEverywhere(t *testing.T) {
 				t.Errorf("%s: %d, Retry-After %q, asked %v", name, w.Code, retryAfter, c.journey.asked)
 			}
 		}
-		tooLong := errors.Is(c.journey.queueErr, votestream.ErrSearchLimit)
-		if strings.Contains(w.Body.String(), "the queue is too long to search") != tooLong {
-			t.Errorf("%s: %s", name, w.Body)
-		}
 		wantInPage(t, page.Body.String(), `data-state="unavailable"`, "be looked up right now", testVoteID)
 	}
 }
 
-func TestAnAddressWithoutAnIDIsNotLookedUp(t *testing.T) {
-	j := &journey{stored: storedVote}
-	w := j.api(t).get(t, "/votes/1")
-	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "a UUID") || len(j.asked) != 0 {
-		t.Errorf("%d %s, asked %v", w.Code, w.Body, j.asked)
+func TestAMalformedAddressIsNotLookedUp(t *testing.T) {
+	for target, want := range map[string]string{
+		"/votes/1":                             "the address must end in a vote's id, a UUID",
+		"/votes/" + testVoteID + "?entry=1-0":  votestream.ErrMalformedEntry.Error(),
+		"/votes/" + testVoteID + "?entry=0/+":  votestream.ErrMalformedEntry.Error(),
+		"/votes/" + testVoteID + "?entry=&x=1": votestream.ErrMalformedEntry.Error(),
+	} {
+		j := &journey{stored: storedVote}
+		wantAnswer(t, j.api(t).get(t, target), http.StatusBadRequest, `{"status":"error","message":"`+want+`"}`)
+		if len(j.asked) != 0 {
+			t.Errorf("%s: asked %v", target, j.asked)
+		}
+	}
+}
+
+func TestTheQueueIsAskedForTheVoteAtItsEntry(t *testing.T) {
+	for query, want := range map[string]votestream.Entry{
+		"": {}, "?entry=0/1-0": {Queue: "0", ID: "1-0"}, "?entry=1%2F2-3": {Queue: "1", ID: "2-3"},
+	} {
+		j := &journey{storeErrs: notYet, location: queuedVote}
+		if w := j.api(t).get(t, "/votes/"+testVoteID+query); w.Code != http.StatusOK || j.entry != want {
+			t.Errorf("%s: %d, asked for %+v", query, w.Code, j.entry)
+		}
 	}
 }
 
 // finderFunc is a queue.
 type finderFunc func(context.Context) error
 
-func (f finderFunc) Find(ctx context.Context, _ uuid.UUID) (votestream.Location, error) {
+func (f finderFunc) Lookup(ctx context.Context, _ votestream.Entry, _ uuid.UUID) (votestream.Location, error) {
 	return votestream.Location{}, f(ctx)
 }
 
@@ -228,7 +242,7 @@ func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 		"it refuses": func(context.Context) error { return errDown },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			q := newResilientQueue(redis, queuePolicy(nil))
+			q := resilientQueue{redis, queuePolicy(nil)}
 			for range 20 {
 				start := time.Now()
 				a := (&journey{storeErrs: twice(votestore.ErrNoVote)}).api(t)
@@ -244,34 +258,10 @@ func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 
 func TestAVoteThatIsNotQueuedIsNoFailureOfRedis(t *testing.T) {
 	policy := queuePolicy(nil)
-	for _, want := range slices.Repeat([]error{votestream.ErrNotQueued, votestream.ErrSearchLimit}, 20) {
-		q := newResilientQueue(finderFunc(func(context.Context) error { return want }), policy)
-		if _, err := q.Find(t.Context(), castVote.ID); !errors.Is(err, want) {
+	for _, want := range slices.Repeat([]error{votestream.ErrNotQueued, votestream.ErrMaybeQueued}, 20) {
+		q := resilientQueue{finderFunc(func(context.Context) error { return want }), policy}
+		if _, err := q.Lookup(t.Context(), votestream.Entry{}, castVote.ID); !errors.Is(err, want) {
 			t.Fatalf("%v, want %v", err, want)
 		}
-	}
-}
-
-func TestConcurrentSearchesAreLimited(t *testing.T) {
-	begun, end := make(chan struct{}, maxSearches), make(chan struct{})
-	q := newResilientQueue(finderFunc(func(context.Context) error {
-		begun <- struct{}{}
-		<-end
-		return votestream.ErrNotQueued
-	}), queuePolicy(nil))
-	var searches sync.WaitGroup
-	for range maxSearches {
-		searches.Go(func() { _, _ = q.Find(t.Context(), castVote.ID) })
-	}
-	for range maxSearches {
-		<-begun
-	}
-	if _, err := q.Find(t.Context(), castVote.ID); !errors.Is(err, errBusy) {
-		t.Errorf("err = %v", err)
-	}
-	close(end)
-	searches.Wait()
-	if _, err := q.Find(t.Context(), castVote.ID); !errors.Is(err, votestream.ErrNotQueued) {
-		t.Errorf("afterwards: %v", err)
 	}
 }

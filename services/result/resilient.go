@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/semaphore"
 
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
@@ -25,8 +23,8 @@ func subscribePolicy(l resilience.Listener) *resilience.Policy {
 		Permanent: votestore.IsPermanent, Listener: l})
 }
 
-// queuePolicy is for searching the queue, which must not keep a request waiting. One attempt is long enough to search a
-// long queue; after an attempt that hangs, the budget leaves time for a quick one.
+// queuePolicy is for look-ups in the queue, which must not keep a request waiting. After an attempt that hangs, the
+// budget leaves time for a quick one.
 func queuePolicy(l resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{Name: "redis", Timeout: 800 * time.Millisecond, Budget: time.Second,
 		Permanent: votestream.IsPermanent, Listener: l})
@@ -54,28 +52,14 @@ func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Re
 	})
 }
 
-// resilientQueue searches the queue under a policy.
+// resilientQueue looks up under a policy.
 type resilientQueue struct {
 	next   voteFinder
 	policy *resilience.Policy
-	slots  *semaphore.Weighted
 }
 
-// maxSearches bounds concurrent searches: each may read thousands of entries from the Redis that accepts the votes.
-const maxSearches = 4
-
-func newResilientQueue(next voteFinder, p *resilience.Policy) resilientQueue {
-	return resilientQueue{next: next, policy: p, slots: semaphore.NewWeighted(maxSearches)}
-}
-
-var errBusy = errors.New("too many concurrent searches of the queue")
-
-func (q resilientQueue) Find(ctx context.Context, id uuid.UUID) (votestream.Location, error) {
-	if !q.slots.TryAcquire(1) {
-		return votestream.Location{}, errBusy
-	}
-	defer q.slots.Release(1)
+func (q resilientQueue) Lookup(ctx context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error) {
 	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Location, error) {
-		return q.next.Find(ctx, id)
+		return q.next.Lookup(ctx, e, id)
 	})
 }

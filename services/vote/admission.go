@@ -29,7 +29,7 @@ func newAdmission(next publisher, slots config.Count) *admission {
 	return &admission{next: next, slots: make(chan struct{}, slots)}
 }
 
-func (a *admission) Publish(ctx context.Context, m votestream.Message) error {
+func (a *admission) Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 	select {
 	case a.slots <- struct{}{}:
 	default:
@@ -37,7 +37,7 @@ func (a *admission) Publish(ctx context.Context, m votestream.Message) error {
 		ctx, cancel = context.WithTimeout(ctx, budget) // waiting uses up the budget too
 		defer cancel()
 		if err := a.acquire(ctx); err != nil {
-			return err
+			return votestream.Entry{}, err
 		}
 	}
 	defer func() { <-a.slots }()

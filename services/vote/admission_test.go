@@ -67,7 +67,7 @@ func TestTheWaitForASlotIsPartOfAVotesBudget(t *testing.T) {
 		h.queue = newAdmission(hanging, 1)
 		first, leave := context.WithCancel(t.Context())
 		var voters sync.WaitGroup
-		voters.Go(func() { _ = h.queue.Publish(first, votestream.Message{}) })
+		voters.Go(func() { _, _ = h.queue.Publish(first, votestream.Message{}) })
 		synctest.Wait()
 		voters.Go(func() {
 			start := time.Now()
@@ -84,11 +84,11 @@ func TestTheWaitForASlotIsPartOfAVotesBudget(t *testing.T) {
 // slow accepts every vote once it is closed.
 type slow chan struct{}
 
-func (s slow) Publish(ctx context.Context, _ votestream.Message) error {
+func (s slow) Publish(ctx context.Context, _ votestream.Message) (votestream.Entry, error) {
 	select {
 	case <-s:
-		return nil
+		return testEntry, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return votestream.Entry{}, ctx.Err()
 	}
 }

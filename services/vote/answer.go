@@ -23,6 +23,7 @@ type accepted struct {
 	Status  string `json:"status"`
 	ID      string `json:"id"`
 	TraceID string `json:"trace_id"`
+	Entry   string `json:"entry"`
 }
 
 type refused struct {

@@ -52,4 +52,6 @@ func BenchmarkAcceptedVote(b *testing.B) {
 
 type discard struct{}
 
-func (discard) Publish(_ context.Context, _ votestream.Message) error { return nil }
+func (discard) Publish(context.Context, votestream.Message) (votestream.Entry, error) {
+	return testEntry, nil
+}

@@ -17,6 +17,7 @@ import (
 	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
+	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
 
@@ -52,12 +53,12 @@ func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
 		answerError(w, r, err)
 		return
 	}
-	vote, err := h.cast(r, pet, key)
+	vote, entry, err := h.cast(r, pet, key)
 	if err != nil {
 		answerError(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, accepted{Status: "success", ID: vote.ID.String(), TraceID: h.traceID(r.Context())})
+	answer(w, http.StatusOK, accepted{"success", vote.ID.String(), h.traceID(r.Context()), entry.String()})
 }
 
 func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
@@ -76,16 +77,19 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 	if key == uuid.Nil { // made here, so that a refused vote can be sent again under the same key
 		key = newID()
 	}
-	if _, err := h.cast(r, pet, key); err != nil {
+	_, entry, err := h.cast(r, pet, key)
+	if err != nil {
 		logRefusal(r.Context(), err)
 		redirect(w, noticePath(noticeUnavailable, pet, key))
 		return
 	}
-	redirect(w, noticePath(noticeVoted, pet, key))
+	redirect(w, noticePath(noticeVoted, pet, key)+"&entry="+entry.String())
 }
 
 // cast continues after the voter hangs up: a vote in flight is accepted or refused, not dropped.
-func (h *voteHandler) cast(r *http.Request, pet ballot.Choice, key uuid.UUID) (ballot.Vote, error) {
+func (h *voteHandler) cast(r *http.Request, pet ballot.Choice, key uuid.UUID) (
+	ballot.Vote, votestream.Entry, error,
+) {
 	return castVote(context.WithoutCancel(r.Context()), h.queue, pet, key)
 }
 

@@ -44,10 +44,11 @@ func post(ctx context.Context, h http.Handler, change ...func(*http.Request)) *h
 	return w
 }
 
-func TestAnAcceptedVoteIsAnsweredWithItsIDAndTrace(t *testing.T) {
+func TestAnAcceptedVoteIsAnsweredWithItsIDTraceAndEntry(t *testing.T) {
 	q := &queue{}
 	w := q.post(t.Context())
-	const want = `{"status":"success","id":"` + testKey + `","trace_id":"` + testTraceID + `"}` + "\n"
+	const want = `{"status":"success","id":"` + testKey + `","trace_id":"` + testTraceID +
+		`","entry":"0/1767323045001-0"}` + "\n"
 	if w.Code != http.StatusOK || w.Body.String() != want || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %s, header %v", w.Code, w.Body, w.Header())
 	}
@@ -143,6 +144,9 @@ func TestAFormIsAnsweredWithANotice(t *testing.T) {
 	} {
 		w := q.post(t.Context(), form("pet=cats&key="+testKey))
 		path := noticePath(want, ballot.Cats, uuid.MustParse(testKey))
+		if want == noticeVoted {
+			path += "&entry=0/1767323045001-0"
+		}
 		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != path {
 			t.Errorf("%d to %s, want %s", w.Code, w.Header().Get("Location"), path)
 		}

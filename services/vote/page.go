@@ -13,6 +13,7 @@ import (
 	pages "petvote/services/vote/web"
 	"petvote/shared/ballot"
 	"petvote/shared/config"
+	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
 
@@ -55,7 +56,8 @@ func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *page) data(r *http.Request) pages.VotePage {
-	n := noticeFor(r.URL.Query())
+	query := r.URL.Query()
+	n := noticeFor(query)
 	results := web.Sibling(p.resultURL, r.Host, resultPort)
 	d := pages.VotePage{
 		Theme:    web.Theme(r),
@@ -70,6 +72,9 @@ func (p *page) data(r *http.Request) pages.VotePage {
 	case n.vote == "":
 	case n.state == "accepted":
 		d.ReceiptLink = strings.TrimSuffix(results.Href, "/") + "/votes/" + n.vote
+		if entry, err := votestream.ParseEntry(query.Get("entry")); err == nil {
+			d.ReceiptLink += "?entry=" + entry.String()
+		}
 	case n.pet != "":
 		d.RetryKey, d.RetryPet = n.vote, n.pet
 	}

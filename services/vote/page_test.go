@@ -93,11 +93,16 @@ func TestANoticeTellsTheOutcomeOfAFormPost(t *testing.T) {
 
 func TestAnAcceptedFormPostLeadsToItsReceipt(t *testing.T) {
 	path := noticePath(noticeVoted, ballot.Dogs, uuid.MustParse(testVoteID))
-	for resultURL, want := range map[config.Link]string{
-		"":                        `href="//pets.example:8085/votes/` + testVoteID + `">Receipt</a>`,
-		"https://results.example": `href="https://results.example/votes/` + testVoteID + `">Receipt</a>`,
+	for _, c := range []struct {
+		resultURL   config.Link
+		entry, want string
+	}{
+		{"", "", "//pets.example:8085/votes/" + testVoteID},
+		{"https://results.example", "", "https://results.example/votes/" + testVoteID},
+		{"", "&entry=0/1-0", "//pets.example:8085/votes/" + testVoteID + "?entry=0/1-0"},
+		{"", "&entry=0/1-0%22wince", "//pets.example:8085/votes/" + testVoteID},
 	} {
-		wantInPage(t, resultURL, "", "http://pets.example:8084"+path, want)
+		wantInPage(t, c.resultURL, "", "http://pets.example:8084"+path+c.entry, `href="`+c.want+`">Receipt</a>`)
 	}
 }
 

@@ -28,8 +28,10 @@ type resilientPublisher struct {
 	policy *resilience.Policy
 }
 
-func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) error {
-	return p.policy.Do(ctx, func(ctx context.Context) error { return p.next.Publish(ctx, m) })
+func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
+	return resilience.Call(ctx, p.policy, func(ctx context.Context) (votestream.Entry, error) {
+		return p.next.Publish(ctx, m)
+	})
 }
 
 // resilientStats reads the queue's figures under a policy.

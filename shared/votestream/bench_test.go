@@ -22,7 +22,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := producer.Publish(b.Context(), newMessage(ballot.Dogs)); err != nil {
+			if _, err := producer.Publish(b.Context(), newMessage(ballot.Dogs)); err != nil {
 				b.Error(err)
 				return
 			}

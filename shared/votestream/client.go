@@ -79,7 +79,7 @@ var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if
 // IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
 func IsPermanent(err error) bool {
 	return errors.Is(err, redis.Nil) || errors.Is(err, ErrForeignKey) ||
-		errors.Is(err, ErrNotQueued) || errors.Is(err, ErrSearchLimit)
+		errors.Is(err, ErrNotQueued) || errors.Is(err, ErrMaybeQueued)
 }
 
 // explain replaces the one error of Redis that an operator must resolve with an explanation.

@@ -49,10 +49,16 @@ type DeadLetter struct {
 	Fields   map[string]string `json:"fields"` // as they were in the stream of votes
 }
 
+// deadIndexKey is a hash of the dead letters' IDs by their votes' ids, or by the dead letter's own where there is none.
+const deadIndexKey = DeadStream + ":index"
+
 // deadLetterScript moves one entry, unless it is gone: another worker may have handled it, or the reply to an earlier
 // call was lost. XADD comes first, so that a Redis that is out of memory leaves the entry where it is.
 var deadLetterScript = redis.NewScript(`
-if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) > 0 then redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3)) end
+if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) > 0 then
+  local letter = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 4))
+  redis.call('HSET', KEYS[4], #ARGV[3] == 36 and ARGV[3]:lower() or letter, letter)
+end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[2])
 return redis.call('XDEL', KEYS[1], ARGV[2])`)
@@ -65,11 +71,13 @@ func (q *Queue) DeadLetter(ctx context.Context, failures []Failure) error {
 		fields := map[string]any{}
 		maps.Copy(fields, f.Delivery.fields)
 		fields[fieldReason], fields[fieldError], fields[fieldFailedAt] = string(f.Reason), f.Err.Error(), failedAt
-		args := []any{Group, f.Delivery.EntryID}
+		voteID, _ := fields[fieldID].(string)
+		args := []any{Group, f.Delivery.EntryID, voteID}
 		for name, value := range fields {
 			args = append(args, name, value)
 		}
-		if err := deadLetterScript.Run(ctx, q.rdb, []string{Stream, DeadStream, retriesKey}, args...).Err(); err != nil {
+		keys := []string{Stream, DeadStream, retriesKey, deadIndexKey}
+		if err := deadLetterScript.Run(ctx, q.rdb, keys, args...).Err(); err != nil {
 			return fmt.Errorf("move to dead letters: %w", explain(err))
 		}
 	}
@@ -114,42 +122,38 @@ func deadLetter(e redis.XMessage) DeadLetter {
 // ErrNoDeadLetter reports that there is no dead letter with that ID.
 var ErrNoDeadLetter = errors.New("no such dead letter")
 
-// replayScript moves a dead letter back without the fields that were added to it. It is atomic: the entry is always in
-// exactly one of the streams, even if others replay it too or Redis runs out of memory.
-var replayScript = redis.NewScript(`
+// removeScript removes a dead letter. If there is a KEYS[3], it first adds it to that stream, without the fields that
+// were added to it. It is atomic: the entry is always in exactly one of the streams, even if others replay it too or
+// Redis runs out of memory.
+var removeScript = redis.NewScript(`
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
 if #found == 0 then return 0 end
-local fields, kept = found[1][2], {}
+local fields, kept, index = found[1][2], {}, ARGV[1]
 for i = 1, #fields, 2 do
+  if fields[i] == 'id' and #fields[i + 1] == 36 then index = fields[i + 1]:lower() end
   if fields[i] ~= 'reason' and fields[i] ~= 'error' and fields[i] ~= 'failed_at' then
     kept[#kept + 1] = fields[i]
     kept[#kept + 1] = fields[i + 1]
   end
 end
-if #kept > 0 then redis.call('XADD', KEYS[2], '*', unpack(kept)) end
+if KEYS[3] and #kept > 0 then redis.call('XADD', KEYS[3], '*', unpack(kept)) end
 redis.call('XDEL', KEYS[1], ARGV[1])
+if redis.call('HGET', KEYS[2], index) == ARGV[1] then redis.call('HDEL', KEYS[2], index) end
 return 1`)
 
-// Replay moves a dead letter back to the stream of votes as a new entry. It may return [ErrNoDeadLetter].
-func (q *Queue) Replay(ctx context.Context, id string) error {
-	n, err := replayScript.Run(ctx, q.rdb, []string{DeadStream, Stream}, id).Int()
-	if err != nil {
-		return fmt.Errorf("replay dead letter %s: %w", id, explain(err))
-	}
-	if n == 0 {
+func (q *Queue) remove(ctx context.Context, id string, to ...string) error {
+	n, err := removeScript.Run(ctx, q.rdb, append([]string{DeadStream, deadIndexKey}, to...), id).Int()
+	switch {
+	case err != nil:
+		return fmt.Errorf("remove dead letter: %w", explain(err))
+	case n == 0:
 		return ErrNoDeadLetter
 	}
 	return nil
 }
 
+// Replay moves a dead letter back to the stream of votes as a new entry. It may return [ErrNoDeadLetter].
+func (q *Queue) Replay(ctx context.Context, id string) error { return q.remove(ctx, id, Stream) }
+
 // Drop deletes a dead letter for good. It may return [ErrNoDeadLetter].
-func (q *Queue) Drop(ctx context.Context, id string) error {
-	n, err := q.rdb.XDel(ctx, DeadStream, id).Result()
-	if err != nil {
-		return fmt.Errorf("drop dead letter %s: %w", id, err)
-	}
-	if n == 0 {
-		return ErrNoDeadLetter
-	}
-	return nil
-}
+func (q *Queue) Drop(ctx context.Context, id string) error { return q.remove(ctx, id) }

@@ -26,13 +26,13 @@ func NewProducer(rdb *redis.Client) (*Producer, error) {
 	return &Producer{pipeline: pipeline}, nil
 }
 
-// Publish returns nil once the message is in the stream, and on disk with appendfsync always. After an error it may be
-// there nevertheless.
-func (p *Producer) Publish(ctx context.Context, m Message) error {
+// Publish returns the message's entry once it is in the stream, and on disk with appendfsync always. After an error it
+// may be there nevertheless.
+func (p *Producer) Publish(ctx context.Context, m Message) (Entry, error) {
 	args := append(make([]any, 0, 13), "xadd", Stream, "*")
 	cmd := redis.NewStringCmd(ctx, append(args, m.encode()...)...)
 	if err := p.pipeline.Submit(ctx, cmd).WaitContext(ctx); err != nil {
-		return fmt.Errorf("add to stream: %w", explain(err))
+		return Entry{}, fmt.Errorf("add to stream: %w", explain(err))
 	}
-	return nil
+	return Entry{queueName, cmd.Val()}, nil
 }

@@ -61,7 +61,7 @@ func (s *stream) publish(t *testing.T, n int) []Message {
 	sent := make([]Message, n)
 	for i := range sent {
 		sent[i] = newMessage(ballot.Choices()[i%3])
-		if err := s.producer.Publish(t.Context(), sent[i]); err != nil {
+		if _, err := s.producer.Publish(t.Context(), sent[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestConcurrentVotesShareRoundTrips(t *testing.T) {
 	var wg sync.WaitGroup
 	for range votes {
 		wg.Go(func() {
-			if err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err != nil {
+			if _, err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -269,22 +269,31 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	s := newStream(t)
 	ctx := t.Context()
 	sent := s.publish(t, 1)
-	s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: []any{"vote", "dogs", "id", "not a uuid", "more", "kept"}})
+	poison := uuid.New()
+	for _, id := range []string{strings.ToUpper(poison.String()), "not a uuid"} {
+		s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: []any{"vote", "dogs", "id", id, "more", "kept"}})
+	}
 	batch := next(t, s.consumer("a"))
-	if len(batch) != 2 || batch[0].Err != nil || !errors.Is(batch[1].Err, ErrUndecodable) {
+	if len(batch) != 3 || batch[0].Err != nil || !errors.Is(batch[1].Err, ErrUndecodable) ||
+		!errors.Is(batch[2].Err, ErrUndecodable) {
 		t.Fatalf("batch %+v", batch)
 	}
 	err := s.DeadLetter(ctx, []Failure{
 		{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")},
+		{batch[2], ReasonUndecodable, batch[2].Err},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st := s.stats(t); st.Added != 2 || st.Dead != 2 || st.DeadNow != 2 || st.InFlight+st.Waiting != 0 {
+	if st := s.stats(t); st.Added != 3 || st.Dead != 3 || st.DeadNow != 3 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("after dead-lettering: %+v", st)
 	}
+	rejected := Location{Message: sent[0], Dead: true, Reason: ReasonRejected}
+	s.wantLookup(t, "a vote", Entry{}, sent[0].Vote.ID, rejected, nil)
+	s.wantLookup(t, "no vote, but an id", Entry{}, poison, Location{Dead: true, Reason: ReasonUndecodable}, nil)
+	s.wantLookup(t, "nobody's", Entry{}, uuid.New(), Location{}, ErrNotQueued)
 	letters, err := s.ListDeadLetters(ctx, "", 10)
-	if err != nil || len(letters) != 2 {
+	if err != nil || len(letters) != 3 {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
 	if l := letters[0]; l.Reason != ReasonUndecodable || l.Error != batch[1].Err.Error() || l.Fields["more"] != "kept" ||
@@ -292,7 +301,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 		t.Errorf("letter %+v", l)
 	}
 	more, err := s.ListDeadLetters(ctx, letters[0].ID, 10)
-	if err != nil || len(more) != 1 || more[0].ID != letters[1].ID {
+	if err != nil || len(more) != 2 || more[0].ID != letters[1].ID {
 		t.Errorf("the page after the first: %+v, %v", more, err)
 	}
 	if err := s.Replay(ctx, letters[1].ID); err != nil {
@@ -301,18 +310,25 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	if err := s.Replay(ctx, letters[1].ID); !errors.Is(err, ErrNoDeadLetter) {
 		t.Errorf("a second replay: %v", err)
 	}
-	if back := next(t, s.consumer("a")); len(back) != 1 || back[0].Message != sent[0] || len(back[0].fields) != 5 {
+	s.wantLookup(t, "replayed", Entry{}, sent[0].Vote.ID, Location{}, ErrMaybeQueued)
+	back := next(t, s.consumer("a"))
+	if len(back) != 1 || back[0].Message != sent[0] || len(back[0].fields) != 5 {
 		t.Errorf("replayed: %+v", back)
 	}
-	if err := s.Drop(ctx, letters[0].ID); err != nil {
+	if err := errors.Join(s.Drop(ctx, letters[0].ID), s.Drop(ctx, letters[2].ID)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Drop(ctx, letters[0].ID); !errors.Is(err, ErrNoDeadLetter) {
 		t.Errorf("a second drop: %v", err)
 	}
-	if st := s.stats(t); st.Dead != 2 || st.DeadNow != 0 || st.Added != 3 {
-		t.Errorf("at the end: %+v", st)
+	if st := s.stats(t); st.Dead != 3 || st.DeadNow != 0 || st.Added != 4 || s.rdb.Exists(ctx, deadIndexKey).Val() != 0 {
+		t.Errorf("at the end: %+v, and perhaps an index", st)
 	}
+	s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: DeadStream, Values: sent[0].encode()})
+	if err := s.Ack(ctx, ids(back)); err != nil {
+		t.Fatal(err)
+	}
+	s.wantLookup(t, "without an index, as of an earlier release", Entry{}, sent[0].Vote.ID, Location{}, ErrMaybeQueued)
 }
 
 func TestDeadLetteringAgainOrAfterAnAckAddsNoDeadLetter(t *testing.T) {
@@ -379,7 +395,7 @@ func TestAnAcceptedVoteSurvivesTheKillingOfRedis(t *testing.T) {
 	if err := s.server.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err == nil {
+	if _, err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err == nil {
 		t.Error("a vote was accepted without Redis")
 	}
 	if err := s.server.Start(t.Context()); err != nil {
@@ -410,7 +426,7 @@ func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	err := s.producer.Publish(ctx, newMessage(ballot.Dogs))
+	_, err := s.producer.Publish(ctx, newMessage(ballot.Dogs))
 	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
@@ -429,7 +445,7 @@ func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
 	for range cap(refusals) {
 		go func() {
 			for range 10_000 {
-				if err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
+				if _, err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
 					refusals <- err
 					return
 				}
@@ -465,7 +481,7 @@ func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
+	if _, err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
 		t.Errorf("votes are refused after the queue was emptied: %v", err)
 	}
 }
@@ -478,11 +494,12 @@ func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
 	}
 	_, nextErr := s.consumer("a").Next(ctx)
 	_, statsErr := s.Stats(ctx)
-	_, findErr := s.Find(ctx, uuid.New())
+	_, lookupErr := s.Lookup(ctx, Entry{}, uuid.New())
+	_, publishErr := s.producer.Publish(ctx, newMessage(ballot.Dogs))
 	for name, err := range map[string]error{
-		"publish": s.producer.Publish(ctx, newMessage(ballot.Dogs)), "ping": s.Ping(ctx),
+		"publish": publishErr, "ping": s.Ping(ctx),
 		"ping for writing": s.PingWrite(ctx), "ensure group": s.EnsureGroup(ctx), "next": nextErr, "stats": statsErr,
-		"find": findErr,
+		"look up": lookupErr,
 	} {
 		if !errors.Is(err, ErrForeignKey) {
 			t.Errorf("%s: %v", name, err)

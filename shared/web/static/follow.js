@@ -27,6 +27,7 @@ async function fetchReceipt(address) {
     cache: 'no-store',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  if (!response.ok && response.status !== 404) throw new Error(`status ${response.status}`);
-  return response.json(); // a 404 is a receipt too, with state "unknown"
+  const receipt = await response.json();
+  if (!receipt.state) throw new Error(`status ${response.status}`);
+  return receipt; // with any status: a 404 says "unknown", a 503 may say "queued_or_unknown"
 }

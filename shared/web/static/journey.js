@@ -42,6 +42,7 @@ export class Journey {
 
   // Shows the state in a receipt and returns whether it can still change.
   show(receipt) {
+    if (receipt.state === 'queued_or_unknown') return true; // says nothing new
     if (receipt.state === 'unknown') this.#lost();
     const lastDone = LAST_DONE[receipt.state];
     if (lastDone === undefined) return false;

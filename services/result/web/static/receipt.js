@@ -19,7 +19,7 @@ const headline = document.getElementById('receipt');
 const list = document.querySelector('.journey');
 if (list && ['queued', 'counted'].includes(headline.dataset.state)) {
   const journey = new Journey(list);
-  follow(location.pathname, {
+  follow(location.pathname + location.search, {
     onReceipt: (receipt) => {
       const canChange = journey.show(receipt);
       if (HEADLINES[receipt.state] && headline.dataset.state !== receipt.state) {

@@ -5,10 +5,10 @@ import { startTrace } from './trace.js';
 export const TIMEOUT_MS = 5_000;
 
 // Never rejects. Resolves to one of
-//   {kind: 'accepted', id, traceId}      the server has the vote
-//   {kind: 'refused', why}               the server will never accept it: don't send it again
-//   {kind: 'later', why, retryAfterMs}   the server may or may not have it: send it again with the same key. retryAfterMs is
-//                                        undefined unless the server named a time; reached is false if it didn't answer
+//   {kind: 'accepted', id, traceId, entry}  the server has the vote
+//   {kind: 'refused', why}                  the server will never accept it: don't send it again
+//   {kind: 'later', why, retryAfterMs}      the server may or may not have it: send it again with the same key. retryAfterMs is
+//                                           undefined unless the server named a time; reached is false if it didn't answer
 export async function send(vote) {
   const trace = startTrace('cast vote');
   const outcome = await attempt(vote, trace ? { traceparent: trace.header } : {});
@@ -33,7 +33,7 @@ async function attempt({ key, pet }, traceHeaders) {
   }
 
   if (response.ok && answer?.status === 'success') {
-    return { kind: 'accepted', id: answer.id, traceId: answer.trace_id };
+    return { kind: 'accepted', id: answer.id, traceId: answer.trace_id, entry: answer.entry };
   }
   if (isFinal(response.status)) {
     return { kind: 'refused', why: String(answer?.message ?? `the server answered ${response.status}`) };

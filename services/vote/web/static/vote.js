@@ -66,10 +66,10 @@ function onOutcome(vote, outcome) {
   }
 }
 
-function followJourney(vote, { id, traceId }) {
+function followJourney(vote, { id, traceId, entry }) {
   const firstAttempt = vote.failures === 0 && mine.has(vote.key); // else use the clock of the page that cast it
   journey.accepted(firstAttempt ? performance.now() - followed.pressedAt : Date.now() - vote.at);
-  const receipt = receiptLink(id);
+  const receipt = receiptLink(id, entry);
   journeyLinks.replaceChildren(...[receipt, traceLink(traceId)].filter(Boolean));
   if (!receipt) return;
   const showTrouble = (text) => {
@@ -105,9 +105,11 @@ function showOutcome(vote, outcome) {
   }
 }
 
-// Only a well-formed id becomes part of an address.
-function receiptLink(id) {
-  return /^[0-9a-f-]{36}$/i.test(id) ? link(`${resultsAddress()}/votes/${id}`, 'Receipt') : undefined;
+// Only a well-formed id and a well-formed entry become part of an address.
+function receiptLink(id, entry) {
+  if (!/^[0-9a-f-]{36}$/i.test(id)) return undefined;
+  const query = /^\d+\/\d+-\d+$/.test(entry) ? `?entry=${entry}` : '';
+  return link(`${resultsAddress()}/votes/${id}${query}`, 'Receipt');
 }
 
 function traceLink(id) {
