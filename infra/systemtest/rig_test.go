@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +39,9 @@ type rig struct {
 // patience is how long a test waits for a condition, however busy the machine is. Benchmarks measure how soon it comes.
 const patience = time.Minute
 
+// answerLimit is how long a voter waits for an answer: five times the service's budget of 2 s. A later answer is a hang.
+const answerLimit = 10 * time.Second
+
 // withEnv adds to the environment of every service.
 func withEnv(env ...string) func(*platform.Options) {
 	return func(o *platform.Options) { o.Env = append(o.Env, env...) }
@@ -48,8 +53,10 @@ func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 	if testing.Short() && !essential.MatchString(t.Name()) {
 		t.Skip("not among the essential tests, which -short keeps")
 	}
+	var crashes crashFinder
 	options := platform.Options{
 		Dir: testenv.NewFolder(t), Bin: bin, Env: []string{"CLAIM_IDLE=2s", "LOG_FORMAT=text", "SHUTDOWN_DELAY=0s"},
+		Output: func(string) io.Writer { return &crashes },
 	}
 	for _, c := range choose {
 		c(&options)
@@ -59,7 +66,7 @@ func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{Platform: p, t: t, ledger: ledger.New(nil)}
-	r.voter = voters.NewClient(p.Vote.URL("/vote"), r.ledger.Began, 30*time.Second) // far beyond the service's budget
+	r.voter = voters.NewClient(p.Vote.URL("/vote"), r.ledger.Began, answerLimit)
 	t.Cleanup(func() {
 		r.voter.Close()
 		if t.Failed() {
@@ -71,9 +78,50 @@ func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
 		if err := p.Close(context.Background()); err != nil {
 			t.Errorf("the platform did not stop cleanly: %v", err)
 		}
+		if crash := crashes.find(); crash != "" {
+			t.Errorf("a service wrote %q", crash)
+		}
 	})
 	r.must(p.Start(t.Context()))
 	return r
+}
+
+// crashFinder looks for panics and data races in the output of services, over all their starts.
+type crashFinder struct {
+	mu  sync.Mutex
+	out []byte
+}
+
+func (f *crashFinder) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out = append(f.out, p...)
+	return len(p), nil
+}
+
+var crash = regexp.MustCompile(`WARNING: DATA RACE|(?m)^(?:panic|fatal error): .*`)
+
+func (f *crashFinder) find() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return string(crash.Find(f.out))
+}
+
+func TestCrashesAreFoundInTheOutputOfServices(t *testing.T) {
+	for output, want := range map[string]string{
+		"level=INFO msg=ready\n": "", `level=WARN error="panic: in a voter's text"`: "",
+		"==================\nWARNING: DATA RACE\nWrite at": "WARNING: DATA RACE",
+		"level=INFO\npanic: assignment to nil map\n":       "panic: assignment to nil map",
+		"fatal error: all goroutines are asleep":           "fatal error: all goroutines are asleep",
+	} {
+		var f crashFinder
+		for _, b := range []byte(output) {
+			_, _ = f.Write([]byte{b})
+		}
+		if got := f.find(); got != want {
+			t.Errorf("%q: %q, want %q", output, got, want)
+		}
+	}
 }
 
 // step runs a subtest on the same platform, which is healthy again at its end. Steps after a failed one are skipped.
@@ -211,7 +259,7 @@ func (r *rig) vote(pet ballot.Choice) ledger.Answer {
 func (r *rig) during(perSecond int, do func()) {
 	r.t.Helper()
 	v := voters.Start(r.t.Context(), voters.Options{
-		URL: r.Vote.URL("/vote"), Rate: perSecond, Timeout: patience, Start: r.ledger.Began, Record: r.ledger.Add,
+		URL: r.Vote.URL("/vote"), Rate: perSecond, Timeout: answerLimit, Start: r.ledger.Began, Record: r.ledger.Add,
 	})
 	defer v.Finish()
 	do()
@@ -312,6 +360,12 @@ func (r *rig) drained() votestream.Stats {
 // audit proves that every accepted vote in the ledger is counted once, and that no vote outside of it is stored.
 func (r *rig) audit() {
 	r.t.Helper()
+	r.auditBeside(0)
+}
+
+// auditBeside is audit where that many votes were stored past the ledger.
+func (r *rig) auditBeside(others int64) {
+	r.t.Helper()
 	ctx, store := r.t.Context(), ledger.Direct{Queue: r.Queue, DB: r.DB}
 	r.must(ledger.Drain(ctx, store))
 	proof, err := r.ledger.Prove(ctx, store, ledger.Standings{}, func(context.Context) (ballot.Counts, error) {
@@ -325,8 +379,8 @@ func (r *rig) audit() {
 	for _, failure := range proof.Refutes() {
 		r.t.Error(failure)
 	}
-	if proof.Rows != int64(proof.Stored) {
-		r.t.Errorf("%d votes are stored, but only %d of them were cast", proof.Rows, proof.Stored)
+	if proof.Rows != int64(proof.Stored)+others {
+		r.t.Errorf("%d votes are stored, but only %d+%d of them were cast", proof.Rows, proof.Stored, others)
 	}
 	r.t.Logf("accepted %d, refused %d, unknown %d, stored %d, lost %d",
 		proof.Accepted, proof.Refused, proof.Unknown, proof.Stored, proof.Lost)
