@@ -3,11 +3,9 @@ package servers
 import (
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 )
 
 // Loopback is the address every server listens on.
@@ -22,23 +20,21 @@ const (
 	blockSize  = 200
 )
 
-// block returns the first port of this process's own range. Programs that run at the same time hold different ranges,
-// so none takes the port of another's server that is down for a while. The kernel unlocks the range when the process
-// ends.
-var block = sync.OnceValues(func() (first int, err error) {
+// block is this process's own range of ports, held by a listener on its first one, which is never given out. Programs
+// that run at the same time hold different ranges, so none takes the port of another's server that is down for a while.
+// The kernel frees the range when the process ends.
+var block = sync.OnceValues(func() (net.Listener, error) {
 	for i := range blockCount {
-		path := filepath.Join(os.TempDir(), fmt.Sprintf("petvote-ports-%d.lock", i))
-		lock, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o644)
-		if err != nil {
-			return 0, err
+		if holder, err := listen(firstPort + i*blockSize); err == nil {
+			return holder, nil
 		}
-		if syscall.Flock(lock, syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			return firstPort + i*blockSize, nil
-		}
-		_ = syscall.Close(lock) // held by another program
 	}
-	return 0, fmt.Errorf("%d other programs hold all ports from %d", blockCount, firstPort)
+	return nil, fmt.Errorf("%d other programs hold all ports from %d", blockCount, firstPort)
 })
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port)))
+}
 
 var next struct {
 	sync.Mutex
@@ -46,18 +42,19 @@ var next struct {
 }
 
 // FreePort returns a TCP port of the loopback interface on which nothing listens. It returns none twice until it has
-// returned 200, so a server that is down for a while finds its port free again.
+// returned 199, so a server that is down for a while finds its port free again.
 func FreePort() (int, error) {
-	first, err := block()
+	holder, err := block()
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
+	first := holder.Addr().(*net.TCPAddr).Port
 	next.Lock()
 	defer next.Unlock()
 	for range blockSize {
 		port := first + next.offset
 		next.offset = (next.offset + 1) % blockSize
-		if listener, err := net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port))); err == nil {
+		if listener, err := listen(port); err == nil {
 			return port, listener.Close()
 		}
 	}
