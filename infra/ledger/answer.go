@@ -77,15 +77,6 @@ func (l *Ledger) Count(status Status) int {
 	return len(slices.DeleteFunc(slices.Clone(l.Answers()), func(a Answer) bool { return a.Status != status }))
 }
 
-// Slowest is the longest time an attempt took.
-func (l *Ledger) Slowest() time.Duration {
-	longest := 0.0
-	for _, a := range l.Answers() {
-		longest = max(longest, a.At-a.Sent)
-	}
-	return time.Duration(longest * float64(time.Second))
-}
-
 // Log is a file of answers, a JSON object a line, in the order of arrival. A line is written before the same voter
 // casts the next vote, and is on disk a second later, so the file outlives this program.
 type Log struct {

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	"petvote/infra/ledger"
 	"petvote/infra/servers"
 	"petvote/infra/wait"
 	"petvote/shared/config"
@@ -49,8 +50,7 @@ type Options struct {
 	Ports Ports
 	Env   []string // the environment of every service; the platform's own settings go first, so that these override them
 
-	ServiceEnv map[string][]string // further environment, by service
-	Commands   map[string][]string // the command line that runs in place of a service's program
+	Commands map[string][]string // by service: the command line that runs in place of its program
 
 	Redis    func(*servers.RedisConfig)    // changes the configuration before the start; nil: does not
 	Postgres func(*servers.PostgresConfig) // the same
@@ -67,9 +67,8 @@ type Platform struct {
 	Vote, Worker, Result *Service
 	Proxies              *Proxies // nil without Options.Proxies
 
-	RDB   *redis.Client
-	Queue *votestream.Queue
-	DB    *pgxpool.Pool
+	RDB           *redis.Client
+	ledger.Direct // Queue and DB
 
 	options Options
 	servers []server
@@ -136,7 +135,7 @@ func New(o Options) (p *Platform, err error) {
 		return p, err
 	}
 	for _, name := range Services {
-		p.describe(p.service(name), name)
+		p.describe(p.Service(name), name)
 	}
 	return p, nil
 }
@@ -198,7 +197,7 @@ func (p *Platform) Ready(ctx context.Context) error {
 	return wait.Until(ctx, readyLimit, func(ctx context.Context) error {
 		var waiting []error
 		for _, name := range Services {
-			if err := p.service(name).Ready(ctx); err != nil {
+			if err := p.Service(name).Ready(ctx); err != nil {
 				waiting = append(waiting, fmt.Errorf("%s is not ready: %w", name, err))
 			}
 		}
@@ -214,24 +213,14 @@ func (p *Platform) Part(name string) (Part, error) {
 	case Postgres:
 		return p.Postgres, nil
 	case Vote, Worker, Result:
-		return p.service(name), nil
+		return p.Service(name), nil
 	}
 	return nil, fmt.Errorf("the platform has no part %q", name)
 }
 
-func (p *Platform) service(name string) *Service {
+// Service returns a service by its name.
+func (p *Platform) Service(name string) *Service {
 	return map[string]*Service{Vote: p.Vote, Worker: p.Worker, Result: p.Result}[name]
-}
-
-// Drained waits until the stream is empty.
-func (p *Platform) Drained(ctx context.Context, limit time.Duration) (st votestream.Stats, err error) {
-	err = wait.Until(ctx, limit, func(ctx context.Context) (err error) {
-		if st, err = p.Queue.Stats(ctx); err == nil && st.Waiting+st.InFlight > 0 {
-			err = fmt.Errorf("%d votes are waiting and %d in flight", st.Waiting, st.InFlight)
-		}
-		return err
-	})
-	return st, err
 }
 
 // stopLimit bounds the stop of all services, and then of all servers.
@@ -303,5 +292,5 @@ func (p *Platform) environment(s *Service, name string, further []string) []stri
 		"REDIS_HOST=" + redisHost, "REDIS_PORT=" + redisPort,
 		"POSTGRES_HOST=" + postgresHost, "POSTGRES_PORT=" + postgresPort,
 		"POSTGRES_USER=petvote", "POSTGRES_PASSWORD=petvote", "POSTGRES_DB=petvote",
-	}, p.options.ServiceEnv[name], further)
+	}, further)
 }

@@ -1,9 +1,21 @@
+// Package testenv gives tests private, real Redis and PostgreSQL servers, which they may kill, pause and start again.
+//
+// A test that needs only a database takes NewDatabase: a fresh, empty one on a server that all tests of the program
+// share. A test that does harm to a server takes its own with NewPostgres or NewRedis. Where the server's program is
+// missing the test fails and says what to install: a test that skips would prove nothing.
+//
+// A package that uses NewDatabase has
+//
+//	func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+//
+// No process and no folder stays behind, however the test program ends: see servers.NewScratch.
 package testenv
 
 import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,27 +112,19 @@ type server interface {
 	Log() string
 }
 
-// start starts a server in a new folder. Another program may take the free port before the server does; then start
-// tries another port.
-func start[S server](ctx context.Context, describe func(dir string) (S, error)) (none S, err error) {
-	for attempt := 1; ; attempt++ {
-		dir, err := newPath()
-		if err != nil {
-			return none, err
-		}
-		s, err := describe(dir)
-		if err != nil {
-			return none, err
-		}
-		if err = s.Start(ctx); err == nil {
-			return s, nil
-		}
-		err = errors.Join(err, discard(s))
-		var early *servers.EarlyExit
-		if attempt == 3 || !errors.As(err, &early) || !early.AddressInUse() {
-			return none, err
-		}
+// start starts a server in a new folder.
+func start[S server](ctx context.Context, describe func(dir string) (S, error)) (s S, err error) {
+	dir, err := newPath()
+	if err != nil {
+		return s, err
 	}
+	if s, err = describe(dir); err != nil {
+		return s, err
+	}
+	if err = s.Start(ctx); err != nil {
+		err = errors.Join(err, discard(s))
+	}
+	return s, err
 }
 
 func discard(s server) error {
@@ -131,7 +135,7 @@ func discard(s server) error {
 
 var (
 	paths   atomic.Int64
-	scratch = sync.OnceValues(func() (*servers.Scratch, error) { return servers.NewScratch("petvote-test-*") })
+	scratch = sync.OnceValues(func() (string, error) { return servers.NewScratch("petvote-test-*") })
 )
 
 // newPath returns the path of a folder that does not exist yet, in the scratch folder of this test program.
@@ -140,5 +144,5 @@ func newPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return top.Join(strconv.FormatInt(paths.Add(1), 10)), nil
+	return filepath.Join(top, strconv.FormatInt(paths.Add(1), 10)), nil
 }

@@ -23,7 +23,7 @@ func measureLatency(ctx context.Context, t *target) (figures []figure, err error
 		sampled := make(chan error, 1)
 		go func() {
 			for wait.For(sampling, 100*time.Millisecond) == nil {
-				n, err := t.store().Queued(ctx)
+				n, err := t.Queued(ctx)
 				if err != nil {
 					sampled <- err
 					return

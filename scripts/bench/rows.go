@@ -64,11 +64,9 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 	if b.source, err = platform.Root(ctx); err != nil {
 		return nil, err
 	}
-	scratch, err := servers.NewScratch("petvote-bench-run-")
-	if err != nil {
+	if b.dir, err = servers.NewScratch("petvote-bench-run-"); err != nil {
 		return nil, err
 	}
-	b.dir = scratch.Path
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	b.say("building the services")
 	if err := platform.Build(ctx, b.source, b.dir); err != nil {

@@ -76,17 +76,15 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 	return measure(ctx, &target{b, p})
 }
 
-func (t *target) store() ledger.Direct { return ledger.Direct{Queue: t.Queue, DB: t.DB} }
-
 // balanced checks that every accepted vote is stored once. A row for which this does not hold is refused.
 func (t *target) balanced(ctx context.Context, accepted int) error { return t.covers(ctx, accepted, 0) }
 
 // covers checks the same where votes were refused with 503, any of which may have been accepted nevertheless.
 func (t *target) covers(ctx context.Context, accepted, refused int) error {
-	if err := ledger.Drain(ctx, t.store()); err != nil {
+	if err := ledger.Drain(ctx, t); err != nil {
 		return err
 	}
-	s, err := t.store().Standings(ctx)
+	s, err := t.Standings(ctx)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (c *crowd) current(ctx context.Context, total int64) error {
 // cast sends votes at a rate, all of which must be accepted, and returns how long after they were due they were on each
 // page, but for those of the first second.
 func (t *target) cast(ctx context.Context, c *crowd, rate int, d time.Duration) (*hdrhistogram.Histogram, error) {
-	before, err := t.store().Stored(ctx)
+	before, err := t.Stored(ctx)
 	if err != nil {
 		return nil, err
 	}

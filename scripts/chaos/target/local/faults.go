@@ -26,20 +26,20 @@ func (t *Target) Leftovers() []scenario.Fault { return nil } // the platform end
 func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	if f.OnNetwork() {
 		client, server := f.Edge()
-		return t.platform.Proxies.Disturb(client, server, toxics(f)...)
+		return t.Proxies.Disturb(client, server, toxics(f)...)
 	}
 	switch f.Kind {
 	case scenario.Memory:
 		return t.fillMemory(ctx)
 	case scenario.Connections:
-		t.exhauster = exhaust(t.platform.Postgres.URL())
+		t.exhauster = exhaust(t.Postgres.URL())
 		return nil
 	case scenario.Crash:
 		return t.crashWorkers(ctx, f.Arg)
 	case scenario.Lose:
 		return t.loseWorker(ctx)
 	}
-	part, err := t.platform.Part(f.Part)
+	part, err := t.Part(f.Part)
 	if err != nil {
 		return err
 	}
@@ -59,11 +59,11 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	if f.OnNetwork() {
 		client, server := f.Edge()
-		return t.platform.Proxies.Calm(ctx, client, server, toxics(f)...)
+		return t.Proxies.Calm(ctx, client, server, toxics(f)...)
 	}
 	switch f.Kind {
 	case scenario.Memory:
-		return t.platform.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
+		return t.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
 	case scenario.Connections:
 		if t.exhauster != nil {
 			t.exhauster.release()
@@ -73,7 +73,7 @@ func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	case scenario.Lose:
 		return nil
 	}
-	part, err := t.platform.Part(f.Part)
+	part, err := t.Part(f.Part)
 	switch {
 	case err != nil:
 		return err
@@ -116,7 +116,7 @@ func toxics(f scenario.Fault) (all []platform.Toxic) {
 
 // fillMemory leaves Redis the memory it uses now, and no more.
 func (t *Target) fillMemory(ctx context.Context) error {
-	info, err := t.platform.RDB.Info(ctx, "memory").Result()
+	info, err := t.RDB.Info(ctx, "memory").Result()
 	if err != nil {
 		return err
 	}
@@ -124,12 +124,12 @@ func (t *Target) fillMemory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.platform.RDB.ConfigSet(ctx, "maxmemory", used).Err()
+	return t.RDB.ConfigSet(ctx, "maxmemory", used).Err()
 }
 
 // crashWorkers stops the worker and lets others take its place, and its consumer's name.
 func (t *Target) crashWorkers(ctx context.Context, point string) error {
-	if err := t.platform.Worker.Stop(ctx); err != nil {
+	if err := t.Worker.Stop(ctx); err != nil {
 		return err
 	}
 	for range target.CrashingWorkers {
@@ -146,7 +146,7 @@ func (t *Target) loseWorker(ctx context.Context) error {
 		return err
 	}
 	return target.AwaitTakeover(ctx, func(ctx context.Context) ([]string, error) {
-		pending, err := t.platform.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
+		pending, err := t.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +156,7 @@ func (t *Target) loseWorker(ctx context.Context) error {
 
 // crashes starts a worker and waits until fault injection ends it.
 func (t *Target) crashes(ctx context.Context, env ...string) error {
-	one, err := t.platform.Describe(platform.Worker, env...)
+	one, err := t.Describe(platform.Worker, env...)
 	if err != nil {
 		return err
 	}
