@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 	"petvote/infra/wait"
@@ -26,41 +26,28 @@ const (
 // composeFiles are the platform and its observability.
 var composeFiles = []string{"-f", "docker-compose.yml", "-f", "docker-compose.observability.yml"}
 
-// compose runs Docker Compose on the platform's files.
-type compose struct {
-	docker, source string
-	environ        []string
+// compose is the environment in which Docker Compose runs on the platform's files, beside this process's own.
+type compose []string
+
+// findDocker checks that an engine answers and that docker knows Compose v2; the error says which is missing.
+func findDocker(ctx context.Context) error {
+	if _, err := exec.LookPath("docker"); err != nil {
+		return errors.New("docker is not installed")
+	}
+	if _, err := compose(nil).ask(ctx, "compose", "version"); err != nil {
+		return errors.New("docker has no Compose v2")
+	}
+	if _, err := compose(nil).ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return errors.New("no Docker engine answers")
+	}
+	return nil
 }
 
-// findDocker returns the path of a docker whose engine answers and which knows Compose v2; the error says which is
-// missing.
-func findDocker(ctx context.Context) (string, error) {
-	docker, err := exec.LookPath("docker")
-	if err != nil {
-		return "", errors.New("docker is not installed")
-	}
-	c := compose{docker: docker}
-	if _, err := c.ask(ctx, "compose", "version"); err != nil {
-		return "", errors.New("docker has no Compose v2")
-	}
-	if _, err := c.ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
-		return "", errors.New("no Docker engine answers")
-	}
-	return docker, nil
-}
-
-// ask runs docker and returns its output, without white space around it.
+// ask runs docker and returns its output.
 func (c compose) ask(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
 	defer cancel()
-	var complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, c.docker, args...)
-	cmd.Dir, cmd.Env, cmd.Stderr = c.source, c.environ, &complaints
-	answer, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, strings.TrimSpace(complaints.String()))
-	}
-	return strings.TrimSpace(string(answer)), nil
+	return containers.DockerWith(ctx, c, "", args...)
 }
 
 func composeArgs(args ...string) []string {
@@ -69,16 +56,15 @@ func composeArgs(args ...string) []string {
 
 func (c compose) spec(args ...string) servers.Spec {
 	return servers.Spec{
-		Name: "docker compose " + args[0], Path: c.docker, Args: composeArgs(args...), Dir: c.source, Env: c.environ,
+		Name: "docker compose " + args[0], Path: "docker", Args: composeArgs(args...), Env: append(os.Environ(), c...),
 		Output: os.Stdout, StopSignal: syscall.SIGINT, OrphanSignal: syscall.SIGINT,
 	}
 }
 
 // runCompose runs the stack in the foreground until stop is done or the stack ends, and then removes its containers;
 // the volumes, with the votes, stay. When kill is done it kills the containers.
-func runCompose(stop, kill context.Context, docker, source string, ports []string) error {
-	environ := append(os.Environ(), "COMPOSE_MENU=false") // its menu wants the terminal, from which it is detached
-	c := compose{docker: docker, source: source, environ: append(environ, ports...)}
+func runCompose(stop, kill context.Context, ports []string) error {
+	c := compose(append(ports, "COMPOSE_MENU=false")) // its menu wants the terminal, from which it is detached
 	if err := c.refuseIfRunning(stop); err != nil {
 		return err
 	}

@@ -44,10 +44,10 @@ func up(stop, kill context.Context, o *options) error {
 		return err
 	}
 	if o.mode != modeLocal {
-		docker, err := findDocker(stop)
+		err := findDocker(stop)
 		switch {
 		case err == nil:
-			return runCompose(stop, kill, docker, source, o.set)
+			return runCompose(stop, kill, o.set)
 		case o.mode == modeDocker:
 			return fmt.Errorf("docker compose can't be used: %w", err)
 		}

@@ -67,7 +67,7 @@ func (c *Target) Health(ctx context.Context, service string) (h target.Health, e
 	if err != nil {
 		return h, err
 	}
-	out, err := c.Docker(ctx, "", "exec", list[0].ID, "/app/"+service, "health")
+	out, err := containers.Docker(ctx, "exec", list[0].ID, "/app/"+service, "health")
 	if json.Unmarshal([]byte(out), &h) != nil {
 		return h, cmp.Or(err, errors.New("no answer"))
 	}

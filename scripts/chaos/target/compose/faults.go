@@ -196,7 +196,7 @@ func (c *Target) each(ctx context.Context, command string, list []containers.Con
 	for _, one := range list {
 		args = append(args, one.ID)
 	}
-	_, err := c.Docker(ctx, "", args...)
+	_, err := containers.Docker(ctx, args...)
 	return err
 }
 
@@ -207,7 +207,7 @@ func (c *Target) unplug(ctx context.Context, part string) error {
 	list, err := c.Of(ctx, part)
 	for _, one := range list {
 		if err == nil {
-			_, err = c.Docker(ctx, "", "network", "disconnect", c.backend(), one.ID)
+			_, err = containers.Docker(ctx, "network", "disconnect", c.backend(), one.ID)
 		}
 	}
 	return err
@@ -218,7 +218,7 @@ func (c *Target) plug(ctx context.Context, part string) error {
 	for _, one := range list {
 		if _, plugged := one.NetworkSettings.Networks[c.backend()]; err == nil && !plugged {
 			alias := one.Config.Labels[containers.LabelService]
-			_, err = c.Docker(ctx, "", "network", "connect", "--alias", alias, c.backend(), one.ID)
+			_, err = containers.Docker(ctx, "network", "connect", "--alias", alias, c.backend(), one.ID)
 		}
 	}
 	return err
@@ -242,7 +242,7 @@ func (c *Target) crashes(ctx context.Context, like containers.Container, env ...
 	}
 	bounded, cancel := context.WithTimeout(ctx, target.CrashLimit)
 	defer cancel()
-	_, err := c.DockerWith(bounded, env, "", append(args, like.Image)...)
+	_, err := containers.DockerWith(bounded, env, "", append(args, like.Image)...)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -257,9 +257,9 @@ func (c *Target) crashes(ctx context.Context, like containers.Container, env ...
 }
 
 func (c *Target) removeCrashing(ctx context.Context) error {
-	out, err := c.Docker(ctx, "", "ps", "--all", "--quiet", "--filter", "label="+labelChaos+"="+string(c.Project))
-	if id := strings.TrimSpace(out); err == nil && id != "" {
-		_, err = c.Docker(ctx, "", "rm", "--force", id)
+	id, err := containers.Docker(ctx, "ps", "--all", "--quiet", "--filter", "label="+labelChaos+"="+string(c.Project))
+	if err == nil && id != "" {
+		_, err = containers.Docker(ctx, "rm", "--force", id)
 	}
 	return err
 }
