@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,13 +19,9 @@ func run(args []string) int {
 	if lifecycle.PrintVersion(os.Stdout, "up", args) {
 		return 0
 	}
-	o, err := parse(args, os.Getenv, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
+	o, status, ok := parse(args, os.Getenv, os.Stderr)
+	if !ok {
+		return status
 	}
 	stop, kill, release := signals()
 	defer release()

@@ -2,11 +2,11 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 
 	"petvote/infra/platform"
+	"petvote/infra/tool"
 )
 
 type mode int
@@ -32,17 +32,11 @@ engine answers; else as processes of this machine, with Redis and PostgreSQL, in
 
 `
 
-// parse reads flags and environment; a flag wins. With --help it writes the help to out and returns flag.ErrHelp. Its
-// error names every bad variable.
-func parse(args []string, getenv func(string) string, out io.Writer) (*options, error) {
-	o := new(options)
+// parse reads flags and environment, like tool.Parse; a flag wins. It complains about every bad variable.
+func parse(args []string, getenv func(string) string, out io.Writer) (o *options, status int, ok bool) {
+	o = new(options)
 	o.wanted = localPorts(&o.ports)
-	flags := flag.NewFlagSet("up", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprint(out, usage)
-		flags.PrintDefaults()
-	}
+	flags := tool.Flags("up", usage, out)
 	docker := flags.Bool("docker", false, "use Docker Compose, or fail")
 	local := flags.Bool("local", false, "use processes of this machine")
 	flags.StringVar(&o.folder, "data", "",
@@ -52,36 +46,32 @@ func parse(args []string, getenv func(string) string, out io.Writer) (*options, 
 		flags.Var(p, p.flag(), fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
 		if text := getenv(p.variable); text != "" {
 			if err := flags.Set(p.flag(), text); err != nil {
-				bad = append(bad, fmt.Errorf("up: %s=%q: %w", p.variable, text, err))
+				bad = append(bad, fmt.Errorf("%s=%q: %w", p.variable, text, err))
 			}
 		}
 	}
-	if err := errors.Join(bad...); err != nil {
-		return nil, err
-	}
-	if err := flags.Parse(args); err != nil {
-		return nil, err
-	}
-	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("up: unexpected argument %q; see --help", flags.Arg(0))
-	case *docker && *local:
-		return nil, errors.New("up: --docker and --local exclude each other")
-	case *docker && o.folder != "":
-		return nil, errors.New("up: --data is for --local; Docker keeps the data in volumes")
-	case *docker:
-		o.mode = modeDocker
-	case *local || o.folder != "":
-		o.mode = modeLocal
-	}
-	for _, p := range o.wanted {
-		if flags.Lookup(p.flag()).DefValue != p.String() {
-			o.set = append(o.set, fmt.Sprintf("%s=%v", p.variable, p))
+	status, ok = tool.Parse(flags, args, func() (err error) {
+		switch {
+		case len(bad) > 0:
+			return errors.Join(bad...)
+		case *docker && *local:
+			return errors.New("--docker and --local exclude each other")
+		case *docker && o.folder != "":
+			return errors.New("--data is for --local; Docker keeps the data in volumes")
+		case *docker:
+			o.mode = modeDocker
+		case *local || o.folder != "":
+			o.mode = modeLocal
 		}
-	}
-	var err error
-	if o.folder == "" {
-		o.folder, err = defaultFolder(getenv)
-	}
-	return o, err
+		for _, p := range o.wanted {
+			if flags.Lookup(p.flag()).DefValue != p.String() {
+				o.set = append(o.set, fmt.Sprintf("%s=%v", p.variable, p))
+			}
+		}
+		if o.folder == "" {
+			o.folder, err = defaultFolder(getenv)
+		}
+		return err
+	})
+	return o, status, ok
 }

@@ -6,18 +6,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"syscall"
 
-	"petvote/shared/lifecycle"
+	"petvote/infra/tool"
 )
 
 const usage = `Usage: go run ./scripts/bench [-quick] [-run REGEXP] [-out DIR]
@@ -30,27 +26,26 @@ limit is missed, or a figure is refused because its run had errors.
 The rows:
 `
 
-func main() {
-	if lifecycle.PrintVersion(os.Stdout, "bench", os.Args[1:]) {
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		os.Exit(serveBare(ctx, os.Args[2]))
-	}
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(tool.Main("bench", run)) }
 
 // run returns 0 if every limit is met, 1 if one is missed or a figure had to be refused, and 2 for bad arguments.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
-	o, err := parseFlags(args, progress)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(progress, "bench:", err)
-		return 2
+	if len(args) == 2 && args[0] == bareCommand {
+		return serveBare(ctx, args[1])
+	}
+	var o options
+	help := usage
+	for _, r := range rows {
+		help += fmt.Sprintf("  %-10s %s\n", r.name, r.about)
+	}
+	flags := tool.Flags("bench", help+"\n", progress)
+	folder := filepath.Join(os.TempDir(), "petvote-bench")
+	flags.StringVar(&o.out, "out", folder, "the folder for bench.json, bench.md and go.txt")
+	flags.StringVar(&o.rows, "run", "", "measure only the rows whose names match")
+	flags.BoolVar(&o.quick, "quick", false, "shorter runs and smaller data: for a first impression, not for the README")
+	flags.BoolVar(&o.pprof, "pprof", false, "have the services serve profiles, which costs a little; print where")
+	if status, ok := tool.Parse(flags, args, o.check); !ok {
+		return status
 	}
 	r, err := measure(ctx, o, progress)
 	if err == nil {
@@ -69,38 +64,18 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 
 type options struct {
 	out   string // the folder of bench.json, bench.md and go.txt
-	only  *regexp.Regexp
+	rows  string
+	only  *regexp.Regexp // rows, compiled
 	quick bool
 	pprof bool
 }
 
-func parseFlags(args []string, out io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprint(out, usage)
-		for _, r := range rows {
-			fmt.Fprintf(out, "  %-10s %s\n", r.name, r.about)
-		}
-		fmt.Fprintln(out)
-		flags.PrintDefaults()
-	}
-	folder := filepath.Join(os.TempDir(), "petvote-bench")
-	flags.StringVar(&o.out, "out", folder, "the folder for bench.json, bench.md and go.txt")
-	only := flags.String("run", "", "measure only the rows whose names match")
-	flags.BoolVar(&o.quick, "quick", false, "shorter runs and smaller data: for a first impression, not for the README")
-	flags.BoolVar(&o.pprof, "pprof", false, "have the services serve profiles, which costs a little; print where")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
-	}
-	if o.only, err = regexp.Compile(*only); err != nil {
-		return o, fmt.Errorf("-run: %w", err)
+func (o *options) check() (err error) {
+	if o.only, err = regexp.Compile(o.rows); err != nil {
+		return fmt.Errorf("-run: %w", err)
 	}
 	if !slices.ContainsFunc(rows, func(r row) bool { return o.only.MatchString(r.name) }) {
-		return o, fmt.Errorf("-run %s: no such row; see -help", *only)
+		return fmt.Errorf("-run %s: no such row; see -help", o.rows)
 	}
-	return o, nil
+	return nil
 }

@@ -32,7 +32,7 @@ func attack(ctx context.Context, o options, progress io.Writer) *summary {
 	s.latencies = hdrhistogram.New(1, time.Hour.Microseconds(), 3)
 	s.second = s.latencies.Clone()
 	v := voters.Start(context.WithoutCancel(ctx), voters.Options{ // Ctrl-C cuts off no vote in flight
-		URL: o.target, Rate: o.rate, Votes: max(1, int(o.duration.Seconds()*float64(o.rate))),
+		URL: strings.TrimRight(o.base, "/") + "/vote", Rate: o.rate, Votes: max(1, int(o.duration.Seconds()*float64(o.rate))),
 		Timeout: o.timeout, Record: s.add,
 	})
 	defer context.AfterFunc(ctx, v.Stop)()
