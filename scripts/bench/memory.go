@@ -20,11 +20,10 @@ func measureMemory(ctx context.Context, t *target) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := saturate(ctx, t.Vote.Addr(), 64, choose(t.bench, 10*time.Second, time.Second))
-	if err != nil {
+	if _, err := t.saturate(ctx, 64, choose(t.bench, 10*time.Second, time.Second)); err != nil {
 		return nil, err
 	}
-	if err := t.balanced(ctx, loaded.accepted); err != nil {
+	if err := t.balanced(ctx); err != nil {
 		return nil, err
 	}
 	_, peak, err := memory(t.Vote, t.Worker, t.Result)

@@ -35,23 +35,20 @@ func measureOverload(ctx context.Context, t *target) ([]figure, error) {
 	}
 	d := choose(t.bench, 4*time.Second, 2*time.Second)
 	var capacities, sent, rates, p99s, sheds []float64
-	accepted, shed := 0, 0
 	for range choose(t.bench, 3, 1) {
-		full, err := saturate(ctx, t.Vote.Addr(), 512, d)
+		full, err := t.saturate(ctx, 512, d)
 		if err != nil {
 			return nil, err
 		}
-		over, others, err := t.overload(ctx, 2*full.perSecond(), d)
+		over, err := t.overload(ctx, 2*full.perSecond(), d)
 		if err != nil {
 			return nil, err
 		}
-		accepted += full.accepted + over.accepted + others.accepted
-		shed += over.shed + others.shed
 		capacities, rates = append(capacities, full.perSecond()), append(rates, over.perSecond())
 		sent, p99s = append(sent, float64(over.sent)/d.Seconds()), append(p99s, over.p99())
 		sheds = append(sheds, float64(over.shed)/over.took.Seconds())
 	}
-	if err := errors.Join(t.Worker.Resume(), t.covers(ctx, accepted, shed)); err != nil {
+	if err := t.Worker.Resume(); err != nil {
 		return nil, err
 	}
 	capacity, connections := median(capacities), number(overloadConnections)
@@ -68,23 +65,27 @@ func measureOverload(ctx context.Context, t *target) ([]figure, error) {
 	return []figure{rate, p99, {Name: "refused with 503 meanwhile", Unit: "/s", Value: median(sheds)}, twice}, nil
 }
 
-// overload offers votes over connections that are open already. The others are the votes that opened them, and those
-// sent afterwards until one is accepted: a breaker that opened under the load stays open for a moment.
-func (t *target) overload(ctx context.Context, rate float64, d time.Duration) (over, others *answers, err error) {
+// overload offers votes over connections that are open already. Afterwards it sends votes until one is accepted: a
+// breaker that opened under the load stays open for a moment.
+func (t *target) overload(ctx context.Context, rate float64, d time.Duration) (over *answers, err error) {
 	l := newLoad(t.Vote.Addr(), overloadConnections)
 	defer l.close()
-	if others, err = l.saturate(ctx, time.Second); err != nil {
-		return nil, nil, err
+	others, err := l.saturate(ctx, time.Second)
+	if err != nil {
+		return nil, err
 	}
 	if over, err = l.offer(ctx, rate, d, 0); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	before := others.accepted
-	return over, others, wait.Until(ctx, 5*time.Second, func(context.Context) error {
+	err = wait.Until(ctx, 5*time.Second, func(context.Context) error {
 		err := l[0].vote(others)
 		if err == nil && others.accepted == before {
 			err = errors.New("no vote is accepted after the overload")
 		}
 		return err
 	})
+	t.count(over)
+	t.count(others)
+	return over, err
 }

@@ -22,13 +22,13 @@ func measureStartStop(ctx context.Context, t *target) (figures []figure, err err
 				return nil, err
 			}
 			l := newLoad(t.Vote.Addr(), 8)
-			voted := make(chan error)
+			voted := make(chan *answers)
 			go func() {
-				_, err := l.saturate(ctx, 1500*time.Millisecond)
-				voted <- err
+				a, _ := l.saturate(ctx, 1500*time.Millisecond) // votes fail when the service stops
+				voted <- a
 			}()
 			stopped, err := seconds(func() error { return s.Stop(ctx) })
-			<-voted // votes fail when the service stops
+			t.count(<-voted)
 			l.close()
 			page.close()
 			if err != nil {
