@@ -114,18 +114,11 @@ func (o *observer) note(service, what, state, normal string) {
 	}
 }
 
-// conclude adds the proof's findings to the readings, so that the lines end where the proof does.
+// conclude ends the watching and adds the proof's findings to the readings, so that the lines end where the proof does.
 func (o *observer) conclude(p ledger.Proof) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.close()
 	o.stored = append(o.stored, record.Reading{At: o.at(), Total: p.Tally})
 	o.queue = append(o.queue, record.Reading{At: o.at(), Total: p.Books.Waiting})
-}
-
-func (o *observer) episodes() []record.Interval {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.intervals)
 }
 
 func (o *observer) seen() record.Observations {

@@ -110,7 +110,7 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 	observer.conclude(proof)
 	seen := observer.seen()
 	o.Proof, o.Seconds, o.Load = proof, observer.at(), loadAverage()
-	o.Timeline, o.Episodes, o.Latency = observer.timeline(), observer.episodes(), record.Latencies(seen.Answers)
+	o.Timeline, o.Episodes, o.Latency = observer.timeline(), observer.intervals, record.Latencies(seen.Answers)
 	for i := range o.Faults {
 		o.Faults[i].Recover(seen, r.options.rate)
 		o.Faults[i].Slowest(seen.Answers, tracesShown, r.target.Addresses().Jaeger)

@@ -86,12 +86,3 @@ func AwaitTakeover(ctx context.Context, holders func(context.Context) ([]string,
 	}
 	return err
 }
-
-// UsedMemory finds the bytes in use in Redis's answer to INFO memory.
-func UsedMemory(info string) (string, error) {
-	_, rest, found := strings.Cut(info, "\nused_memory:")
-	if !found {
-		return "", errors.New("INFO memory has no used_memory")
-	}
-	return strings.Fields(rest)[0], nil
-}

@@ -87,10 +87,8 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 		if err != nil {
 			return err
 		}
-		used, err := target.UsedMemory(info)
-		if err != nil {
-			return err
-		}
+		_, rest, _ := strings.Cut(info, "\nused_memory:")
+		used, _, _ := strings.Cut(rest, "\r")
 		_, err = c.Redis(whole, "CONFIG", "SET", "maxmemory", used)
 		return err
 	case scenario.Connections:

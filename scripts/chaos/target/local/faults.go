@@ -116,15 +116,11 @@ func toxics(f scenario.Fault) (all []platform.Toxic) {
 
 // fillMemory leaves Redis the memory it uses now, and no more.
 func (t *Target) fillMemory(ctx context.Context) error {
-	info, err := t.RDB.Info(ctx, "memory").Result()
+	info, err := t.RDB.InfoMap(ctx, "memory").Result()
 	if err != nil {
 		return err
 	}
-	used, err := target.UsedMemory(info)
-	if err != nil {
-		return err
-	}
-	return t.RDB.ConfigSet(ctx, "maxmemory", used).Err()
+	return t.RDB.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
 }
 
 // crashWorkers stops the worker and lets others take its place, and its consumer's name.
