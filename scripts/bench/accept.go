@@ -17,12 +17,9 @@ import (
 
 // measureAccept compares the vote service with a bare handler. The worker is paused, so that accepting has the machine
 // to itself, as the handler has. The last figure is taken while the worker stores the votes.
-func measureAccept(ctx context.Context, t *target) (figures []figure, err error) {
+func measureAccept(ctx context.Context, t *target) (figures []figure) {
 	for _, connections := range []int{64, 512} {
-		ours, theirs, err := t.sideBySide(ctx, connections)
-		if err != nil {
-			return nil, err
-		}
+		ours, theirs := t.sideBySide(ctx, connections)
 		rate, p99 := throughput("votes accepted per second, ", connections, ours, theirs)
 		figures = append(figures, rate.atLeast(0.55), p99.atMost(3))
 		if connections == 64 {
@@ -30,12 +27,9 @@ func measureAccept(ctx context.Context, t *target) (figures []figure, err error)
 			figures = append(figures, cpu.against("bare net/http", theirs.cpuPerVote()))
 		}
 	}
-	all, err := t.saturate(ctx, 64, choose(t.bench, 5*time.Second, time.Second))
-	if err != nil {
-		return nil, err
-	}
+	all := t.saturate(ctx, 64, choose(t.bench, 5*time.Second, time.Second))
 	name := "the same while the worker stores them, 64 connections"
-	return append(figures, figure{Name: name, Unit: "/s", Value: all.perSecond()}), nil
+	return append(figures, figure{Name: name, Unit: "/s", Value: all.perSecond()})
 }
 
 // measureTraced is the same with every vote traced into a real collector.
@@ -45,16 +39,11 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, jaeger.close()) }()
-	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) ([]figure, error) {
-		ours, theirs, err := t.sideBySide(ctx, 64)
-		if err != nil {
-			return nil, err
-		}
-		if err := jaeger.knows(ctx, platform.Vote); err != nil {
-			return nil, err
-		}
+	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) []figure {
+		ours, theirs := t.sideBySide(ctx, 64)
+		t.must(jaeger.knows(ctx, platform.Vote))
 		rate, p99 := throughput("every vote traced into "+jaeger.name+", ", 64, ours, theirs)
-		return []figure{rate.atLeast(0.35), p99}, nil
+		return []figure{rate.atLeast(0.35), p99}
 	})
 }
 
@@ -76,15 +65,11 @@ type side struct {
 func (s *side) cpuPerVote() float64 { return float64(s.cpu.Microseconds()) / float64(s.accepted) }
 
 // sideBySide loads the vote service and the bare handler in turn, after a warm-up of each, with the worker paused.
-func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs *side, err error) {
+func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs *side) {
 	bare, err := startBare(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, bare.Kill()) }()
-	if err := t.Worker.Pause(); err != nil {
-		return nil, nil, err
-	}
+	t.must(err)
+	defer func() { t.err = errors.Join(t.err, bare.Kill()) }()
+	t.must(t.Worker.Pause())
 	ours, theirs = &side{Service: t.Vote}, &side{Service: bare}
 	for round := range 1 + choose(t.bench, 4, 1) {
 		d := choose(t.bench, 2*time.Second, 500*time.Millisecond)
@@ -94,9 +79,7 @@ func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs 
 		for _, s := range []*side{ours, theirs} {
 			before := cpuTime(s.PID(), t.Redis.PID())
 			l, err := saturate(ctx, s.Addr(), connections, d)
-			if err != nil {
-				return nil, nil, err
-			}
+			t.must(err)
 			s.cpu += cpuTime(s.PID(), t.Redis.PID()) - before
 			s.accepted += l.accepted
 			if s == ours {
@@ -107,7 +90,9 @@ func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs 
 			}
 		}
 	}
-	return ours, theirs, errors.Join(t.Worker.Resume(), t.balanced(ctx))
+	t.must(t.Worker.Resume())
+	t.balanced(ctx)
+	return ours, theirs
 }
 
 // bareCommand makes this program the handler that the vote service is compared with, in a process of its own as the

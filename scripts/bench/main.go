@@ -6,13 +6,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
+	"time"
 
+	"petvote/infra/platform"
+	"petvote/infra/servers"
 	"petvote/infra/tool"
 )
 
@@ -78,4 +83,92 @@ func (o *options) check() (err error) {
 		return fmt.Errorf("-run %s: no such row; see -help", o.rows)
 	}
 	return nil
+}
+
+// row is a measurement that yields some figures of the table.
+type row struct {
+	name, about string
+	measure     func(ctx context.Context, b *bench) ([]figure, error)
+}
+
+// rows are measured in this order.
+var rows = []row{
+	{"accept", "votes accepted per second, beside a bare handler", untraced(measureAccept)},
+	{"traced", "the same with every vote traced into Jaeger", measureTraced},
+	{"overload", "twice as many votes as the service can take", untraced(measureOverload)},
+	{"store", "votes stored per second from a backlog, beside COPY", untraced(measureStore)},
+	{"latency", "from the click to the screen", untraced(measureLatency)},
+	{"read", "reading the results with few and with many stored votes", untraced(measureRead)},
+	{"viewers", "many open results pages", untraced(measureViewers)},
+	{"memory", "idle, under load, with a backlog", untraced(measureMemory)},
+	{"startstop", "start to ready, drain to exit", untraced(measureStartStop)},
+	{"go", "Go's own benchmarks: the envelope, the accepted vote", measureGo},
+}
+
+// errNotMeasured is the error of a row for which this machine lacks something. The table says so; it is no failure.
+var errNotMeasured = errors.New("not measured")
+
+// bench is one run of the program.
+type bench struct {
+	options
+	source   string // the root of the repository
+	dir      string // temporary, with the services' programs
+	progress io.Writer
+	start    time.Time
+	machine  machine
+}
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "%4.0f s  %s\n", time.Since(b.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// choose returns the first value, or the second in a quick run.
+func choose[T any](b *bench, full, quick T) T {
+	if b.quick {
+		return quick
+	}
+	return full
+}
+
+// measure measures the chosen rows. A row with errors yields no figure, only its refusal.
+func measure(ctx context.Context, o options, progress io.Writer) (r *report, err error) {
+	b := &bench{options: o, progress: progress, start: time.Now(), machine: describeMachine()}
+	if b.source, err = platform.Root(ctx); err != nil {
+		return nil, err
+	}
+	if b.dir, err = servers.NewScratch("petvote-bench-run-"); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	b.say("building the services")
+	if err := platform.Build(ctx, b.source, b.dir); err != nil {
+		return nil, err
+	}
+	r = &report{Quick: o.quick, Began: b.start.UTC().Truncate(time.Second)}
+	for _, row := range rows {
+		if !o.only.MatchString(row.name) {
+			continue
+		}
+		b.say("%s: %s", row.name, row.about)
+		figures, err := row.measure(ctx, b)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		switch {
+		case errors.Is(err, errNotMeasured):
+			reason := strings.TrimPrefix(err.Error(), errNotMeasured.Error()+": ")
+			figures = append(figures, figure{Name: row.about, Verdict: notMeasured, Note: reason})
+		case err != nil:
+			reason, _, _ := strings.Cut(err.Error(), "\n") // without the logs that may follow
+			figures = []figure{{Name: row.about, Verdict: refused, Note: reason}}
+			b.say("  %v", err)
+		}
+		for i := range figures {
+			figures[i].Row = row.name
+			b.say("  %s", figures[i])
+		}
+		r.Figures = append(r.Figures, figures...)
+	}
+	r.Machine, r.Took = b.machine, time.Since(b.start).Round(time.Second).String()
+	return r, nil
 }

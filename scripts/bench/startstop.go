@@ -9,18 +9,11 @@ import (
 )
 
 // measureStartStop stops each service while votes come in and a page is open, and starts it again.
-func measureStartStop(ctx context.Context, t *target) (figures []figure, err error) {
+func measureStartStop(ctx context.Context, t *target) (figures []figure) {
 	starts, stops := map[string][]float64{}, map[string][]float64{}
 	for range choose(t.bench, 3, 1) {
 		for _, name := range platform.Services {
-			s, err := t.Part(name)
-			if err != nil {
-				return nil, err
-			}
-			page, err := t.open(ctx, 1, voters.SSE)
-			if err != nil {
-				return nil, err
-			}
+			s, page := t.Service(name), t.open(ctx, 1, voters.SSE)
 			l := newLoad(t.Vote.Addr(), 8)
 			voted := make(chan *answers)
 			go func() {
@@ -31,13 +24,9 @@ func measureStartStop(ctx context.Context, t *target) (figures []figure, err err
 			t.count(<-voted)
 			l.close()
 			page.close()
-			if err != nil {
-				return nil, err
-			}
+			t.must(err)
 			started, err := seconds(func() error { return s.Start(ctx) })
-			if err != nil {
-				return nil, err
-			}
+			t.must(err)
 			starts[name], stops[name] = append(starts[name], started), append(stops[name], stopped)
 		}
 	}
@@ -46,7 +35,7 @@ func measureStartStop(ctx context.Context, t *target) (figures []figure, err err
 			figure{Name: name + ": start to ready", Unit: "s", Value: median(starts[name])}.atMost(1),
 			figure{Name: name + ": drain to exit, in use", Unit: "s", Value: median(stops[name])}.atMost(2))
 	}
-	return figures, nil
+	return figures
 }
 
 func seconds(do func() error) (float64, error) {

@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -24,7 +26,16 @@ type target struct {
 	*bench
 	*platform.Platform
 	accepted int
-	unsure   int // refused or without an answer: any of them may have been accepted nevertheless
+	unsure   int   // refused or without an answer: any of them may have been accepted nevertheless
+	err      error // ends the row
+}
+
+// must ends the row at an error, as testing.T.Fatal ends a test. Only the row's own goroutine may call it.
+func (t *target) must(err error) {
+	if err != nil {
+		t.err = err
+		runtime.Goexit()
+	}
 }
 
 func (t *target) count(a *answers) {
@@ -33,14 +44,15 @@ func (t *target) count(a *answers) {
 }
 
 // saturate keeps connections to the vote service busy, which must accept every vote.
-func (t *target) saturate(ctx context.Context, connections int, d time.Duration) (*answers, error) {
+func (t *target) saturate(ctx context.Context, connections int, d time.Duration) *answers {
 	a, err := saturate(ctx, t.Vote.Addr(), connections, d)
+	t.must(err)
 	t.count(a)
-	return a, err
+	return a
 }
 
 // measurement yields the figures of a row on a platform.
-type measurement func(context.Context, *target) ([]figure, error)
+type measurement func(context.Context, *target) []figure
 
 // untraced makes a row of a measurement whose traces, of one vote in a hundred, are received and dropped.
 func untraced(measure measurement) func(context.Context, *bench) ([]figure, error) {
@@ -88,27 +100,25 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 		return nil, err
 	}
 	t := &target{bench: b, Platform: p}
-	if f, err = measure(ctx, t); err == nil {
-		err = t.balanced(ctx)
-	}
-	return f, err
+	var row sync.WaitGroup
+	row.Go(func() {
+		f = measure(ctx, t)
+		t.balanced(ctx)
+	})
+	row.Wait()
+	return f, t.err
 }
 
 // balanced waits until the queue is empty and checks that every accepted vote is stored once. A row for which this does
 // not hold is refused.
-func (t *target) balanced(ctx context.Context) error {
-	if err := ledger.Drain(ctx, t); err != nil {
-		return err
-	}
+func (t *target) balanced(ctx context.Context) {
+	t.must(ledger.Drain(ctx, t))
 	s, err := t.Standings(ctx)
-	if err != nil {
-		return err
-	}
+	t.must(err)
 	if stored := int(s.Rows.Total()); stored < t.accepted || stored > t.accepted+t.unsure || s.Tally != s.Rows {
-		return fmt.Errorf("%d votes were accepted and %d refused or cut off, %d are stored and %d counted",
-			t.accepted, t.unsure, stored, s.Tally.Total())
+		t.must(fmt.Errorf("%d votes were accepted and %d refused or cut off, %d are stored and %d counted",
+			t.accepted, t.unsure, stored, s.Tally.Total()))
 	}
-	return nil
 }
 
 // cpuTime is what processes and their children have used so far; 0 where there is no /proc.
@@ -127,17 +137,15 @@ func cpuTime(pids ...int) (sum time.Duration) {
 }
 
 // memory is what services have in use now, and the sum of their peaks, in MB.
-func memory(services ...*platform.Service) (now, peak float64, err error) {
+func (t *target) memory(services ...*platform.Service) (now, peak float64) {
 	for _, s := range services {
 		p, err := procfs.NewProc(s.PID())
 		if err != nil {
-			return 0, 0, fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured)
+			t.must(fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured))
 		}
 		status, err := p.NewStatus()
-		if err != nil {
-			return 0, 0, err
-		}
+		t.must(err)
 		now, peak = now+float64(status.VmRSS)/1e6, peak+float64(status.VmHWM)/1e6
 	}
-	return now, peak, nil
+	return now, peak
 }

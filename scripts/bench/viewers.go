@@ -14,11 +14,8 @@ import (
 )
 
 // measureLatency watches a results page, and the length of the queue, while votes come in at constant rates.
-func measureLatency(ctx context.Context, t *target) (figures []figure, err error) {
-	page, err := t.open(ctx, 1, voters.SSE)
-	if err != nil {
-		return nil, err
-	}
+func measureLatency(ctx context.Context, t *target) (figures []figure) {
+	page := t.open(ctx, 1, voters.SSE)
 	defer page.close()
 	for _, rate := range []int{50, 1000, 5000} {
 		var lengths []float64
@@ -37,9 +34,7 @@ func measureLatency(ctx context.Context, t *target) (figures []figure, err error
 		}()
 		delays, err := t.cast(ctx, page, rate, choose(t.bench, time.Minute, 2*time.Second))
 		stop()
-		if err := errors.Join(err, <-sampled); err != nil {
-			return nil, err
-		}
+		t.must(errors.Join(err, <-sampled))
 		name := "click to screen at " + number(float64(rate)) + " votes/s"
 		growth := median(lengths[len(lengths)/2:]) - median(lengths[:len(lengths)/2])
 		figures = append(figures,
@@ -48,11 +43,11 @@ func measureLatency(ctx context.Context, t *target) (figures []figure, err error
 			figure{Name: name + ", growth of the queue in the second half", Unit: "votes", Value: growth}.
 				atMost(float64(rate)/10))
 	}
-	return figures, nil
+	return figures
 }
 
 // measureViewers opens many results pages on one result service while twenty votes a second are cast.
-func measureViewers(ctx context.Context, t *target) (figures []figure, err error) {
+func measureViewers(ctx context.Context, t *target) (figures []figure) {
 	const rate = 20
 	d := choose(t.bench, 10*time.Second, 2*time.Second)
 	crowds := []struct {
@@ -66,23 +61,13 @@ func measureViewers(ctx context.Context, t *target) (figures []figure, err error
 	}
 	for _, c := range choose(t.bench, crowds, crowds[1:]) {
 		// A fresh service, so that its memory is that of these viewers alone.
-		if err := errors.Join(t.Result.Stop(ctx), t.Result.Start(ctx), wait.For(ctx, time.Second)); err != nil {
-			return nil, err
-		}
-		empty, _, err := memory(t.Result)
-		if err != nil {
-			return nil, err
-		}
-		crowd, err := t.open(ctx, c.pages, c.transport)
-		if err != nil {
-			return nil, err
-		}
+		t.must(errors.Join(t.Result.Stop(ctx), t.Result.Start(ctx), wait.For(ctx, time.Second)))
+		empty, _ := t.memory(t.Result)
+		crowd := t.open(ctx, c.pages, c.transport)
 		delays, err := t.cast(ctx, crowd, rate, d)
-		full, _, failed := memory(t.Result)
+		full, _ := t.memory(t.Result)
 		crowd.close()
-		if err := errors.Join(err, failed); err != nil {
-			return nil, err
-		}
+		t.must(err)
 		name := number(float64(c.pages)) + " viewers by " + c.name
 		p99 := figure{Name: name + ", current after, p99", Unit: "ms", Value: milliseconds(delays, 99)}
 		each := figure{Name: name + ", memory a viewer", Unit: "KB", Value: (full - empty) * 1000 / float64(c.pages)}
@@ -91,7 +76,7 @@ func measureViewers(ctx context.Context, t *target) (figures []figure, err error
 		}
 		figures = append(figures, p99, each)
 	}
-	return figures, nil
+	return figures
 }
 
 // crowd is a number of open results pages.
@@ -105,7 +90,7 @@ type crowd struct {
 const openAtOnce = 200
 
 // open opens pages and returns when each shows the results.
-func (t *target) open(ctx context.Context, pages int, transport voters.Transport) (*crowd, error) {
+func (t *target) open(ctx context.Context, pages int, transport voters.Transport) *crowd {
 	ctx, leave := context.WithCancel(ctx)
 	c := &crowd{opened: time.Now(), leave: leave}
 	for range pages {
@@ -113,11 +98,11 @@ func (t *target) open(ctx context.Context, pages int, transport voters.Transport
 		if n := len(c.viewers); n%openAtOnce == 0 || n == pages {
 			if err := c.current(ctx, 0); err != nil {
 				c.close()
-				return nil, err
+				t.must(err)
 			}
 		}
 	}
-	return c, nil
+	return c
 }
 
 func (c *crowd) close() {
