@@ -76,6 +76,7 @@ type Platform struct {
 
 // Part has the methods of all parts. Package servers documents each.
 type Part interface {
+	Name() string
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	Kill() error

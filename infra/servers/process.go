@@ -260,6 +260,9 @@ func (p *Process) whileRunning(verb string, do func(pid int) error) error {
 	return nil
 }
 
+// Name is the process's name in messages.
+func (p *Process) Name() string { return p.spec.Name }
+
 // PID is the process id of the newest run; 0 before the first start.
 func (p *Process) PID() int { return p.run().pid }
 
