@@ -71,7 +71,7 @@ type Platform struct {
 	ledger.Direct // Queue and DB
 
 	options Options
-	servers []server
+	servers []servers.Server
 }
 
 // Part has the methods of all parts. Package servers documents each.
@@ -87,11 +87,6 @@ type Part interface {
 	Err() error
 	PID() int
 	Log() string
-}
-
-type server interface {
-	Part
-	Discard(ctx context.Context) error
 }
 
 // Start starts a platform and returns when every service is ready. After an error nothing is left running.
@@ -162,7 +157,7 @@ func (p *Platform) describeServers() (err error) {
 	if p.Postgres, err = servers.NewPostgres(postgresConfig); err != nil {
 		return err
 	}
-	p.servers = []server{p.Redis, p.Postgres}
+	p.servers = []servers.Server{p.Redis, p.Postgres}
 	p.RDB = votestream.Config{
 		Host: p.Redis.Host(), Port: config.Port(p.Redis.Port()), Password: redisConfig.Password,
 	}.Dial(0)
@@ -178,7 +173,7 @@ func (p *Platform) describeServers() (err error) {
 
 // Start starts the servers, then the worker, which makes the tables, then the other services.
 func (p *Platform) Start(ctx context.Context) error {
-	if err := each(p.servers, func(s server) error { return s.Start(ctx) }); err != nil {
+	if err := each(p.servers, func(s servers.Server) error { return s.Start(ctx) }); err != nil {
 		return err
 	}
 	if err := p.Worker.Start(ctx); err != nil {
@@ -238,7 +233,7 @@ func (p *Platform) Close(ctx context.Context) error {
 	return errors.Join(
 		each(running, func(s *Service) error { return s.Stop(bounded) }),
 		p.Release(),
-		each(p.servers, func(s server) error { return s.Discard(bounded) }))
+		each(p.servers, func(s servers.Server) error { return s.Discard(bounded) }))
 }
 
 // Release closes the proxies and the clients, for a caller that stops the parts one by one.

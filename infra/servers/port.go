@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // Loopback is the address every server listens on.
@@ -61,15 +62,19 @@ func FreePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: none from %d to %d", first, first+blockSize-1)
 }
 
-// place is where a server listens and keeps its data. It stays the same over all starts.
+// place is where a server listens and keeps its data, and whose they are. It stays the same over all starts.
 type place struct {
-	dir  string
-	port int
+	dir   string
+	port  int
+	owner *syscall.Credential // nil: this process's own user
 }
 
 // newPlace takes a free port for the port 0.
-func newPlace(dir string, port int) (p place, err error) {
+func newPlace(dir string, port int, user string) (p place, err error) {
 	if p.dir, err = filepath.Abs(dir); err != nil {
+		return p, err
+	}
+	if p.owner, err = unprivileged(user); err != nil {
 		return p, err
 	}
 	if p.port = port; port == 0 {

@@ -43,7 +43,7 @@ type Postgres struct {
 // NewPostgres describes a server without starting it. The error is ErrNotInstalled if this machine has no PostgreSQL
 // server.
 func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
-	at, err := newPlace(cfg.Dir, cfg.Port)
+	at, err := newPlace(cfg.Dir, cfg.Port, "postgres")
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
@@ -55,14 +55,10 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := unprivileged("postgres")
-	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
-	}
 	p := &Postgres{place: at, cfg: cfg}
 	p.Process = NewProcess(Spec{
 		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.dir,
-		Credential: owner, Output: cfg.Output, Ready: p.ready,
+		Credential: at.owner, Output: cfg.Output, Ready: p.ready,
 		StopSignal:   syscall.SIGINT,  // "fast": ends the sessions, then shuts down
 		OrphanSignal: syscall.SIGQUIT, // "immediate": takes the backends along and leaves no shared memory behind
 	})

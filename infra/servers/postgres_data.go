@@ -19,7 +19,7 @@ import (
 // template. It is made beside its place and then moved there, so a data folder that exists is complete, even if an
 // attempt was killed.
 func (p *Postgres) initialize(ctx context.Context) error {
-	if err := ownDir(p.spec.Credential, p.dir); err != nil {
+	if err := ownDir(p.owner, p.dir); err != nil {
 		return err
 	}
 	if _, err := os.Stat(p.dataDir()); !errors.Is(err, fs.ErrNotExist) {
@@ -34,7 +34,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 		return err
 	}
 	if _, missing := os.Stat(template); template != "" && missing == nil {
-		err = errors.Join(copyData(unfinished, template), ownDir(p.spec.Credential, unfinished))
+		err = errors.Join(copyData(unfinished, template), ownDir(p.owner, unfinished))
 	} else {
 		err = p.initdb(ctx, unfinished)
 		if err == nil && template != "" {
@@ -50,7 +50,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 // initdb makes a data folder with the database in it.
 func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	password := filepath.Join(p.dir, "password")
-	if err := ownFile(p.spec.Credential, password, []byte(petvote)); err != nil {
+	if err := ownFile(p.owner, password, []byte(petvote)); err != nil {
 		return err
 	}
 	defer os.Remove(password)

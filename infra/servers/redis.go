@@ -39,11 +39,7 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := unprivileged("redis")
-	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
-	}
-	at, err := newPlace(cfg.Dir, cfg.Port)
+	at, err := newPlace(cfg.Dir, cfg.Port, "redis")
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
@@ -53,16 +49,16 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	r := &Redis{place: at, cfg: cfg}
 	r.Process = NewProcess(Spec{
 		Name: "redis", Path: path, Args: []string{filepath.Join(at.dir, "redis.conf")}, Dir: at.dir,
-		Credential: owner, Output: cfg.Output, Ready: r.ready,
+		Credential: at.owner, Output: cfg.Output, Ready: r.ready,
 	})
 	return r, nil
 }
 
 // Start starts the server and returns once it has read its data and takes commands, like Process.Start.
 func (r *Redis) Start(ctx context.Context) error {
-	err := ownDir(r.spec.Credential, r.dir)
+	err := ownDir(r.owner, r.dir)
 	if err == nil {
-		err = ownFile(r.spec.Credential, r.spec.Args[0], []byte(r.config()))
+		err = ownFile(r.owner, r.spec.Args[0], []byte(r.config()))
 	}
 	if err != nil {
 		return fmt.Errorf("start redis: %w", err)

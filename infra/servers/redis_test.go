@@ -1,12 +1,9 @@
 package servers_test
 
 import (
-	"context"
 	"errors"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -73,28 +70,6 @@ func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
 	defer stranger.Close()
 	if err := stranger.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
 		t.Errorf("without the password: %v", err)
-	}
-}
-
-func TestPausedRedisHoldsConnectionsAndAnswersWhenResumed(t *testing.T) {
-	server := testenv.NewRedis(t)
-	client := redisClient(t, server)
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if err := client.Set(short, "pet", "cats", 0).Err(); !errors.Is(err, context.DeadlineExceeded) && !os.IsTimeout(err) {
-		t.Errorf("a paused server: %v, want a timeout", err)
-	}
-	if err := server.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		t.Errorf("after Resume: %v", err)
 	}
 }
 

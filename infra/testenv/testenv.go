@@ -60,7 +60,7 @@ func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *server
 
 // startFor starts a server for one test. A server that can't be stopped fails the test; the log of one whose test
 // failed is shown.
-func startFor[S server](t testing.TB, describe func(dir string) (S, error)) S {
+func startFor[S servers.Server](t testing.TB, describe func(dir string) (S, error)) S {
 	t.Helper()
 	s, err := start(t.Context(), describe)
 	if err != nil {
@@ -105,15 +105,8 @@ func Missing(t testing.TB, program string) {
 	t.Fatalf("%s is not installed: ./infra/packages/install %s does it, or says how", program, program)
 }
 
-// server is what Redis and PostgreSQL have in common here.
-type server interface {
-	Start(context.Context) error
-	Discard(context.Context) error
-	Log() string
-}
-
 // start starts a server in a new folder.
-func start[S server](ctx context.Context, describe func(dir string) (S, error)) (s S, err error) {
+func start[S servers.Server](ctx context.Context, describe func(dir string) (S, error)) (s S, err error) {
 	dir, err := newPath()
 	if err != nil {
 		return s, err
@@ -127,7 +120,7 @@ func start[S server](ctx context.Context, describe func(dir string) (S, error)) 
 	return s, err
 }
 
-func discard(s server) error {
+func discard(s servers.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), discardLimit)
 	defer cancel()
 	return s.Discard(ctx)
