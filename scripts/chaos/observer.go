@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/voters"
+	"petvote/infra/wait"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/target"
 )
@@ -32,8 +34,8 @@ type observer struct {
 	current       map[string]int // index of the interval that goes on, by service and subject
 }
 
-// observe watches until close is called.
-func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings) *observer {
+// observe watches until close is called, and logs the status now and then.
+func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings, log *log.Logger) *observer {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &observer{target: t, answers: answers, before: before.Tally.Total(), stop: stop, current: make(map[string]int),
 		viewer: voters.NewViewer(ctx, t.Addresses().Result, voters.SSE, answers.Began)}
@@ -47,6 +49,11 @@ func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings) *
 			}
 		})
 	}
+	o.watching.Go(func() {
+		for wait.For(ctx, statusEvery) == nil {
+			log.Print(o.status())
+		}
+	})
 	return o
 }
 

@@ -104,6 +104,10 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 	if list = only(list, func(one containers.Container) bool { return one.State.Running }); len(list) == 0 {
 		return fmt.Errorf("no container of %s runs", f.Part)
 	}
+	crash := func(ctx context.Context, env ...string) error {
+		name := "CONSUMER_NAME=" + list[0].Config.Hostname + "-1"
+		return c.crash(ctx, list[0], append([]string{name}, env...)...)
+	}
 	switch f.Kind {
 	case scenario.Kill, scenario.Stop, scenario.Pause, scenario.Restart:
 		return c.each(ctx, string(f.Kind), list)
@@ -111,19 +115,9 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 		if err := c.each(ctx, "stop", list); err != nil {
 			return err
 		}
-		for range target.CrashingWorkers {
-			name := "CONSUMER_NAME=" + list[0].Config.Hostname + "-1"
-			if err := c.crashes(ctx, list[0], "CRASH_AT="+f.Arg, "CRASH_AFTER=3", name); err != nil {
-				return err
-			}
-		}
-		return nil
+		return target.CrashWorkers(ctx, crash, f.Arg)
 	case scenario.Lose:
-		name := "CONSUMER_NAME=" + target.LostWorker
-		if err := c.crashes(ctx, list[0], "CRASH_AT=after-read", "CRASH_AFTER=5", name); err != nil {
-			return err
-		}
-		return target.AwaitTakeover(ctx, func(ctx context.Context) ([]string, error) {
+		return target.LoseWorker(ctx, crash, func(ctx context.Context) ([]string, error) {
 			out, err := c.Redis(ctx, "XPENDING", votestream.Stream, votestream.Group)
 			return strings.Fields(out), err
 		})
@@ -222,9 +216,9 @@ func (c *Target) plug(ctx context.Context, part string) error {
 	return err
 }
 
-// crashes runs a worker like an existing one until fault injection ends it. The values of its environment stay out of
+// crash runs a worker like an existing one until fault injection ends it. The values of its environment stay out of
 // the process list.
-func (c *Target) crashes(ctx context.Context, like containers.Container, env ...string) error {
+func (c *Target) crash(ctx context.Context, like containers.Container, env ...string) error {
 	if err := c.removeCrashing(ctx); err != nil {
 		return err
 	}

@@ -30,14 +30,27 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	}
 	switch f.Kind {
 	case scenario.Memory:
-		return t.fillMemory(ctx)
+		info, err := t.RDB.InfoMap(ctx, "memory").Result()
+		if err != nil {
+			return err
+		}
+		return t.RDB.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
 	case scenario.Connections:
 		t.exhauster = exhaust(t.Postgres.URL())
 		return nil
 	case scenario.Crash:
-		return t.crashWorkers(ctx, f.Arg)
+		if err := t.Worker.Stop(ctx); err != nil {
+			return err
+		}
+		return target.CrashWorkers(ctx, t.crash, f.Arg)
 	case scenario.Lose:
-		return t.loseWorker(ctx)
+		return target.LoseWorker(ctx, t.crash, func(ctx context.Context) ([]string, error) {
+			pending, err := t.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
+			if err != nil {
+				return nil, err
+			}
+			return slices.Collect(maps.Keys(pending.Consumers)), nil
+		})
 	}
 	part, err := t.Part(f.Part)
 	if err != nil {
@@ -114,44 +127,8 @@ func toxics(f scenario.Fault) (all []platform.Toxic) {
 	return all
 }
 
-// fillMemory leaves Redis the memory it uses now, and no more.
-func (t *Target) fillMemory(ctx context.Context) error {
-	info, err := t.RDB.InfoMap(ctx, "memory").Result()
-	if err != nil {
-		return err
-	}
-	return t.RDB.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
-}
-
-// crashWorkers stops the worker and lets others take its place, and its consumer's name.
-func (t *Target) crashWorkers(ctx context.Context, point string) error {
-	if err := t.Worker.Stop(ctx); err != nil {
-		return err
-	}
-	for range target.CrashingWorkers {
-		if err := t.crashes(ctx, "CRASH_AT="+point, "CRASH_AFTER=3"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// loseWorker starts a second worker that dies for good with votes in hand.
-func (t *Target) loseWorker(ctx context.Context) error {
-	if err := t.crashes(ctx, "CONSUMER_NAME="+target.LostWorker, "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
-		return err
-	}
-	return target.AwaitTakeover(ctx, func(ctx context.Context) ([]string, error) {
-		pending, err := t.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
-		if err != nil {
-			return nil, err
-		}
-		return slices.Collect(maps.Keys(pending.Consumers)), nil
-	})
-}
-
-// crashes starts a worker and waits until fault injection ends it.
-func (t *Target) crashes(ctx context.Context, env ...string) error {
+// crash starts a worker, under the consumer name of the real one, and waits until fault injection ends it.
+func (t *Target) crash(ctx context.Context, env ...string) error {
 	one, err := t.Describe(platform.Worker, env...)
 	if err != nil {
 		return err
