@@ -149,7 +149,6 @@ func (p *Platform) describeServers() (err error) {
 	}
 	postgresConfig := servers.PostgresConfig{
 		Dir: filepath.Join(o.Dir, Postgres), Port: o.Ports.Postgres, Output: o.Output(Postgres),
-		Template: servers.TemplateFolder(),
 	}
 	if o.Postgres != nil {
 		o.Postgres(&postgresConfig)

@@ -25,9 +25,9 @@ type PostgresConfig struct {
 	Settings []string  // further settings as name=value, which override those set here
 	Output   io.Writer // receives its log; nil: only Log keeps the end of it
 
-	// Template is a folder for fresh data of each version: a new server copies them, which takes a tenth of the time of
-	// initdb. The first server that finds none leaves its own there. "": initdb for every new server.
-	Template string
+	// Initdb makes new data by initdb. Else they are a copy of a template in this user's cache, which takes a tenth of the
+	// time; the first server that finds none for its version leaves one there.
+	Initdb bool
 }
 
 // petvote is the server's database, its owner, who is a superuser as in the container image, and that user's password.

@@ -31,9 +31,7 @@ func NewDatabase(t testing.TB) string {
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
 		shared.server, shared.err = start(context.Background(), func(dir string) (*servers.Postgres, error) {
-			return servers.NewPostgres(servers.PostgresConfig{
-				Dir: dir, Settings: []string{"max_connections=300"}, Template: servers.TemplateFolder(),
-			})
+			return servers.NewPostgres(servers.PostgresConfig{Dir: dir, Settings: []string{"max_connections=300"}})
 		})
 	}
 	if shared.err != nil {

@@ -50,7 +50,7 @@ func NewRedis(t testing.TB, options ...func(*servers.RedisConfig)) *servers.Redi
 func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *servers.Postgres {
 	t.Helper()
 	return startFor(t, func(dir string) (*servers.Postgres, error) {
-		cfg := servers.PostgresConfig{Dir: dir, Template: servers.TemplateFolder()}
+		cfg := servers.PostgresConfig{Dir: dir}
 		for _, option := range options {
 			option(&cfg)
 		}

@@ -42,7 +42,7 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 		Env: append([]string{ // pages know each other by the name in the browser's address
 			"LOG_FORMAT=text", "VOTE_URL=" + localURL(o.ports.Vote, ""), "RESULT_URL=" + localURL(o.ports.Result, ""),
 		}, platform.Environ(os.Environ())...),
-		Postgres: func(c *servers.PostgresConfig) { c.Template = "" }, // the data are kept
+		Postgres: func(c *servers.PostgresConfig) { c.Initdb = true }, // the data are kept
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -46,26 +45,5 @@ func TestLogSplitsALineWithoutEnd(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "\n"); n != 1 {
 		t.Errorf("%d pieces of an endless line, want 1", n)
-	}
-}
-
-func TestLogKeepsLinesOfManyWritersApart(t *testing.T) {
-	var out strings.Builder
-	names := []string{"a", "b", "c"}
-	log := newLog(&out, names...)
-	var writers sync.WaitGroup
-	for _, name := range names {
-		writers.Go(func() {
-			for range 200 {
-				fmt.Fprint(log.part(name), name, name)
-				fmt.Fprintln(log.part(name), name)
-			}
-		})
-	}
-	writers.Wait()
-	for _, name := range names {
-		if n := strings.Count(out.String(), fmt.Sprintf("%-7s | %s\n", name, strings.Repeat(name, 3))); n != 200 {
-			t.Errorf("%d whole lines of %s, want 200", n, name)
-		}
 	}
 }
