@@ -16,6 +16,7 @@ import (
 // that CSS stretches to the width of its row. All texts are HTML beside it, so that they keep their size.
 type chart struct {
 	Faults, Services []lane
+	States           map[string]bar // one of each, for the key
 	Plots            []plot
 	Ticks            []tick  // of the time axis
 	End              float64 // of the time axis, in seconds
@@ -58,7 +59,7 @@ func newChart(o *record.Outcome) *chart {
 	if n := len(o.Timeline); n > 0 {
 		end = max(end, o.Timeline[n-1].At)
 	}
-	c := &chart{End: end, Plots: []plot{rates(o.Timeline, end),
+	c := &chart{End: end, States: make(map[string]bar), Plots: []plot{rates(o.Timeline, end),
 		lines("Votes since the start", o.Timeline, end,
 			series{"line accepted", "accepted", func(s record.Sample) *int64 { return new(int64(s.Total)) }},
 			series{"line stored", "stored", func(s record.Sample) *int64 { return s.Stored }},
@@ -75,8 +76,8 @@ func newChart(o *record.Outcome) *chart {
 	})
 	for _, i := range episodes {
 		full := fmt.Sprintf("%s %s: %s, %.1f s to %.1f s", i.Service, i.What, i.State, i.From, i.To)
-		class := cmp.Or(stateClasses[i.State], "silent")
-		c.Services = addBar(c.Services, i.Service+" "+i.What, newBar(i.From, i.To, end, class, i.State, full))
+		b := newBar(i.From, i.To, end, cmp.Or(stateClasses[i.State], "silent"), i.State, full)
+		c.Services, c.States[i.State] = addBar(c.Services, i.Service+" "+i.What, b), b
 	}
 	step := niceStep(end, 8)
 	for at := 0.0; at <= end*(1+1e-9); at += step {
