@@ -157,9 +157,7 @@ func (p *Platform) describeServers() (err error) {
 		return err
 	}
 	p.servers = []servers.Server{p.Redis, p.Postgres}
-	p.RDB = votestream.Config{
-		Host: p.Redis.Host(), Port: config.Port(p.Redis.Port()), Password: redisConfig.Password,
-	}.Dial(0)
+	p.RDB = votestream.Config{Host: p.Redis.Host(), Port: config.Port(p.Redis.Port())}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
 	pool, err := pgxpool.ParseConfig(p.Postgres.URL())
 	if err != nil {

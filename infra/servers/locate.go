@@ -115,12 +115,3 @@ func ownDir(owner *syscall.Credential, dir string) error {
 		return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 	})
 }
-
-// ownFile writes a file that only the owner can read.
-func ownFile(owner *syscall.Credential, path string, content []byte) error {
-	err := os.WriteFile(path, content, 0o600)
-	if err != nil || owner == nil {
-		return err
-	}
-	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
-}

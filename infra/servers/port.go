@@ -16,7 +16,7 @@ const Loopback = "127.0.0.1"
 // outgoing connections. A port of that range would not stay free while its server is down: another connection may take
 // it, and a client that dials it again and again may even connect to itself.
 const (
-	firstPort  = 20_000
+	lastBlock  = 29_800
 	blockCount = 50
 	blockSize  = 200
 )
@@ -26,11 +26,11 @@ const (
 // The kernel frees the range when the process ends.
 var block = sync.OnceValues(func() (net.Listener, error) {
 	for i := range blockCount {
-		if holder, err := listen(firstPort + i*blockSize); err == nil {
+		if holder, err := listen(lastBlock - i*blockSize); err == nil {
 			return holder, nil
 		}
 	}
-	return nil, fmt.Errorf("%d other programs hold all ports from %d", blockCount, firstPort)
+	return nil, fmt.Errorf("%d other programs hold all ports up to %d", blockCount, lastBlock+blockSize)
 })
 
 func listen(port int) (net.Listener, error) {

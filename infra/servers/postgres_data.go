@@ -50,7 +50,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 // initdb makes a data folder with the database in it.
 func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	password := filepath.Join(p.dir, "password")
-	if err := ownFile(p.owner, password, []byte(petvote)); err != nil {
+	if err := errors.Join(os.WriteFile(password, []byte(petvote), 0o600), ownDir(p.owner, p.dir)); err != nil {
 		return err
 	}
 	defer os.Remove(password)
