@@ -137,6 +137,15 @@ func DockerWith(ctx context.Context, env []string, input string, args ...string)
 	return strings.TrimSpace(out.String()), nil
 }
 
+// Remove ends and removes a container, if it exists.
+func Remove(ctx context.Context, name string) error {
+	_, err := Docker(ctx, "rm", "--force", name)
+	if err != nil && strings.Contains(err.Error(), "No such container") {
+		return nil
+	}
+	return err
+}
+
 // Redis runs a command by the client inside Redis's container, with the password found there: it publishes no port.
 func (p Project) Redis(ctx context.Context, command ...string) (string, error) {
 	list, err := p.Of(ctx, platform.Redis)

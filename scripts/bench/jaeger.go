@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"petvote/infra/containers"
@@ -46,8 +45,8 @@ func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
 		endpoint: fmt.Sprintf("http://%s:%d", servers.Loopback, otlp),
 		lookup:   fmt.Sprintf("http://%s:%d/api/services", servers.Loopback, query),
 	}
-	_, err = containers.Docker(ctx, "run", "--detach", "--name", j.container, "-m", "768m", "-e", "GOMEMLIMIT=640MiB",
-		"-v", filepath.Join(b.source, "observability/jaeger")+":/etc/jaeger:ro",
+	_, err = containers.Docker(ctx, "run", "--detach", "--rm", "--name", j.container, "-m", "768m",
+		"-e", "GOMEMLIMIT=640MiB", "-v", filepath.Join(b.source, "observability/jaeger")+":/etc/jaeger:ro",
 		"-p", fmt.Sprintf("%s:%d:4318", servers.Loopback, otlp),
 		"-p", fmt.Sprintf("%s:%d:16686", servers.Loopback, query),
 		string(image[1]), "--config=/etc/jaeger/config.yaml")
@@ -70,13 +69,8 @@ func (j *jaeger) knows(ctx context.Context, service string) error {
 	return err
 }
 
-// close removes the container, if there is one.
 func (j *jaeger) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	_, err := containers.Docker(ctx, "rm", "--force", "--volumes", j.container)
-	if err != nil && strings.Contains(err.Error(), "No such container") {
-		return nil
-	}
-	return err
+	return containers.Remove(ctx, j.container)
 }

@@ -25,9 +25,6 @@ type Target struct {
 	journal *journal
 }
 
-// labelChaos marks the containers that this program made, with the project that it made them for.
-const labelChaos = "petvote.chaos"
-
 // Open finds the running platform of a Compose project. The error says what is missing. jaeger may be empty.
 func Open(ctx context.Context, project, jaeger string) (*Target, error) {
 	if _, err := exec.LookPath("docker"); err != nil {

@@ -136,9 +136,9 @@ func (c *Target) undo(ctx context.Context, f scenario.Fault) (err error) {
 	case scenario.Cut:
 		return c.plug(ctx, unplugged(f))
 	case scenario.Lose:
-		return c.removeCrashing(ctx)
+		return containers.Remove(ctx, c.crashing())
 	case scenario.Crash:
-		if err := c.removeCrashing(ctx); err != nil {
+		if err := containers.Remove(ctx, c.crashing()); err != nil {
 			return err
 		}
 	}
@@ -216,18 +216,20 @@ func (c *Target) plug(ctx context.Context, part string) error {
 	return err
 }
 
+// crashing is the name of the container of a worker that crashes.
+func (c *Target) crashing() string { return string(c.Project) + "-chaos-worker" }
+
 // crash runs a worker like an existing one until fault injection ends it. The values of its environment stay out of
 // the process list.
 func (c *Target) crash(ctx context.Context, like containers.Container, env ...string) error {
-	if err := c.removeCrashing(ctx); err != nil {
+	if err := containers.Remove(ctx, c.crashing()); err != nil {
 		return err
 	}
 	env = slices.DeleteFunc(append(slices.Clone(like.Config.Env), env...), func(variable string) bool {
 		return strings.HasPrefix(variable, "PATH=") || strings.HasPrefix(variable, "HOME=") // docker needs its own
 	})
-	project := string(c.Project)
-	args := []string{"run", "--rm", "--name", project + "-chaos-worker", "--label", labelChaos + "=" + project,
-		"--network", c.backend(), "--volumes-from", like.ID, "--read-only", "--cap-drop", "ALL"}
+	args := []string{"run", "--rm", "--name", c.crashing(), "--network", c.backend(), "--volumes-from", like.ID,
+		"--read-only", "--cap-drop", "ALL"}
 	for _, variable := range env {
 		name, _, _ := strings.Cut(variable, "=")
 		args = append(args, "--env", name)
@@ -244,14 +246,6 @@ func (c *Target) crash(ctx context.Context, like containers.Container, env ...st
 		return errors.New("a worker ended without the crash")
 	case strings.Contains(err.Error(), target.CrashStatus):
 		return nil
-	}
-	return err
-}
-
-func (c *Target) removeCrashing(ctx context.Context) error {
-	id, err := containers.Docker(ctx, "ps", "--all", "--quiet", "--filter", "label="+labelChaos+"="+string(c.Project))
-	if err == nil && id != "" {
-		_, err = containers.Docker(ctx, "rm", "--force", id)
 	}
 	return err
 }
