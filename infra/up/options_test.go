@@ -10,20 +10,13 @@ import (
 	"testing"
 )
 
-func environment(pairs ...string) func(string) string {
-	return func(name string) string {
-		for _, pair := range pairs {
-			if key, value, _ := strings.Cut(pair, "="); key == name {
-				return value
-			}
-		}
-		return ""
-	}
-}
+type environment map[string]string
+
+func (e environment) get(name string) string { return e[name] }
 
 func TestAFlagWinsOverTheEnvironmentAndTheEnvironmentOverTheDefault(t *testing.T) {
 	args := []string{"--local", "--vote-port", "1111", "--data", "/data"}
-	o, _, ok := parse(args, environment("VOTE_PORT=2222", "RESULT_PORT=3333"), io.Discard)
+	o, _, ok := parse(args, environment{"VOTE_PORT": "2222", "RESULT_PORT": "3333"}.get, io.Discard)
 	if !ok || o.mode != modeLocal || o.folder != "/data" ||
 		o.ports.Vote != 1111 || o.ports.Result != 3333 || o.ports.Redis != 16379 {
 		t.Errorf("got %+v", o)
@@ -37,7 +30,7 @@ func TestModes(t *testing.T) {
 	for args, want := range map[string]mode{
 		"": modeAny, "--docker": modeDocker, "--local": modeLocal, "--data /data": modeLocal,
 	} {
-		o, _, ok := parse(strings.Fields(args), environment("HOME=/home/me"), io.Discard)
+		o, _, ok := parse(strings.Fields(args), environment{"HOME": "/home/me"}.get, io.Discard)
 		if !ok || o.mode != want {
 			t.Errorf("%q: %+v; want mode %v", args, o, want)
 		}
@@ -45,24 +38,24 @@ func TestModes(t *testing.T) {
 }
 
 func TestBadArgumentsAndVariablesAreRefusedByNameAndHelpNamesAll(t *testing.T) {
-	variables := environment("RESULT_PORT=9000", "WORKER_OPS_PORT=tcp://10.0.0.1:6379", "VOTE_OPS_PORT=0")
+	variables := environment{"RESULT_PORT": "9000", "WORKER_OPS_PORT": "tcp://10.0.0.1:6379", "VOTE_OPS_PORT": "0"}
 	for _, c := range []struct {
 		args   string
-		getenv func(string) string
+		set    environment
 		status int
 		says   []string
 	}{
-		{"--docker --local", environment(), 2, []string{"exclude each other"}},
-		{"--docker --data /tmp", environment(), 2, []string{"--data"}},
-		{"--vote-port 0", environment(), 2, []string{`"0" for flag -vote-port`}},
-		{"--redis-port 70000", environment(), 2, []string{`"70000" for flag -redis-port`}},
-		{"start", environment(), 2, []string{`"start"`}},
-		{"--fast", environment(), 2, []string{"-fast"}},
+		{"--docker --local", nil, 2, []string{"exclude each other"}},
+		{"--docker --data /tmp", nil, 2, []string{"--data"}},
+		{"--vote-port 0", nil, 2, []string{`"0" for flag -vote-port`}},
+		{"--redis-port 70000", nil, 2, []string{`"70000" for flag -redis-port`}},
+		{"start", nil, 2, []string{`"start"`}},
+		{"--fast", nil, 2, []string{"-fast"}},
 		{"", variables, 2, []string{"WORKER_OPS_PORT", "VOTE_OPS_PORT"}},
-		{"--help", environment(), 0, []string{"--docker", "--local", "-data", "-vote-port", "RESULT_OPS_PORT", "16379"}},
+		{"--help", nil, 0, []string{"--docker", "--local", "-data", "-vote-port", "RESULT_OPS_PORT", "16379"}},
 	} {
 		var said strings.Builder
-		_, status, ok := parse(strings.Fields(c.args), c.getenv, &said)
+		_, status, ok := parse(strings.Fields(c.args), c.set.get, &said)
 		missing := slices.DeleteFunc(c.says, func(text string) bool { return strings.Contains(said.String(), text) })
 		if ok || status != c.status || len(missing) > 0 || c.args == "" && strings.Contains(said.String(), "RESULT_PORT") {
 			t.Errorf("%q: status %d, %q is missing in\n%s", c.args, status, missing, &said)

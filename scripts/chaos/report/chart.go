@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 
 	"petvote/scripts/chaos/record"
 	"petvote/shared/ballot"
@@ -15,8 +13,8 @@ import (
 // chart is a scenario's timeline: rows that share one time axis. Each plot is an SVG with the viewBox 0 0 1000 100
 // that CSS stretches to the width of its row. All texts are HTML beside it, so that they keep their size.
 type chart struct {
-	Faults, Services []lane
-	States           map[string]bar // one of each, for the key
+	Faults, Services map[string][]bar // by name
+	States           map[string]bar   // one of each, for the key
 	Plots            []plot
 	Ticks            []tick  // of the time axis
 	End              float64 // of the time axis, in seconds
@@ -43,11 +41,6 @@ type keyEntry struct {
 	Area               bool
 }
 
-type lane struct {
-	Name string
-	Bars []bar
-}
-
 // bar is a stretch of the time axis, in percent.
 type bar struct {
 	Left, Width        float64
@@ -59,25 +52,23 @@ func newChart(o *record.Outcome) *chart {
 	if n := len(o.Timeline); n > 0 {
 		end = max(end, o.Timeline[n-1].At)
 	}
-	c := &chart{End: end, States: make(map[string]bar), Plots: []plot{rates(o.Timeline, end),
+	c := &chart{End: end, Plots: []plot{rates(o.Timeline, end),
 		lines("Votes since the start", o.Timeline, end,
 			series{"line accepted", "accepted", func(s record.Sample) *int64 { return new(int64(s.Total)) }},
 			series{"line stored", "stored", func(s record.Sample) *int64 { return s.Stored }},
 			series{"line screen", "on screen", func(s record.Sample) *int64 { return s.OnScreen }}),
 		lines("Votes in the queue", o.Timeline, end,
 			series{"line queue", "at the end", func(s record.Sample) *int64 { return s.Queue }}),
-	}}
+	}, Faults: make(map[string][]bar), Services: make(map[string][]bar), States: make(map[string]bar)}
 	for i, w := range o.Faults {
 		full := fmt.Sprintf("%d %s, %.1f s to %.1f s", i+1, w.Fault, w.From, w.To)
-		c.Faults = addBar(c.Faults, w.Fault, newBar(w.From, w.To, end, "fault", "", full))
+		c.Faults[w.Fault] = append(c.Faults[w.Fault], newBar(w.From, w.To, end, "fault", "", full))
 	}
-	episodes := slices.SortedStableFunc(slices.Values(o.Episodes), func(a, b record.Interval) int {
-		return strings.Compare(a.Service+" "+a.What, b.Service+" "+b.What)
-	})
-	for _, i := range episodes {
-		full := fmt.Sprintf("%s %s: %s, %.1f s to %.1f s", i.Service, i.What, i.State, i.From, i.To)
+	for _, i := range o.Episodes {
+		name := i.Service + " " + i.What
+		full := fmt.Sprintf("%s: %s, %.1f s to %.1f s", name, i.State, i.From, i.To)
 		b := newBar(i.From, i.To, end, cmp.Or(stateClasses[i.State], "silent"), i.State, full)
-		c.Services, c.States[i.State] = addBar(c.Services, i.Service+" "+i.What, b), b
+		c.Services[name], c.States[i.State] = append(c.Services[name], b), b
 	}
 	step := niceStep(end, 8)
 	for at := 0.0; at <= end*(1+1e-9); at += step {
@@ -88,15 +79,6 @@ func newChart(o *record.Outcome) *chart {
 
 func newBar(from, to, end float64, class, state, full string) bar {
 	return bar{round(100 * from / end), round(100 * max(to-from, 0) / end), class, state, full}
-}
-
-func addBar(lanes []lane, name string, b bar) []lane {
-	i := slices.IndexFunc(lanes, func(l lane) bool { return l.Name == name })
-	if i < 0 {
-		i, lanes = len(lanes), append(lanes, lane{Name: name})
-	}
-	lanes[i].Bars = append(lanes[i].Bars, b)
-	return lanes
 }
 
 // stateClasses are the patterns of the states, which tell them apart without colour. All others are silent.
