@@ -69,16 +69,13 @@ func (o *observer) at() float64 { return time.Since(o.answers.Began).Seconds() }
 // every repeats a look, which may take as long as the time between two of them, and at least a second.
 func (o *observer) every(ctx context.Context, look func(context.Context)) {
 	o.watching.Go(func() {
-		tick := time.NewTicker(o.target.Sampling())
-		defer tick.Stop()
-		for {
+		for tick := time.Tick(o.target.Sampling()); ctx.Err() == nil; {
 			bounded, cancel := context.WithTimeout(ctx, max(o.target.Sampling(), time.Second))
 			look(bounded)
 			cancel()
 			select {
 			case <-ctx.Done():
-				return
-			case <-tick.C:
+			case <-tick:
 			}
 		}
 	})
