@@ -79,7 +79,7 @@ func (c Container) Published() string {
 
 // All returns the project's containers by part, without those made by docker compose run.
 func (p Project) All(ctx context.Context) (map[string][]Container, error) {
-	out, err := p.Docker(ctx, "", "ps", "--all", "--quiet", "--no-trunc",
+	out, err := Docker(ctx, "ps", "--all", "--quiet", "--no-trunc",
 		"--filter", "label="+labelProject+"="+string(p), "--filter", "label="+labelOneOff+"=False")
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (p Project) All(ctx context.Context) (map[string][]Container, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("no containers of the project %s; ./scripts/up --docker starts them", string(p))
 	}
-	if out, err = p.Docker(ctx, "", append([]string{"inspect"}, ids...)...); err != nil {
+	if out, err = Docker(ctx, append([]string{"inspect"}, ids...)...); err != nil {
 		return nil, err
 	}
 	var list []Container
@@ -115,14 +115,14 @@ func (p Project) Of(ctx context.Context, part string) ([]Container, error) {
 	return all[part], err
 }
 
-// Docker runs the docker command with a standard input and returns its standard output. The command has a process group
-// of its own: Ctrl-C is meant for this program, which may still need docker.
-func (p Project) Docker(ctx context.Context, input string, args ...string) (string, error) {
-	return p.DockerWith(ctx, nil, input, args...)
+// Docker runs the docker command and returns its standard output, without white space around it. The command has a
+// process group of its own: Ctrl-C is meant for this program, which may still need docker.
+func Docker(ctx context.Context, args ...string) (string, error) {
+	return DockerWith(ctx, nil, "", args...)
 }
 
-// DockerWith also adds variables to the command's environment.
-func (p Project) DockerWith(ctx context.Context, env []string, input string, args ...string) (string, error) {
+// DockerWith also adds variables to the command's environment, and gives it a standard input.
+func DockerWith(ctx context.Context, env []string, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "docker", args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader(input)
@@ -134,7 +134,16 @@ func (p Project) DockerWith(ctx context.Context, env []string, input string, arg
 		return out.String(), fmt.Errorf("docker %s: %w: %s", args[0], errors.Join(err, context.Cause(ctx)),
 			strings.TrimSpace(problems.String()))
 	}
-	return out.String(), nil
+	return strings.TrimSpace(out.String()), nil
+}
+
+// Remove ends and removes a container, if it exists.
+func Remove(ctx context.Context, name string) error {
+	_, err := Docker(ctx, "rm", "--force", name)
+	if err != nil && strings.Contains(err.Error(), "No such container") {
+		return nil
+	}
+	return err
 }
 
 // Redis runs a command by the client inside Redis's container, with the password found there: it publishes no port.
@@ -144,8 +153,7 @@ func (p Project) Redis(ctx context.Context, command ...string) (string, error) {
 		return "", err
 	}
 	cli := []string{"exec", list[0].ID, "sh", "/usr/local/etc/redis/redis.sh", "cli"}
-	out, err := p.Docker(ctx, "", append(cli, command...)...)
-	return strings.TrimSpace(out), err
+	return Docker(ctx, append(cli, command...)...)
 }
 
 // Query runs SQL by the client inside PostgreSQL's container as the owner of a database (empty: the platform's own). It
@@ -157,8 +165,7 @@ func (p Project) Query(ctx context.Context, database, sql string) (string, error
 	}
 	const psql = `exec psql --no-psqlrc --quiet --tuples-only --no-align --field-separator=, --set=ON_ERROR_STOP=1 \
 		--username="$POSTGRES_USER" --dbname="${1:-$POSTGRES_DB}" --file=-`
-	out, err := p.Docker(ctx, sql, "exec", "--interactive", list[0].ID, "sh", "-c", psql, "psql", database)
-	return strings.TrimSpace(out), err
+	return DockerWith(ctx, nil, sql, "exec", "--interactive", list[0].ID, "sh", "-c", psql, "psql", database)
 }
 
 func number(out string, err error) (int64, error) {

@@ -77,67 +77,33 @@ func (l *Ledger) Count(status Status) int {
 	return len(slices.DeleteFunc(slices.Clone(l.Answers()), func(a Answer) bool { return a.Status != status }))
 }
 
-// Slowest is the longest time an attempt took.
-func (l *Ledger) Slowest() time.Duration {
-	longest := 0.0
-	for _, a := range l.Answers() {
-		longest = max(longest, a.At-a.Sent)
-	}
-	return time.Duration(longest * float64(time.Second))
-}
-
 // Log is a file of answers, a JSON object a line, in the order of arrival. A line is written before the same voter
-// casts the next vote, and is on disk a second later, so the file outlives this program.
+// casts the next vote, so the file outlives this program.
 type Log struct {
 	mu     sync.Mutex
 	file   *os.File
 	failed error
-	stop   chan struct{}
-	synced sync.WaitGroup
 }
 
 // OpenLog creates the file, or empties it.
 func OpenLog(path string) (*Log, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o644)
+	file, err := os.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("answer log: %w", err)
 	}
-	l := &Log{file: file, stop: make(chan struct{})}
-	l.synced.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-l.stop:
-				return
-			case <-tick.C:
-				l.note(file.Sync())
-			}
-		}
-	})
-	return l, nil
+	return &Log{file: file}, nil
 }
 
 func (l *Log) add(a Answer) {
-	line, err := json.Marshal(a)
-	if err == nil {
-		_, err = l.file.Write(append(line, '\n'))
-	}
-	l.note(err)
-}
-
-func (l *Log) note(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failed == nil {
+	if err := json.NewEncoder(l.file).Encode(a); l.failed == nil {
 		l.failed = err
 	}
 }
 
 // Close returns the first error of any write: a log with a hole proves nothing.
 func (l *Log) Close() error {
-	close(l.stop)
-	l.synced.Wait()
 	if err := errors.Join(l.failed, l.file.Sync(), l.file.Close()); err != nil {
 		return fmt.Errorf("answer log: %w", err)
 	}

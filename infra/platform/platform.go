@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	"petvote/infra/ledger"
 	"petvote/infra/servers"
 	"petvote/infra/wait"
 	"petvote/shared/config"
@@ -49,8 +50,7 @@ type Options struct {
 	Ports Ports
 	Env   []string // the environment of every service; the platform's own settings go first, so that these override them
 
-	ServiceEnv map[string][]string // further environment, by service
-	Commands   map[string][]string // the command line that runs in place of a service's program
+	Commands map[string][]string // by service: the command line that runs in place of its program
 
 	Redis    func(*servers.RedisConfig)    // changes the configuration before the start; nil: does not
 	Postgres func(*servers.PostgresConfig) // the same
@@ -67,16 +67,16 @@ type Platform struct {
 	Vote, Worker, Result *Service
 	Proxies              *Proxies // nil without Options.Proxies
 
-	RDB   *redis.Client
-	Queue *votestream.Queue
-	DB    *pgxpool.Pool
+	RDB           *redis.Client
+	ledger.Direct // Queue and DB
 
 	options Options
-	servers []server
+	servers []servers.Server
 }
 
 // Part has the methods of all parts. Package servers documents each.
 type Part interface {
+	Name() string
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	Kill() error
@@ -87,11 +87,6 @@ type Part interface {
 	Err() error
 	PID() int
 	Log() string
-}
-
-type server interface {
-	Part
-	Discard(ctx context.Context) error
 }
 
 // Start starts a platform and returns when every service is ready. After an error nothing is left running.
@@ -136,7 +131,7 @@ func New(o Options) (p *Platform, err error) {
 		return p, err
 	}
 	for _, name := range Services {
-		p.describe(p.service(name), name)
+		p.describe(p.Service(name), name)
 	}
 	return p, nil
 }
@@ -154,7 +149,6 @@ func (p *Platform) describeServers() (err error) {
 	}
 	postgresConfig := servers.PostgresConfig{
 		Dir: filepath.Join(o.Dir, Postgres), Port: o.Ports.Postgres, Output: o.Output(Postgres),
-		Template: servers.TemplateFolder(),
 	}
 	if o.Postgres != nil {
 		o.Postgres(&postgresConfig)
@@ -162,10 +156,8 @@ func (p *Platform) describeServers() (err error) {
 	if p.Postgres, err = servers.NewPostgres(postgresConfig); err != nil {
 		return err
 	}
-	p.servers = []server{p.Redis, p.Postgres}
-	p.RDB = votestream.Config{
-		Host: p.Redis.Host(), Port: config.Port(p.Redis.Port()), Password: redisConfig.Password,
-	}.Dial(0)
+	p.servers = []servers.Server{p.Redis, p.Postgres}
+	p.RDB = votestream.Config{Host: p.Redis.Host(), Port: config.Port(p.Redis.Port())}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
 	pool, err := pgxpool.ParseConfig(p.Postgres.URL())
 	if err != nil {
@@ -178,7 +170,7 @@ func (p *Platform) describeServers() (err error) {
 
 // Start starts the servers, then the worker, which makes the tables, then the other services.
 func (p *Platform) Start(ctx context.Context) error {
-	if err := each(p.servers, func(s server) error { return s.Start(ctx) }); err != nil {
+	if err := each(p.servers, func(s servers.Server) error { return s.Start(ctx) }); err != nil {
 		return err
 	}
 	if err := p.Worker.Start(ctx); err != nil {
@@ -198,7 +190,7 @@ func (p *Platform) Ready(ctx context.Context) error {
 	return wait.Until(ctx, readyLimit, func(ctx context.Context) error {
 		var waiting []error
 		for _, name := range Services {
-			if err := p.service(name).Ready(ctx); err != nil {
+			if err := p.Service(name).Ready(ctx); err != nil {
 				waiting = append(waiting, fmt.Errorf("%s is not ready: %w", name, err))
 			}
 		}
@@ -214,24 +206,14 @@ func (p *Platform) Part(name string) (Part, error) {
 	case Postgres:
 		return p.Postgres, nil
 	case Vote, Worker, Result:
-		return p.service(name), nil
+		return p.Service(name), nil
 	}
 	return nil, fmt.Errorf("the platform has no part %q", name)
 }
 
-func (p *Platform) service(name string) *Service {
+// Service returns a service by its name.
+func (p *Platform) Service(name string) *Service {
 	return map[string]*Service{Vote: p.Vote, Worker: p.Worker, Result: p.Result}[name]
-}
-
-// Drained waits until the stream is empty.
-func (p *Platform) Drained(ctx context.Context, limit time.Duration) (st votestream.Stats, err error) {
-	err = wait.Until(ctx, limit, func(ctx context.Context) (err error) {
-		if st, err = p.Queue.Stats(ctx); err == nil && st.Waiting+st.InFlight > 0 {
-			err = fmt.Errorf("%d votes are waiting and %d in flight", st.Waiting, st.InFlight)
-		}
-		return err
-	})
-	return st, err
 }
 
 // stopLimit bounds the stop of all services, and then of all servers.
@@ -248,7 +230,7 @@ func (p *Platform) Close(ctx context.Context) error {
 	return errors.Join(
 		each(running, func(s *Service) error { return s.Stop(bounded) }),
 		p.Release(),
-		each(p.servers, func(s server) error { return s.Discard(bounded) }))
+		each(p.servers, func(s servers.Server) error { return s.Discard(bounded) }))
 }
 
 // Release closes the proxies and the clients, for a caller that stops the parts one by one.
@@ -303,5 +285,5 @@ func (p *Platform) environment(s *Service, name string, further []string) []stri
 		"REDIS_HOST=" + redisHost, "REDIS_PORT=" + redisPort,
 		"POSTGRES_HOST=" + postgresHost, "POSTGRES_PORT=" + postgresPort,
 		"POSTGRES_USER=petvote", "POSTGRES_PASSWORD=petvote", "POSTGRES_DB=petvote",
-	}, p.options.ServiceEnv[name], further)
+	}, further)
 }

@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"petvote/infra/testenv"
 	"petvote/infra/wait"
 )
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 func TestServicesGetTheUsersEnvironmentButNoOtherServers(t *testing.T) {
 	user := []string{

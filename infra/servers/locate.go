@@ -3,11 +3,15 @@ package servers
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ErrNotInstalled is in the error of every server whose program this machine lacks.
@@ -71,4 +75,43 @@ func version(folder string) int {
 	name := filepath.Base(filepath.Dir(folder))
 	n, _ := strconv.Atoi(name[strings.LastIndexAny(name, "@-")+1:])
 	return n
+}
+
+// unprivileged returns the named user, or nobody where it does not exist, for a server that this process starts as
+// root: PostgreSQL refuses to run as root, and Redis needs none of root's rights. It is nil, this process's own user,
+// otherwise.
+func unprivileged(name string) (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup(name)
+	if errors.As(err, new(user.UnknownUserError)) {
+		u, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find a user to run as instead of root: %w", err)
+	}
+	var c syscall.Credential
+	if _, err := fmt.Sscan(u.Uid+" "+u.Gid, &c.Uid, &c.Gid); err != nil {
+		return nil, fmt.Errorf("user %s has the uid %q and the gid %q: %w", u.Username, u.Uid, u.Gid, err)
+	}
+	return &c, nil
+}
+
+// ownDir gives dir, with everything in it, to the owner, and makes it if it is missing: it is for the owner alone, but
+// others can pass through the parents that are made.
+func ownDir(owner *syscall.Credential, dir string) error {
+	err := os.MkdirAll(filepath.Dir(dir), 0o755)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil || owner == nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+	})
 }

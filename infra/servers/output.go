@@ -25,9 +25,6 @@ func (e *EarlyExit) Error() string {
 // Unwrap returns the error of os/exec.
 func (e *EarlyExit) Unwrap() error { return e.Err }
 
-// AddressInUse reports whether the process ended because another one has its port.
-func (e *EarlyExit) AddressInUse() bool { return strings.Contains(e.Output, "Address already in use") }
-
 // tail passes output on and remembers the end of it.
 type tail struct {
 	next io.Writer // may be nil

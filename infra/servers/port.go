@@ -3,7 +3,6 @@ package servers
 import (
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -17,28 +16,26 @@ const Loopback = "127.0.0.1"
 // outgoing connections. A port of that range would not stay free while its server is down: another connection may take
 // it, and a client that dials it again and again may even connect to itself.
 const (
-	firstPort  = 20_000
+	lastBlock  = 29_800
 	blockCount = 50
 	blockSize  = 200
 )
 
-// block returns the first port of this process's own range. Programs that run at the same time hold different ranges,
-// so none takes the port of another's server that is down for a while. The kernel unlocks the range when the process
-// ends.
-var block = sync.OnceValues(func() (first int, err error) {
+// block is this process's own range of ports, held by a listener on its first one, which is never given out. Programs
+// that run at the same time hold different ranges, so none takes the port of another's server that is down for a while.
+// The kernel frees the range when the process ends.
+var block = sync.OnceValues(func() (net.Listener, error) {
 	for i := range blockCount {
-		path := filepath.Join(os.TempDir(), fmt.Sprintf("petvote-ports-%d.lock", i))
-		lock, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CREAT|syscall.O_CLOEXEC, 0o644)
-		if err != nil {
-			return 0, err
+		if holder, err := listen(lastBlock - i*blockSize); err == nil {
+			return holder, nil
 		}
-		if syscall.Flock(lock, syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			return firstPort + i*blockSize, nil
-		}
-		_ = syscall.Close(lock) // held by another program
 	}
-	return 0, fmt.Errorf("%d other programs hold all ports from %d", blockCount, firstPort)
+	return nil, fmt.Errorf("%d other programs hold all ports up to %d", blockCount, lastBlock+blockSize)
 })
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port)))
+}
 
 var next struct {
 	sync.Mutex
@@ -46,33 +43,38 @@ var next struct {
 }
 
 // FreePort returns a TCP port of the loopback interface on which nothing listens. It returns none twice until it has
-// returned 200, so a server that is down for a while finds its port free again.
+// returned 199, so a server that is down for a while finds its port free again.
 func FreePort() (int, error) {
-	first, err := block()
+	holder, err := block()
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
+	first := holder.Addr().(*net.TCPAddr).Port
 	next.Lock()
 	defer next.Unlock()
 	for range blockSize {
 		port := first + next.offset
 		next.offset = (next.offset + 1) % blockSize
-		if listener, err := net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port))); err == nil {
+		if listener, err := listen(port); err == nil {
 			return port, listener.Close()
 		}
 	}
 	return 0, fmt.Errorf("find a free port: none from %d to %d", first, first+blockSize-1)
 }
 
-// place is where a server listens and keeps its data. It stays the same over all starts.
+// place is where a server listens and keeps its data, and whose they are. It stays the same over all starts.
 type place struct {
-	dir  string
-	port int
+	dir   string
+	port  int
+	owner *syscall.Credential // nil: this process's own user
 }
 
 // newPlace takes a free port for the port 0.
-func newPlace(dir string, port int) (p place, err error) {
+func newPlace(dir string, port int, user string) (p place, err error) {
 	if p.dir, err = filepath.Abs(dir); err != nil {
+		return p, err
+	}
+	if p.owner, err = unprivileged(user); err != nil {
 		return p, err
 	}
 	if p.port = port; port == 0 {

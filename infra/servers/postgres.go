@@ -25,9 +25,9 @@ type PostgresConfig struct {
 	Settings []string  // further settings as name=value, which override those set here
 	Output   io.Writer // receives its log; nil: only Log keeps the end of it
 
-	// Template is a folder for fresh data of each version: a new server copies them, which takes a tenth of the time of
-	// initdb. The first server that finds none leaves its own there. "": initdb for every new server.
-	Template string
+	// Initdb makes new data by initdb. Else they are a copy of a template in this user's cache, which takes a tenth of the
+	// time; the first server that finds none for its version leaves one there.
+	Initdb bool
 }
 
 // petvote is the server's database, its owner, who is a superuser as in the container image, and that user's password.
@@ -43,7 +43,7 @@ type Postgres struct {
 // NewPostgres describes a server without starting it. The error is ErrNotInstalled if this machine has no PostgreSQL
 // server.
 func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
-	at, err := newPlace(cfg.Dir, cfg.Port)
+	at, err := newPlace(cfg.Dir, cfg.Port, "postgres")
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
@@ -55,14 +55,10 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := unprivileged("postgres")
-	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
-	}
 	p := &Postgres{place: at, cfg: cfg}
 	p.Process = NewProcess(Spec{
 		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.dir,
-		Credential: owner, Output: cfg.Output, Ready: p.ready,
+		Credential: at.owner, Output: cfg.Output, Ready: p.ready,
 		StopSignal:   syscall.SIGINT,  // "fast": ends the sessions, then shuts down
 		OrphanSignal: syscall.SIGQUIT, // "immediate": takes the backends along and leaves no shared memory behind
 	})

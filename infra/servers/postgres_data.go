@@ -19,7 +19,7 @@ import (
 // template. It is made beside its place and then moved there, so a data folder that exists is complete, even if an
 // attempt was killed.
 func (p *Postgres) initialize(ctx context.Context) error {
-	if err := ownDir(p.spec.Credential, p.dir); err != nil {
+	if err := ownDir(p.owner, p.dir); err != nil {
 		return err
 	}
 	if _, err := os.Stat(p.dataDir()); !errors.Is(err, fs.ErrNotExist) {
@@ -34,7 +34,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 		return err
 	}
 	if _, missing := os.Stat(template); template != "" && missing == nil {
-		err = errors.Join(copyData(unfinished, template), ownDir(p.spec.Credential, unfinished))
+		err = errors.Join(copyData(unfinished, template), ownDir(p.owner, unfinished))
 	} else {
 		err = p.initdb(ctx, unfinished)
 		if err == nil && template != "" {
@@ -50,7 +50,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 // initdb makes a data folder with the database in it.
 func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	password := filepath.Join(p.dir, "password")
-	if err := ownFile(p.spec.Credential, password, []byte(petvote)); err != nil {
+	if err := errors.Join(os.WriteFile(password, []byte(petvote), 0o600), ownDir(p.owner, p.dir)); err != nil {
 		return err
 	}
 	defer os.Remove(password)
@@ -62,7 +62,7 @@ func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	initdb.Name, initdb.Path = "initdb", filepath.Join(filepath.Dir(p.spec.Path), "initdb")
 	initdb.Args = []string{"-D", dir, "-U", petvote, "--pwfile", password, "--auth", "scram-sha-256",
 		"--encoding", "UTF8", "--locale", locale, "--no-instructions"}
-	if p.cfg.Template != "" {
+	if !p.cfg.Initdb {
 		initdb.Args = append(initdb.Args, "--wal-segsize=1") // MB instead of 16: less to copy
 	}
 	create.Name = "create the database"
@@ -77,20 +77,11 @@ func (p *Postgres) initdb(ctx context.Context, dir string) error {
 	return nil
 }
 
-// TemplateFolder is this user's folder for PostgresConfig.Template: petvote in the cache. It is "", no template, for a
-// user without a cache.
-func TemplateFolder() string {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(cache, "petvote")
-}
-
-// template is the path of the data to copy, with a name of its own for each build of the program; "" without a
-// template.
+// template is the path of the data to copy, with a name of its own for each build of the program; "" without a template
+// or a cache for it.
 func (p *Postgres) template() (string, error) {
-	if p.cfg.Template == "" {
+	cache, err := os.UserCacheDir()
+	if err != nil || p.cfg.Initdb {
 		return "", nil
 	}
 	program, err := os.Stat(p.spec.Path)
@@ -98,7 +89,7 @@ func (p *Postgres) template() (string, error) {
 		return "", err
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%s %v %d", p.spec.Path, program.ModTime(), program.Size()))
-	return filepath.Join(p.cfg.Template, fmt.Sprintf("postgres-%x", key[:8])), nil
+	return filepath.Join(cache, "petvote", fmt.Sprintf("postgres-%x", key[:8])), nil
 }
 
 // saveTemplate copies data that no server has open. Of several processes that do so at once the first one wins.

@@ -1,3 +1,16 @@
+// Package servers runs real Redis and PostgreSQL servers, and any other program, as private child processes that can be
+// killed, paused, started again and stopped, and that never outlive the program that started them.
+//
+// Every child keeps these promises:
+//
+//   - It listens on the loopback interface only.
+//   - It runs in a process group of its own, so a Ctrl-C in the terminal reaches the parent alone, which then ends its
+//     children in the order it wants.
+//   - Kill, Pause and Resume reach every process the child has started. They follow the process table, because a signal
+//     to the process group would miss PostgreSQL's backends, which run in sessions of their own.
+//   - Every wait is bounded, by the caller's context and by a limit of its own.
+//   - On Linux the kernel ends the child when its parent is gone, however the parent ended. Elsewhere only a parent
+//     that ends by itself takes its children along.
 package servers
 
 import (
@@ -44,6 +57,13 @@ type Spec struct {
 
 	// Ready is called again and again until it answers nil: the process with this id serves. nil: ready once started.
 	Ready func(ctx context.Context, pid int) error
+}
+
+// Server is what Redis and Postgres have in common.
+type Server interface {
+	Start(ctx context.Context) error
+	Discard(ctx context.Context) error
+	Log() string
 }
 
 // Process is a child process that can be started again after it has ended. Its methods may be called from several
@@ -259,6 +279,9 @@ func (p *Process) whileRunning(verb string, do func(pid int) error) error {
 	}
 	return nil
 }
+
+// Name is the process's name in messages.
+func (p *Process) Name() string { return p.spec.Name }
 
 // PID is the process id of the newest run; 0 before the first start.
 func (p *Process) PID() int { return p.run().pid }

@@ -1,12 +1,9 @@
 package servers_test
 
 import (
-	"context"
 	"errors"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -54,47 +51,16 @@ func TestRedisKeepsWhatItAcceptedWhenKilled(t *testing.T) {
 }
 
 func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
-	server := testenv.NewRedis(t, func(c *servers.RedisConfig) {
-		c.Password = `pass "word"`
-		c.MaxMemory = "5mb"
-		c.Settings = []string{"stream-node-max-entries 7"}
-	})
+	server := testenv.NewRedis(t, func(c *servers.RedisConfig) { c.MaxMemory = "5mb" })
 	client := redisClient(t, server)
 	for name, want := range map[string]string{
 		"appendonly": "yes", "appendfsync": "always", "save": "", "bind": "127.0.0.1",
-		"maxmemory": "5242880", "maxmemory-policy": "noeviction", "stream-node-max-entries": "7",
+		"maxmemory": "5242880", "maxmemory-policy": "noeviction",
 	} {
 		got, err := client.ConfigGet(t.Context(), name).Result()
 		if err != nil || got[name] != want {
 			t.Errorf("%s is %q (%v), want %q", name, got[name], err, want)
 		}
-	}
-	stranger := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	defer stranger.Close()
-	if err := stranger.Ping(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
-		t.Errorf("without the password: %v", err)
-	}
-}
-
-func TestPausedRedisHoldsConnectionsAndAnswersWhenResumed(t *testing.T) {
-	server := testenv.NewRedis(t)
-	client := redisClient(t, server)
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if err := client.Set(short, "pet", "cats", 0).Err(); !errors.Is(err, context.DeadlineExceeded) && !os.IsTimeout(err) {
-		t.Errorf("a paused server: %v, want a timeout", err)
-	}
-	if err := server.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		t.Errorf("after Resume: %v", err)
 	}
 }
 
@@ -106,7 +72,7 @@ func TestStartOnATakenPortTellsSo(t *testing.T) {
 	}
 	err = second.Start(t.Context())
 	var early *servers.EarlyExit
-	if !errors.As(err, &early) || !early.AddressInUse() {
+	if !errors.As(err, &early) || !strings.Contains(early.Output, "Address already in use") {
 		t.Errorf("start on a taken port: %v", err)
 	}
 	if second.Running() {

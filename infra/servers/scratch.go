@@ -31,10 +31,6 @@ done
 exec rm -rf "$1"
 `
 
-// Scratch is a folder for servers and their data that is removed, with every process that works in it, once this
-// process is gone, however it ends.
-type Scratch struct{ Path string }
-
 // lifelines are this process's ends of the sweepers' pipes. They are kept here because the garbage collector would
 // close them.
 var lifelines struct {
@@ -42,22 +38,22 @@ var lifelines struct {
 	ends []*os.File
 }
 
-// NewScratch makes a temporary folder, named by the pattern as in os.MkdirTemp. Other users can enter it: as root,
-// servers run as a user of their own.
-func NewScratch(pattern string) (*Scratch, error) {
-	path, err := os.MkdirTemp("", pattern)
-	if err != nil {
-		return nil, err
+// NewScratch makes a temporary folder for servers and their data, named by the pattern as in os.MkdirTemp. It is
+// removed, with every process that works in it, once this process is gone, however it ends. Other users can enter it:
+// as root, servers run as a user of their own.
+func NewScratch(pattern string) (path string, err error) {
+	if path, err = os.MkdirTemp("", pattern); err != nil {
+		return "", err
 	}
 	if err := os.Chmod(path, 0o711); err != nil {
-		return nil, err
+		return "", err
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil { // the sweeper compares with real paths
-		return nil, err
+		return "", err
 	}
 	read, write, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer read.Close()
 	cmd := exec.Command("/bin/sh", "-c", sweeper, "petvote-sweeper", path)
@@ -66,13 +62,10 @@ func NewScratch(pattern string) (*Scratch, error) {
 	cmd.Stdin = read
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the sweeper of %s: %w", path, err)
+		return "", fmt.Errorf("start the sweeper of %s: %w", path, err)
 	}
 	lifelines.Lock()
 	defer lifelines.Unlock()
 	lifelines.ends = append(lifelines.ends, write)
-	return &Scratch{Path: path}, nil
+	return path, nil
 }
-
-// Join is the path of a file in the folder.
-func (s *Scratch) Join(name string) string { return filepath.Join(s.Path, name) }

@@ -9,13 +9,10 @@ import (
 )
 
 func TestAScratchFolderStaysThoughNobodyRefersToIt(t *testing.T) {
-	path := func() string {
-		s, err := NewScratch("petvote-scratch-test-*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Path
-	}()
+	path, err := NewScratch("petvote-scratch-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
 	other, err := NewScratch("petvote-scratch-test-*")
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +26,7 @@ func TestAScratchFolderStaysThoughNobodyRefersToIt(t *testing.T) {
 	err = lifelines.ends[len(lifelines.ends)-1].Close()
 	lifelines.Unlock()
 	for err == nil && time.Since(start) < 10*time.Second {
-		if _, err = os.Stat(other.Path); err == nil {
+		if _, err = os.Stat(other); err == nil {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

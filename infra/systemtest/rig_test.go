@@ -352,7 +352,8 @@ func (r *rig) stored() map[uuid.UUID]ballot.Choice {
 // drained waits until the stream is empty.
 func (r *rig) drained() votestream.Stats {
 	r.t.Helper()
-	st, err := r.Drained(r.t.Context(), patience)
+	r.must(ledger.Drain(r.t.Context(), r))
+	st, err := r.Queue.Stats(r.t.Context())
 	r.must(err)
 	return st
 }

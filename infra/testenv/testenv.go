@@ -1,9 +1,22 @@
+// Package testenv gives tests private, real Redis and PostgreSQL servers, which they may kill, pause and start again.
+//
+// A test that needs only a database takes NewDatabase: a fresh, empty one on a server that all tests of the program
+// share. A test that does harm to a server takes its own with NewPostgres or NewRedis. Where the server's program is
+// missing the test fails and says what to install: a test that skips would prove nothing.
+//
+// A package that uses NewDatabase has
+//
+//	func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+//
+// No process and no folder stays behind, however the test program ends: see servers.NewScratch.
 package testenv
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +24,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"petvote/infra/servers"
 )
@@ -38,7 +54,7 @@ func NewRedis(t testing.TB, options ...func(*servers.RedisConfig)) *servers.Redi
 func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *servers.Postgres {
 	t.Helper()
 	return startFor(t, func(dir string) (*servers.Postgres, error) {
-		cfg := servers.PostgresConfig{Dir: dir, Template: servers.TemplateFolder()}
+		cfg := servers.PostgresConfig{Dir: dir}
 		for _, option := range options {
 			option(&cfg)
 		}
@@ -48,7 +64,7 @@ func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *server
 
 // startFor starts a server for one test. A server that can't be stopped fails the test; the log of one whose test
 // failed is shown.
-func startFor[S server](t testing.TB, describe func(dir string) (S, error)) S {
+func startFor[S servers.Server](t testing.TB, describe func(dir string) (S, error)) S {
 	t.Helper()
 	s, err := start(t.Context(), describe)
 	if err != nil {
@@ -93,37 +109,22 @@ func Missing(t testing.TB, program string) {
 	t.Fatalf("%s is not installed: ./infra/packages/install %s does it, or says how", program, program)
 }
 
-// server is what Redis and PostgreSQL have in common here.
-type server interface {
-	Start(context.Context) error
-	Discard(context.Context) error
-	Log() string
-}
-
-// start starts a server in a new folder. Another program may take the free port before the server does; then start
-// tries another port.
-func start[S server](ctx context.Context, describe func(dir string) (S, error)) (none S, err error) {
-	for attempt := 1; ; attempt++ {
-		dir, err := newPath()
-		if err != nil {
-			return none, err
-		}
-		s, err := describe(dir)
-		if err != nil {
-			return none, err
-		}
-		if err = s.Start(ctx); err == nil {
-			return s, nil
-		}
-		err = errors.Join(err, discard(s))
-		var early *servers.EarlyExit
-		if attempt == 3 || !errors.As(err, &early) || !early.AddressInUse() {
-			return none, err
-		}
+// start starts a server in a new folder.
+func start[S servers.Server](ctx context.Context, describe func(dir string) (S, error)) (s S, err error) {
+	dir, err := newPath()
+	if err != nil {
+		return s, err
 	}
+	if s, err = describe(dir); err != nil {
+		return s, err
+	}
+	if err = s.Start(ctx); err != nil {
+		err = errors.Join(err, discard(s))
+	}
+	return s, err
 }
 
-func discard(s server) error {
+func discard(s servers.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), discardLimit)
 	defer cancel()
 	return s.Discard(ctx)
@@ -131,7 +132,7 @@ func discard(s server) error {
 
 var (
 	paths   atomic.Int64
-	scratch = sync.OnceValues(func() (*servers.Scratch, error) { return servers.NewScratch("petvote-test-*") })
+	scratch = sync.OnceValues(func() (string, error) { return servers.NewScratch("petvote-test-*") })
 )
 
 // newPath returns the path of a folder that does not exist yet, in the scratch folder of this test program.
@@ -140,5 +141,73 @@ func newPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return top.Join(strconv.FormatInt(paths.Add(1), 10)), nil
+	return filepath.Join(top, strconv.FormatInt(paths.Add(1), 10)), nil
+}
+
+// shared is the PostgreSQL server of this test program's databases. The first NewDatabase starts it.
+var shared struct {
+	sync.Mutex
+	server    *servers.Postgres
+	err       error // of the only attempt to start it
+	databases int
+}
+
+// NewDatabase creates an empty database for one test, which is dropped after it, and returns its URL, with user and
+// password.
+func NewDatabase(t testing.TB) string {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil && shared.err == nil {
+		shared.server, shared.err = start(context.Background(), func(dir string) (*servers.Postgres, error) {
+			return servers.NewPostgres(servers.PostgresConfig{Dir: dir, Settings: []string{"max_connections=300"}})
+		})
+	}
+	if shared.err != nil {
+		t.Fatalf("testenv: %v", shared.err)
+	}
+	shared.databases++
+	server, name := shared.server, fmt.Sprintf("test_%d", shared.databases)
+	if err := execute(server, "create database "+name); err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := execute(server, "drop database "+name+" with (force)"); err != nil {
+			t.Errorf("testenv: %v", err)
+		}
+	})
+	return server.DatabaseURL(name)
+}
+
+// execute runs one statement on a connection of its own.
+func execute(server *servers.Postgres, statement string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server.URL())
+	if err == nil {
+		_, err = conn.Exec(ctx, statement)
+		err = errors.Join(err, conn.Close(ctx))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
+}
+
+// Main runs a package's tests, stops the shared server, and then checks that no goroutine is left. It returns the exit
+// status.
+func Main(m *testing.M, options ...goleak.Option) int {
+	status := m.Run()
+	var err error
+	if shared.server != nil {
+		err = discard(shared.server)
+	}
+	if status == 0 { // a failed test may leave a goroutine; its own message is the one to read
+		err = errors.Join(err, goleak.Find(options...))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testenv:", err)
+		return 1
+	}
+	return status
 }

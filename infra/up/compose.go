@@ -1,18 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 	"petvote/infra/wait"
@@ -26,41 +29,28 @@ const (
 // composeFiles are the platform and its observability.
 var composeFiles = []string{"-f", "docker-compose.yml", "-f", "docker-compose.observability.yml"}
 
-// compose runs Docker Compose on the platform's files.
-type compose struct {
-	docker, source string
-	environ        []string
+// compose is the environment in which Docker Compose runs on the platform's files, beside this process's own.
+type compose []string
+
+// findDocker checks that an engine answers and that docker knows Compose v2; the error says which is missing.
+func findDocker(ctx context.Context) error {
+	if _, err := exec.LookPath("docker"); err != nil {
+		return errors.New("docker is not installed")
+	}
+	if _, err := compose(nil).ask(ctx, "compose", "version"); err != nil {
+		return errors.New("docker has no Compose v2")
+	}
+	if _, err := compose(nil).ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return errors.New("no Docker engine answers")
+	}
+	return nil
 }
 
-// findDocker returns the path of a docker whose engine answers and which knows Compose v2; the error says which is
-// missing.
-func findDocker(ctx context.Context) (string, error) {
-	docker, err := exec.LookPath("docker")
-	if err != nil {
-		return "", errors.New("docker is not installed")
-	}
-	c := compose{docker: docker}
-	if _, err := c.ask(ctx, "compose", "version"); err != nil {
-		return "", errors.New("docker has no Compose v2")
-	}
-	if _, err := c.ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
-		return "", errors.New("no Docker engine answers")
-	}
-	return docker, nil
-}
-
-// ask runs docker and returns its output, without white space around it.
+// ask runs docker and returns its output.
 func (c compose) ask(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, dockerLimit)
 	defer cancel()
-	var complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, c.docker, args...)
-	cmd.Dir, cmd.Env, cmd.Stderr = c.source, c.environ, &complaints
-	answer, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, strings.TrimSpace(complaints.String()))
-	}
-	return strings.TrimSpace(string(answer)), nil
+	return containers.DockerWith(ctx, c, "", args...)
 }
 
 func composeArgs(args ...string) []string {
@@ -69,16 +59,15 @@ func composeArgs(args ...string) []string {
 
 func (c compose) spec(args ...string) servers.Spec {
 	return servers.Spec{
-		Name: "docker compose " + args[0], Path: c.docker, Args: composeArgs(args...), Dir: c.source, Env: c.environ,
+		Name: "docker compose " + args[0], Path: "docker", Args: composeArgs(args...), Env: append(os.Environ(), c...),
 		Output: os.Stdout, StopSignal: syscall.SIGINT, OrphanSignal: syscall.SIGINT,
 	}
 }
 
 // runCompose runs the stack in the foreground until stop is done or the stack ends, and then removes its containers;
 // the volumes, with the votes, stay. When kill is done it kills the containers.
-func runCompose(stop, kill context.Context, docker, source string, ports []string) error {
-	environ := append(os.Environ(), "COMPOSE_MENU=false") // its menu wants the terminal, from which it is detached
-	c := compose{docker: docker, source: source, environ: append(environ, ports...)}
+func runCompose(stop, kill context.Context, ports []string) error {
+	c := compose(append(ports, "COMPOSE_MENU=false")) // its menu wants the terminal, from which it is detached
 	if err := c.refuseIfRunning(stop); err != nil {
 		return err
 	}
@@ -189,4 +178,83 @@ func (c compose) published(ctx context.Context, p page) (string, bool) {
 	}
 	_, port, err := net.SplitHostPort(address)
 	return "http://localhost:" + port, err == nil && port != "0"
+}
+
+// The health checks' start_interval came with these versions of the engine and of Compose.
+var (
+	minEngine  = []int{25, 0, 0}
+	minCompose = []int{2, 20, 3}
+)
+
+const wantMemory = 2 << 30 // bytes: slightly more than everything takes under load
+
+// portVariables change the ports that the stack publishes, by service.
+var portVariables = map[string]string{
+	"vote": "VOTE_PORT", "result": "RESULT_PORT",
+	"jaeger": "JAEGER_PORT", "prometheus": "PROMETHEUS_PORT", "grafana": "GRAFANA_PORT",
+}
+
+// preflight looks for the usual causes of a failed start, before anything is built. Its error names all of them, and
+// the remedies; it only warns on out about those that may go well.
+func (c compose) preflight(ctx context.Context, out io.Writer) error {
+	engine, err := c.ask(ctx, "version", "--format", "{{.Server.Version}}")
+	if err != nil {
+		return err
+	}
+	plugin, err := c.ask(ctx, "compose", "version", "--short")
+	if err != nil {
+		return err
+	}
+	config, err := c.ask(ctx, composeArgs("config", "--format", "json")...)
+	if err != nil {
+		return err
+	}
+	if memory, err := c.ask(ctx, "info", "--format", "{{.MemTotal}}"); err == nil {
+		if bytes, err := strconv.ParseInt(memory, 10, 64); err == nil && bytes < wantMemory {
+			fmt.Fprintf(out, "The Docker engine has %.1f GB of memory; with less than 2 GB parts may be killed. "+
+				"Docker Desktop: Settings, Resources.\n", float64(bytes)/1e9)
+		}
+	}
+	published, err := publishedPorts([]byte(config))
+	if err != nil {
+		return err
+	}
+	return errors.Join(tooOld("Docker Engine", engine, minEngine), tooOld("Docker Compose", plugin, minCompose),
+		checkPorts(published))
+}
+
+// tooOld returns an error for a version before the least; one that can't be read is taken for new enough.
+func tooOld(program, version string, least []int) error {
+	have := make([]int, 3)
+	n, _ := fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d.%d", &have[0], &have[1], &have[2])
+	if n == 0 || slices.Compare(have, least) >= 0 {
+		return nil
+	}
+	return fmt.Errorf("%s %s is too old: the stack needs %d.%d.%d or later (https://docs.docker.com/engine/install/); "+
+		"./scripts/up --local does without Docker", program, version, least[0], least[1], least[2])
+}
+
+// publishedPorts reads the ports that the stack wants on this machine from the output of docker compose config.
+func publishedPorts(config []byte) ([]*port, error) {
+	var parsed struct {
+		Services map[string]struct {
+			Ports []struct {
+				HostIP    string `json:"host_ip"`
+				Published string
+			}
+		}
+	}
+	if err := json.Unmarshal(config, &parsed); err != nil {
+		return nil, fmt.Errorf("read docker compose config: %w", err)
+	}
+	var found []*port
+	for service, s := range parsed.Services {
+		for _, p := range s.Ports {
+			if number, _ := strconv.Atoi(p.Published); number != 0 { // 0 and "" stand for any free port
+				found = append(found, &port{&number, portVariables[service], service, p.HostIP})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b *port) int { return strings.Compare(a.purpose, b.purpose) })
+	return found, nil
 }

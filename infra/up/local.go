@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"petvote/infra/platform"
@@ -34,14 +35,14 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 		return err
 	}
 	order := []string{platform.Redis, platform.Postgres, platform.Result, platform.Worker, platform.Vote}
-	log := newLog(os.Stdout, wantsColour(os.Stdout, os.Getenv), order...)
+	log := newLog(os.Stdout, order...)
 	bin := filepath.Join(home, "bin")
 	p, err := platform.New(platform.Options{
 		Dir: home, Bin: bin, Output: log.part, Live: true, Ports: o.ports,
 		Env: append([]string{ // pages know each other by the name in the browser's address
 			"LOG_FORMAT=text", "VOTE_URL=" + localURL(o.ports.Vote, ""), "RESULT_URL=" + localURL(o.ports.Result, ""),
 		}, platform.Environ(os.Environ())...),
-		Postgres: func(c *servers.PostgresConfig) { c.Template = "" }, // the data are kept
+		Postgres: func(c *servers.PostgresConfig) { c.Initdb = true }, // the data are kept
 	})
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func start(ctx context.Context, s *supervisor, p *platform.Platform, order []str
 		program, err := p.Part(name)
 		if err == nil {
 			s.log.say("starting %s", name)
-			err = s.start(ctx, part{name, program})
+			err = s.start(ctx, program)
 		}
 		if err != nil {
 			return err
@@ -81,7 +82,7 @@ func start(ctx context.Context, s *supervisor, p *platform.Platform, order []str
 func summary(p platform.Ports, data string, parts []keeper) string {
 	var pids []string
 	for _, k := range parts {
-		pids = append(pids, fmt.Sprintf("%s %d", k.name, k.program.PID()))
+		pids = append(pids, fmt.Sprintf("%s %d", k.Name(), k.PID()))
 	}
 	return fmt.Sprintf(`
 petvote is ready
@@ -102,3 +103,49 @@ petvote is ready
 }
 
 func localURL(port int, path string) string { return fmt.Sprintf("http://localhost:%d%s", port, path) }
+
+// defaultFolder is /var/lib/petvote for root, whose home the servers' users can't enter, and for others a folder for
+// state according to the XDG Base Directory Specification.
+func defaultFolder(getenv func(string) string) (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/petvote", nil
+	}
+	if state := getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "petvote"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find a folder for the data: %w (say one with --data)", err)
+	}
+	return filepath.Join(home, ".local", "state", "petvote"), nil
+}
+
+// lockFolder makes the folder if it is missing, and locks it for this process. If another process holds it, the error
+// names that process. The kernel unlocks it when the holder ends, however it ends.
+func lockFolder(path string) (lock *os.File, err error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	lock, err = os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		holder := make([]byte, 20)
+		n, _ := lock.Read(holder) // the number is only for the message
+		err = fmt.Errorf("another platform runs with the data in %s (process %s): stop it first, or use another folder "+
+			"with --data, and other ports", path, strings.TrimSpace(string(holder[:n])))
+		return nil, errors.Join(err, lock.Close())
+	}
+	if err == nil {
+		err = lock.Truncate(0)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(lock, os.Getpid())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), lock.Close())
+	}
+	return lock, nil
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 )
 
@@ -12,9 +11,6 @@ const (
 	speaker     = "petvote" // the name in front of the platform's own lines
 	longestLine = 64 << 10  // a longer line is written in pieces
 )
-
-// palette holds the colours that are readable on light and on dark ground.
-var palette = []string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
 
 // partLog merges the output of many parts. Each line begins with the name of its part, and is written when it is
 // complete, so lines never mix.
@@ -25,30 +21,17 @@ type partLog struct {
 }
 
 // newLog makes a log for the named parts.
-func newLog(out io.Writer, colour bool, names ...string) *partLog {
+func newLog(out io.Writer, names ...string) *partLog {
 	l := &partLog{out: out, parts: make(map[string]*partWriter)}
-	width := len(speaker)
+	names = append(names, speaker)
+	width := 0
 	for _, name := range names {
 		width = max(width, len(name))
 	}
-	add := func(name, colourCode string) {
-		prefix := fmt.Sprintf("%-*s | ", width, name)
-		if colour {
-			prefix = "\x1b[" + colourCode + "m" + prefix + "\x1b[0m"
-		}
-		l.parts[name] = &partWriter{log: l, prefix: prefix}
-	}
-	add(speaker, "1")
-	for i, name := range names {
-		add(name, palette[i%len(palette)])
+	for _, name := range names {
+		l.parts[name] = &partWriter{log: l, prefix: fmt.Sprintf("%-*s | ", width, name)}
 	}
 	return l
-}
-
-// wantsColour reports whether a file is a terminal that shows colours, and the user wants them (https://no-color.org).
-func wantsColour(file *os.File, getenv func(string) string) bool {
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }
 
 // part returns the writer for a part's output. The name is one of those newLog knows.

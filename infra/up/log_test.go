@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 )
 
 func TestLogWritesWholeLinesWithTheirPartsName(t *testing.T) {
 	var out strings.Builder
-	log := newLog(&out, false, "redis", "worker")
+	log := newLog(&out, "redis", "worker")
 	write := func(part, text string) {
 		t.Helper()
 		if n, err := io.WriteString(log.part(part), text); n != len(text) || err != nil {
@@ -38,39 +37,13 @@ worker  | thr
 	}
 }
 
-func TestLogColoursNamesAndSplitsALineWithoutEnd(t *testing.T) {
+func TestLogSplitsALineWithoutEnd(t *testing.T) {
 	var out strings.Builder
-	log := newLog(&out, true, "vote")
-	fmt.Fprintln(log.part("vote"), "hello")
-	if want := "\x1b[36mvote    | \x1b[0mhello\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
-	}
-	out.Reset()
+	log := newLog(&out, "vote")
 	for range 2 * longestLine / 1000 {
 		fmt.Fprint(log.part("vote"), strings.Repeat("x", 1000))
 	}
 	if n := strings.Count(out.String(), "\n"); n != 1 {
 		t.Errorf("%d pieces of an endless line, want 1", n)
-	}
-}
-
-func TestLogKeepsLinesOfManyWritersApart(t *testing.T) {
-	var out strings.Builder
-	names := []string{"a", "b", "c"}
-	log := newLog(&out, false, names...)
-	var writers sync.WaitGroup
-	for _, name := range names {
-		writers.Go(func() {
-			for range 200 {
-				fmt.Fprint(log.part(name), name, name)
-				fmt.Fprintln(log.part(name), name)
-			}
-		})
-	}
-	writers.Wait()
-	for _, name := range names {
-		if n := strings.Count(out.String(), fmt.Sprintf("%-7s | %s\n", name, strings.Repeat(name, 3))); n != 200 {
-			t.Errorf("%d whole lines of %s, want 200", n, name)
-		}
 	}
 }

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,13 +19,9 @@ func run(args []string) int {
 	if lifecycle.PrintVersion(os.Stdout, "up", args) {
 		return 0
 	}
-	o, err := parse(args, os.Getenv, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
+	o, status, ok := parse(args, os.Getenv, os.Stderr)
+	if !ok {
+		return status
 	}
 	stop, kill, release := signals()
 	defer release()
@@ -44,10 +39,10 @@ func up(stop, kill context.Context, o *options) error {
 		return err
 	}
 	if o.mode != modeLocal {
-		docker, err := findDocker(stop)
+		err := findDocker(stop)
 		switch {
 		case err == nil:
-			return runCompose(stop, kill, docker, source, o.set)
+			return runCompose(stop, kill, o.set)
 		case o.mode == modeDocker:
 			return fmt.Errorf("docker compose can't be used: %w", err)
 		}

@@ -2,11 +2,16 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
 
 	"petvote/infra/platform"
+	"petvote/infra/servers"
+	"petvote/infra/tool"
 )
 
 type mode int
@@ -32,17 +37,11 @@ engine answers; else as processes of this machine, with Redis and PostgreSQL, in
 
 `
 
-// parse reads flags and environment; a flag wins. With --help it writes the help to out and returns flag.ErrHelp. Its
-// error names every bad variable.
-func parse(args []string, getenv func(string) string, out io.Writer) (*options, error) {
-	o := new(options)
+// parse reads flags and environment, like tool.Parse; a flag wins. It complains about every bad variable.
+func parse(args []string, getenv func(string) string, out io.Writer) (o *options, status int, ok bool) {
+	o = new(options)
 	o.wanted = localPorts(&o.ports)
-	flags := flag.NewFlagSet("up", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprint(out, usage)
-		flags.PrintDefaults()
-	}
+	flags := tool.Flags("up", usage, out)
 	docker := flags.Bool("docker", false, "use Docker Compose, or fail")
 	local := flags.Bool("local", false, "use processes of this machine")
 	flags.StringVar(&o.folder, "data", "",
@@ -52,36 +51,122 @@ func parse(args []string, getenv func(string) string, out io.Writer) (*options, 
 		flags.Var(p, p.flag(), fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
 		if text := getenv(p.variable); text != "" {
 			if err := flags.Set(p.flag(), text); err != nil {
-				bad = append(bad, fmt.Errorf("up: %s=%q: %w", p.variable, text, err))
+				bad = append(bad, fmt.Errorf("%s=%q: %w", p.variable, text, err))
 			}
 		}
 	}
-	if err := errors.Join(bad...); err != nil {
-		return nil, err
+	status, ok = tool.Parse(flags, args, func() (err error) {
+		switch {
+		case len(bad) > 0:
+			return errors.Join(bad...)
+		case *docker && *local:
+			return errors.New("--docker and --local exclude each other")
+		case *docker && o.folder != "":
+			return errors.New("--data is for --local; Docker keeps the data in volumes")
+		case *docker:
+			o.mode = modeDocker
+		case *local || o.folder != "":
+			o.mode = modeLocal
+		}
+		for _, p := range o.wanted {
+			if flags.Lookup(p.flag()).DefValue != p.String() {
+				o.set = append(o.set, fmt.Sprintf("%s=%v", p.variable, p))
+			}
+		}
+		if o.folder == "" {
+			o.folder, err = defaultFolder(getenv)
+		}
+		return err
+	})
+	return o, status, ok
+}
+
+// port is a TCP port that the platform takes on this machine. It is a flag.Value.
+type port struct {
+	number   *int
+	variable string // the environment variable that changes it; "": none
+	purpose  string
+	host     string // the address that it is bound to; "": all
+}
+
+// localPorts sets the ports of the local mode to their defaults and describes them. Redis and PostgreSQL are off their
+// usual ports, so that they run beside others.
+func localPorts(p *platform.Ports) []*port {
+	*p = platform.Ports{
+		Vote: 8084, Result: 8085, VoteOps: 9464, WorkerOps: 9465, ResultOps: 9466, Redis: 16379, Postgres: 15432,
 	}
-	if err := flags.Parse(args); err != nil {
-		return nil, err
+	return []*port{
+		{number: &p.Vote, variable: "VOTE_PORT", purpose: "the vote page"},
+		{number: &p.Result, variable: "RESULT_PORT", purpose: "the results page"},
+		{number: &p.VoteOps, variable: "VOTE_OPS_PORT", purpose: "metrics and health of vote"},
+		{number: &p.WorkerOps, variable: "WORKER_OPS_PORT", purpose: "metrics and health of worker"},
+		{number: &p.ResultOps, variable: "RESULT_OPS_PORT", purpose: "metrics and health of result"},
+		{number: &p.Redis, variable: "REDIS_PORT", purpose: "Redis"},
+		{number: &p.Postgres, variable: "POSTGRES_PORT", purpose: "PostgreSQL"},
 	}
-	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("up: unexpected argument %q; see --help", flags.Arg(0))
-	case *docker && *local:
-		return nil, errors.New("up: --docker and --local exclude each other")
-	case *docker && o.folder != "":
-		return nil, errors.New("up: --data is for --local; Docker keeps the data in volumes")
-	case *docker:
-		o.mode = modeDocker
-	case *local || o.folder != "":
-		o.mode = modeLocal
+}
+
+// flag is the name of the command-line flag that changes the port: vote-port for VOTE_PORT.
+func (p *port) flag() string { return strings.ReplaceAll(strings.ToLower(p.variable), "_", "-") }
+
+// String is the number; the flag package also calls it on a zero port.
+func (p *port) String() string {
+	if p.number == nil {
+		return ""
 	}
-	for _, p := range o.wanted {
-		if flags.Lookup(p.flag()).DefValue != p.String() {
-			o.set = append(o.set, fmt.Sprintf("%s=%v", p.variable, p))
+	return strconv.Itoa(*p.number)
+}
+
+// Set reads the number.
+func (p *port) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return errors.New("a port is a number from 1 to 65535")
+	}
+	*p.number = int(n)
+	return nil
+}
+
+// checkPorts listens on each port for a moment. Its error names every one that is not free, and how to choose another.
+func checkPorts(wanted []*port) error {
+	var taken []error
+	first := make(map[int]*port)
+	for _, p := range wanted {
+		if other := first[*p.number]; other != nil {
+			taken = append(taken, fmt.Errorf("port %v is wanted twice, for %s and for %s: change %s or %s",
+				p, other.purpose, p.purpose, other.variable, p.variable))
+			continue
+		}
+		first[*p.number] = p
+		remedy := "free it"
+		if p.variable != "" {
+			remedy += fmt.Sprintf(", or choose another: %s=N ./scripts/up", p.variable)
+		}
+		err := p.listen()
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = errors.New("another program listens there")
+		}
+		if err != nil {
+			taken = append(taken, fmt.Errorf("port %v, for %s, can't be used (%w): %s", p, p.purpose, err, remedy))
 		}
 	}
-	var err error
-	if o.folder == "" {
-		o.folder, err = defaultFolder(getenv)
+	return errors.Join(taken...)
+}
+
+// listen tries the loopback address besides all addresses, since some systems let both be taken independently.
+func (p *port) listen() error {
+	hosts := []string{p.host}
+	if p.host == "" {
+		hosts = append(hosts, servers.Loopback)
 	}
-	return o, err
+	for _, host := range hosts {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, p.String()))
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

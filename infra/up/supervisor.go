@@ -11,12 +11,6 @@ import (
 	"petvote/infra/wait"
 )
 
-// part is a program with its name in the log.
-type part struct {
-	name    string
-	program platform.Part
-}
-
 // backoff is the pause before a dead part's next start: first after its first death, twice as long after each further
 // one, up to most, and first again for a part that ran for at least healthy.
 type backoff struct{ first, most, healthy time.Duration }
@@ -35,19 +29,19 @@ type supervisor struct {
 
 // keeper keeps one part running.
 type keeper struct {
-	part
+	platform.Part
 	cancel context.CancelFunc // ends the keeping; the part runs on
 	done   chan struct{}      // closed when nothing starts the part any more
 }
 
 // start starts a part, waits until it has started, and keeps it running until stop. A part that fails this first start
 // is not tried again.
-func (s *supervisor) start(ctx context.Context, p part) error {
-	if err := p.program.Start(ctx); err != nil {
+func (s *supervisor) start(ctx context.Context, p platform.Part) error {
+	if err := p.Start(ctx); err != nil {
 		return err
 	}
 	keeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	k := keeper{part: p, cancel: cancel, done: make(chan struct{})}
+	k := keeper{Part: p, cancel: cancel, done: make(chan struct{})}
 	s.keepers = append(s.keepers, k)
 	go func() {
 		defer close(k.done)
@@ -57,31 +51,31 @@ func (s *supervisor) start(ctx context.Context, p part) error {
 }
 
 // keep starts the part again each time it ends, until ctx is done.
-func (s *supervisor) keep(ctx context.Context, p part) {
+func (s *supervisor) keep(ctx context.Context, p platform.Part) {
 	pause, started := s.backoff.first, time.Now()
 	for failure := error(nil); ctx.Err() == nil; { // of the latest start
 		if failure == nil {
 			select {
 			case <-ctx.Done():
 				return
-			case <-p.program.Done():
+			case <-p.Done():
 			}
 			if time.Since(started) >= s.backoff.healthy {
 				pause = s.backoff.first
 			}
-			s.log.flush(p.name)
-			s.log.say("%s died (%v), starting again in %v", p.name, cmp.Or(p.program.Err(), errors.New("exit status 0")), pause)
+			s.log.flush(p.Name())
+			s.log.say("%s died (%v), starting again in %v", p.Name(), cmp.Or(p.Err(), errors.New("exit status 0")), pause)
 		} else {
-			s.log.flush(p.name)
-			s.log.say("%s did not start, trying again in %v: %v", p.name, pause, failure)
+			s.log.flush(p.Name())
+			s.log.say("%s did not start, trying again in %v: %v", p.Name(), pause, failure)
 		}
 		if wait.For(ctx, pause) != nil {
 			return
 		}
 		pause = min(2*pause, s.backoff.most)
-		if failure = p.program.Start(ctx); failure == nil {
+		if failure = p.Start(ctx); failure == nil {
 			started = time.Now()
-			s.log.say("%s runs again (pid %d)", p.name, p.program.PID())
+			s.log.say("%s runs again (pid %d)", p.Name(), p.PID())
 		}
 	}
 }
@@ -94,13 +88,13 @@ func (s *supervisor) stop(ctx context.Context, limit time.Duration) error {
 		k.cancel()
 		<-k.done
 		bounded, cancel := context.WithTimeout(ctx, limit)
-		if err := k.program.Stop(bounded); err != nil {
+		if err := k.Stop(bounded); err != nil {
 			failures = append(failures, err)
 		} else {
-			s.log.say("%s stopped", k.name)
+			s.log.say("%s stopped", k.Name())
 		}
 		cancel()
-		s.log.flush(k.name)
+		s.log.flush(k.Name())
 	}
 	s.keepers = nil
 	return errors.Join(failures...)

@@ -12,9 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"petvote/infra/servers"
 	"petvote/infra/wait"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // quick keeps the shape of the real backoff and takes less time.
 var quick = backoff{first: 5 * time.Millisecond, most: 40 * time.Millisecond, healthy: time.Hour}
@@ -54,7 +58,7 @@ func (o *transcript) await(t *testing.T, text string, times int) {
 func supervise(t *testing.T, backoff backoff, script string, names ...string) (*supervisor, *transcript) {
 	t.Helper()
 	out := new(transcript)
-	s := &supervisor{log: newLog(out, false, names...), backoff: backoff}
+	s := &supervisor{log: newLog(out, names...), backoff: backoff}
 	t.Cleanup(func() {
 		if err := s.stop(context.Background(), 10*time.Second); err != nil {
 			t.Error(err)
@@ -62,7 +66,7 @@ func supervise(t *testing.T, backoff backoff, script string, names ...string) (*
 	})
 	for _, name := range names {
 		spec := servers.Spec{Name: name, Path: "/bin/sh", Args: []string{"-c", script, name}, Output: s.log.part(name)}
-		if err := s.start(t.Context(), part{name, servers.NewProcess(spec)}); err != nil {
+		if err := s.start(t.Context(), servers.NewProcess(spec)); err != nil {
 			t.Fatal(err)
 		}
 		out.await(t, fmt.Sprintf("%-7s | up", name), 1)
@@ -72,7 +76,7 @@ func supervise(t *testing.T, backoff backoff, script string, names ...string) (*
 
 func TestAKilledPartIsStartedAgainAndTheLogSaysSo(t *testing.T) {
 	s, out := supervise(t, quick, "echo up; exec sleep 600", "sleeper")
-	sleeper := s.keepers[0].program
+	sleeper := s.keepers[0]
 	first := sleeper.PID()
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -103,8 +107,8 @@ func TestAPartThatRanForAWhileStartsAgainAtOnce(t *testing.T) {
 }
 
 func TestAPartThatCanNotStartTheFirstTimeIsAnError(t *testing.T) {
-	s := &supervisor{log: newLog(new(transcript), false)}
-	err := s.start(t.Context(), part{"absent", servers.NewProcess(servers.Spec{Name: "absent", Path: "/does/not/exist"})})
+	s := &supervisor{log: newLog(new(transcript))}
+	err := s.start(t.Context(), servers.NewProcess(servers.Spec{Name: "absent", Path: "/does/not/exist"}))
 	if err == nil || !strings.Contains(err.Error(), "absent") || len(s.keepers) > 0 {
 		t.Errorf("got %v", err)
 	}
@@ -134,7 +138,7 @@ func TestStopGoesInReverseOrderOneAfterTheOther(t *testing.T) {
 
 func TestStopKillsAtOnceWhenToldSo(t *testing.T) {
 	s, _ := supervise(t, quick, `trap "" TERM; echo up; while :; do sleep 0.01; done`, "stubborn")
-	stubborn := s.keepers[0].program
+	stubborn := s.keepers[0]
 	kill, killNow := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, killNow)
 	if err := s.stop(kill, time.Hour); err == nil || !strings.Contains(err.Error(), "killed") {

@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/goleak"
 
 	"petvote/infra/ledger"
 	"petvote/infra/wait"
 	"petvote/shared/ballot"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // What a voter makes of an answer is what the proof stands on.
 func TestAVoterKnowsWhatAnAnswerMeans(t *testing.T) {

@@ -2,39 +2,34 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
 	"time"
 
 	"petvote/infra/platform"
+	"petvote/infra/servers"
+	"petvote/shared/ballot"
 )
 
 // measureAccept compares the vote service with a bare handler. The worker is paused, so that accepting has the machine
 // to itself, as the handler has. The last figure is taken while the worker stores the votes.
-func measureAccept(ctx context.Context, t *target) (figures []figure, err error) {
-	accepted := 0
+func measureAccept(ctx context.Context, t *target) (figures []figure) {
 	for _, connections := range []int{64, 512} {
-		ours, theirs, err := t.sideBySide(ctx, connections)
-		if err != nil {
-			return nil, err
-		}
-		accepted += ours.accepted
+		ours, theirs := t.sideBySide(ctx, connections)
 		rate, p99 := throughput("votes accepted per second, ", connections, ours, theirs)
 		figures = append(figures, rate.atLeast(0.55), p99.atMost(3))
 		if connections == 64 {
 			cpu := figure{Name: "CPU to accept one vote: vote and Redis", Unit: "µs", Value: ours.cpuPerVote()}
 			figures = append(figures, cpu.against("bare net/http", theirs.cpuPerVote()))
 		}
-		if err := t.balanced(ctx, accepted); err != nil {
-			return nil, err
-		}
 	}
-	all, err := saturate(ctx, t.Vote.Addr(), 64, choose(t.bench, 5*time.Second, time.Second))
-	if err != nil {
-		return nil, err
-	}
+	all := t.saturate(ctx, 64, choose(t.bench, 5*time.Second, time.Second))
 	name := "the same while the worker stores them, 64 connections"
-	figures = append(figures, figure{Name: name, Unit: "/s", Value: all.perSecond()})
-	return figures, t.balanced(ctx, accepted+all.accepted)
+	return append(figures, figure{Name: name, Unit: "/s", Value: all.perSecond()})
 }
 
 // measureTraced is the same with every vote traced into a real collector.
@@ -44,16 +39,11 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, jaeger.close()) }()
-	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) ([]figure, error) {
-		ours, theirs, err := t.sideBySide(ctx, 64)
-		if err != nil {
-			return nil, err
-		}
-		if err := errors.Join(jaeger.knows(ctx, platform.Vote), t.balanced(ctx, ours.accepted)); err != nil {
-			return nil, err
-		}
+	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) []figure {
+		ours, theirs := t.sideBySide(ctx, 64)
+		t.must(jaeger.knows(ctx, platform.Vote))
 		rate, p99 := throughput("every vote traced into "+jaeger.name+", ", 64, ours, theirs)
-		return []figure{rate.atLeast(0.35), p99}, nil
+		return []figure{rate.atLeast(0.35), p99}
 	})
 }
 
@@ -75,16 +65,11 @@ type side struct {
 func (s *side) cpuPerVote() float64 { return float64(s.cpu.Microseconds()) / float64(s.accepted) }
 
 // sideBySide loads the vote service and the bare handler in turn, after a warm-up of each, with the worker paused.
-func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs *side, err error) {
+func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs *side) {
 	bare, err := startBare(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, bare.Kill()) }()
-	if err := t.Worker.Pause(); err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, t.Worker.Resume()) }()
+	t.must(err)
+	defer func() { t.err = errors.Join(t.err, bare.Kill()) }()
+	t.must(t.Worker.Pause())
 	ours, theirs = &side{Service: t.Vote}, &side{Service: bare}
 	for round := range 1 + choose(t.bench, 4, 1) {
 		d := choose(t.bench, 2*time.Second, 500*time.Millisecond)
@@ -94,15 +79,76 @@ func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs 
 		for _, s := range []*side{ours, theirs} {
 			before := cpuTime(s.PID(), t.Redis.PID())
 			l, err := saturate(ctx, s.Addr(), connections, d)
-			if err != nil {
-				return nil, nil, err
-			}
+			t.must(err)
 			s.cpu += cpuTime(s.PID(), t.Redis.PID()) - before
 			s.accepted += l.accepted
+			if s == ours {
+				t.count(l)
+			}
 			if round > 0 {
 				s.rates, s.p99s = append(s.rates, l.perSecond()), append(s.p99s, l.p99())
 			}
 		}
 	}
-	return ours, theirs, nil
+	t.must(t.Worker.Resume())
+	t.balanced(ctx)
+	return ours, theirs
+}
+
+// bareCommand makes this program the handler that the vote service is compared with, in a process of its own as the
+// service is.
+const bareCommand = "serve-bare"
+
+func serveBare(ctx context.Context, addr string) int {
+	server := &http.Server{Addr: addr, Handler: http.HandlerFunc(answerBare)}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// answerBare parses the same JSON as the vote service, checks the pet and answers. It does nothing else.
+func answerBare(w http.ResponseWriter, r *http.Request) {
+	var vote struct {
+		Pet string `json:"pet"`
+	}
+	raw, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = json.Unmarshal(raw, &vote)
+	}
+	if err == nil {
+		_, err = ballot.ParseChoice(vote.Pet)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": "success"}) // the client is gone if this fails
+}
+
+// startBare starts it; the caller kills it.
+func startBare(ctx context.Context) (*platform.Service, error) {
+	port, err := servers.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &platform.Service{Port: port}
+	s.Process = servers.NewProcess(servers.Spec{
+		Name: "bare handler", Path: self, Args: []string{bareCommand, s.Addr()},
+		Ready: func(context.Context, int) error {
+			conn, err := dial(s.Addr())
+			if err == nil {
+				err = conn.Close()
+			}
+			return err
+		},
+	})
+	return s, s.Start(ctx)
 }

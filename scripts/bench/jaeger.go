@@ -5,30 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
+	"petvote/infra/wait"
 )
 
 // jaeger is the overlay's collector in a container of its own.
-type jaeger struct {
-	*servers.Process
-	name, container  string
-	endpoint, lookup string
-}
+type jaeger struct{ name, container, endpoint, lookup string }
 
 var jaegerImage = regexp.MustCompile(`(?m)^\s*image: (\S*/jaeger:(\S+))`)
 
 // startJaeger starts the image that the overlay names, with the overlay's settings and limits.
 func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
-	if err := exec.CommandContext(ctx, "docker", "info").Run(); err != nil {
+	if _, err := containers.Docker(ctx, "info"); err != nil {
 		return nil, fmt.Errorf("%w: no collector here, since no Docker engine answers", errNotMeasured)
 	}
 	overlay, err := os.ReadFile(filepath.Join(b.source, "docker-compose.observability.yml"))
@@ -49,16 +45,15 @@ func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
 		endpoint: fmt.Sprintf("http://%s:%d", servers.Loopback, otlp),
 		lookup:   fmt.Sprintf("http://%s:%d/api/services", servers.Loopback, query),
 	}
-	j.Process = servers.NewProcess(servers.Spec{
-		Name: "jaeger", Path: "docker",
-		Args: []string{"run", "--rm", "--name", j.container, "-m", "768m", "-e", "GOMEMLIMIT=640MiB",
-			"-v", filepath.Join(b.source, "observability/jaeger") + ":/etc/jaeger:ro",
-			"-p", fmt.Sprintf("%s:%d:4318", servers.Loopback, otlp),
-			"-p", fmt.Sprintf("%s:%d:16686", servers.Loopback, query),
-			string(image[1]), "--config=/etc/jaeger/config.yaml"},
-		Ready: func(ctx context.Context, _ int) error { return platform.Probe(ctx, j.lookup) },
-	})
-	if err := j.Start(ctx); err != nil {
+	_, err = containers.Docker(ctx, "run", "--detach", "--rm", "--name", j.container, "-m", "768m",
+		"-e", "GOMEMLIMIT=640MiB", "-v", filepath.Join(b.source, "observability/jaeger")+":/etc/jaeger:ro",
+		"-p", fmt.Sprintf("%s:%d:4318", servers.Loopback, otlp),
+		"-p", fmt.Sprintf("%s:%d:16686", servers.Loopback, query),
+		string(image[1]), "--config=/etc/jaeger/config.yaml")
+	if err == nil {
+		err = wait.Until(ctx, time.Minute, func(ctx context.Context) error { return platform.Probe(ctx, j.lookup) })
+	}
+	if err != nil {
 		return nil, errors.Join(err, j.close())
 	}
 	return j, nil
@@ -74,14 +69,8 @@ func (j *jaeger) knows(ctx context.Context, service string) error {
 	return err
 }
 
-// close also removes a container that outlived docker's client.
 func (j *jaeger) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	stopped := j.Stop(ctx)
-	out, err := exec.CommandContext(ctx, "docker", "rm", "-f", j.container).CombinedOutput()
-	if err != nil && !strings.Contains(string(out), "No such container") {
-		return errors.Join(stopped, fmt.Errorf("remove jaeger's container: %w: %s", err, out))
-	}
-	return stopped
+	return containers.Remove(ctx, j.container)
 }

@@ -82,6 +82,7 @@ func (v *voter) ask() (head []byte, err error) {
 type answers struct {
 	mu                   sync.Mutex
 	sent, accepted, shed int
+	failed               int                     // not among those sent
 	latencies            *hdrhistogram.Histogram // of accepted votes, in µs
 	took                 time.Duration
 }
@@ -107,11 +108,12 @@ func (v *voter) vote(a *answers) error {
 	start := time.Now()
 	head, err := v.ask()
 	took := time.Since(start)
-	if err != nil {
-		return err
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err != nil {
+		a.failed++
+		return err
+	}
 	a.sent++
 	switch status, _, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("HTTP/1.1 ")), []byte(" ")); {
 	case string(status) == strconv.Itoa(http.StatusOK):

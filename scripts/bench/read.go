@@ -28,11 +28,9 @@ select date_trunc('minute', cast_at) as minute, pet, count(*) from fresh group b
 on conflict (minute, pet) do update set votes = history.votes + excluded.votes`
 
 // measureRead times the read of the tally and the results page with few and with many stored votes.
-func measureRead(ctx context.Context, t *target) (figures []figure, err error) {
+func measureRead(ctx context.Context, t *target) (figures []figure) {
 	store, err := votestore.Config{URL: votestore.DatabaseURL(t.Postgres.URL())}.Open(ctx, 2, nil)
-	if err != nil {
-		return nil, err
-	}
+	t.must(err)
 	defer store.Close()
 	// Each read alternates with one that finds nothing: a round trip takes three times as long after the cores slept.
 	reads := []struct {
@@ -45,21 +43,15 @@ func measureRead(ctx context.Context, t *target) (figures []figure, err error) {
 		{name: "the results page", read: func() error { return platform.Probe(ctx, t.Result.URL("/")) },
 			empty: func() error { return platform.Probe(ctx, t.Result.URL("/healthz")) }},
 	}
-	stored := 0
 	for _, votes := range choose(t.bench, []int{1000, 1_000_000, 10_000_000}, []int{1000, 100_000}) {
-		if _, err := t.DB.Exec(ctx, manyVotes, stored, votes); err != nil {
-			return nil, err
-		}
-		if err := t.vacuumed(ctx); err != nil {
-			return nil, err
-		}
-		stored = votes
+		_, err := t.DB.Exec(ctx, manyVotes, t.accepted, votes)
+		t.must(err)
+		t.vacuumed(ctx)
+		t.accepted = votes
 		for i := range reads {
 			r := &reads[i]
 			took, empty, err := inTurns(choose(t.bench, 3000, 500), r.read, r.empty)
-			if err != nil {
-				return nil, err
-			}
+			t.must(err)
 			f := figure{Name: r.name + " with " + number(float64(votes)) + " stored votes", Unit: "µs", Value: took}
 			if r.first == 0 {
 				r.first = took / empty
@@ -69,18 +61,17 @@ func measureRead(ctx context.Context, t *target) (figures []figure, err error) {
 			figures = append(figures, f)
 		}
 	}
-	return figures, nil
+	return figures
 }
 
 // vacuumed has PostgreSQL finish its work after a load, so that no read is slowed by it.
-func (t *target) vacuumed(ctx context.Context) error {
+func (t *target) vacuumed(ctx context.Context) {
 	for _, work := range []string{"vacuum analyze", "checkpoint"} {
-		if _, err := t.DB.Exec(ctx, work); err != nil {
-			return err
-		}
+		_, err := t.DB.Exec(ctx, work)
+		t.must(err)
 	}
 	unix.Sync()
-	return wait.Until(ctx, time.Minute, func(ctx context.Context) error {
+	t.must(wait.Until(ctx, time.Minute, func(ctx context.Context) error {
 		var busy int
 		err := t.DB.QueryRow(ctx,
 			`select count(*) from pg_stat_activity where backend_type = 'autovacuum worker'`).Scan(&busy)
@@ -88,7 +79,7 @@ func (t *target) vacuumed(ctx context.Context) error {
 			err = errors.New("PostgreSQL is still vacuuming")
 		}
 		return err
-	})
+	}))
 }
 
 // inTurns returns the median times of two kinds of calls, made in turn n times after a warm-up, in µs.

@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -19,14 +21,38 @@ import (
 	"petvote/infra/servers"
 )
 
-// target is the platform that a row measures, with empty data.
+// target is the platform that a row measures, with empty data, and the sum of the row's votes.
 type target struct {
 	*bench
 	*platform.Platform
+	accepted int
+	unsure   int   // refused or without an answer: any of them may have been accepted nevertheless
+	err      error // ends the row
+}
+
+// must ends the row at an error, as testing.T.Fatal ends a test. Only the row's own goroutine may call it.
+func (t *target) must(err error) {
+	if err != nil {
+		t.err = err
+		runtime.Goexit()
+	}
+}
+
+func (t *target) count(a *answers) {
+	t.accepted += a.accepted
+	t.unsure += a.shed + a.failed
+}
+
+// saturate keeps connections to the vote service busy, which must accept every vote.
+func (t *target) saturate(ctx context.Context, connections int, d time.Duration) *answers {
+	a, err := saturate(ctx, t.Vote.Addr(), connections, d)
+	t.must(err)
+	t.count(a)
+	return a
 }
 
 // measurement yields the figures of a row on a platform.
-type measurement func(context.Context, *target) ([]figure, error)
+type measurement func(context.Context, *target) []figure
 
 // untraced makes a row of a measurement whose traces, of one vote in a hundred, are received and dropped.
 func untraced(measure measurement) func(context.Context, *bench) ([]figure, error) {
@@ -35,12 +61,12 @@ func untraced(measure measurement) func(context.Context, *bench) ([]figure, erro
 		if err != nil {
 			return nil, err
 		}
-		sink := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer listener.Close()
+		sink := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Type", "application/x-protobuf")
-		})}
-		defer sink.Close()
-		go func() { _ = sink.Serve(listener) }()
+		})
+		go func() { _ = http.Serve(listener, sink) }()
 		return b.onPlatform(ctx, "http://"+listener.Addr().String(), "0.01", measure)
 	}
 }
@@ -73,28 +99,26 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 	if err := b.machine.askServers(ctx, p); err != nil {
 		return nil, err
 	}
-	return measure(ctx, &target{b, p})
+	t := &target{bench: b, Platform: p}
+	var row sync.WaitGroup
+	row.Go(func() {
+		f = measure(ctx, t)
+		t.balanced(ctx)
+	})
+	row.Wait()
+	return f, t.err
 }
 
-func (t *target) store() ledger.Direct { return ledger.Direct{Queue: t.Queue, DB: t.DB} }
-
-// balanced checks that every accepted vote is stored once. A row for which this does not hold is refused.
-func (t *target) balanced(ctx context.Context, accepted int) error { return t.covers(ctx, accepted, 0) }
-
-// covers checks the same where votes were refused with 503, any of which may have been accepted nevertheless.
-func (t *target) covers(ctx context.Context, accepted, refused int) error {
-	if err := ledger.Drain(ctx, t.store()); err != nil {
-		return err
+// balanced waits until the queue is empty and checks that every accepted vote is stored once. A row for which this does
+// not hold is refused.
+func (t *target) balanced(ctx context.Context) {
+	t.must(ledger.Drain(ctx, t))
+	s, err := t.Standings(ctx)
+	t.must(err)
+	if stored := int(s.Rows.Total()); stored < t.accepted || stored > t.accepted+t.unsure || s.Tally != s.Rows {
+		t.must(fmt.Errorf("%d votes were accepted and %d refused or cut off, %d are stored and %d counted",
+			t.accepted, t.unsure, stored, s.Tally.Total()))
 	}
-	s, err := t.store().Standings(ctx)
-	if err != nil {
-		return err
-	}
-	if stored := int(s.Rows.Total()); stored < accepted || stored > accepted+refused || s.Tally != s.Rows {
-		return fmt.Errorf("%d votes were accepted and %d refused, %d are stored and %d counted",
-			accepted, refused, stored, s.Tally.Total())
-	}
-	return nil
 }
 
 // cpuTime is what processes and their children have used so far; 0 where there is no /proc.
@@ -113,17 +137,15 @@ func cpuTime(pids ...int) (sum time.Duration) {
 }
 
 // memory is what services have in use now, and the sum of their peaks, in MB.
-func memory(services ...*platform.Service) (now, peak float64, err error) {
+func (t *target) memory(services ...*platform.Service) (now, peak float64) {
 	for _, s := range services {
 		p, err := procfs.NewProc(s.PID())
 		if err != nil {
-			return 0, 0, fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured)
+			t.must(fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured))
 		}
 		status, err := p.NewStatus()
-		if err != nil {
-			return 0, 0, err
-		}
+		t.must(err)
 		now, peak = now+float64(status.VmRSS)/1e6, peak+float64(status.VmHWM)/1e6
 	}
-	return now, peak, nil
+	return now, peak
 }

@@ -14,20 +14,18 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
+	"petvote/infra/tool"
 	"petvote/infra/wait"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/report"
@@ -35,36 +33,24 @@ import (
 	"petvote/scripts/chaos/target"
 	"petvote/scripts/chaos/target/compose"
 	"petvote/scripts/chaos/target/local"
-	"petvote/shared/lifecycle"
 )
 
-func main() {
-	if lifecycle.PrintVersion(os.Stdout, "chaos", os.Args[1:]) {
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)() // a second signal ends the program at once; the next run undoes what is left
-	if len(os.Args) == 2 && os.Args[1] == local.NaiveCommand {
-		if err := local.NaiveWorker(ctx, os.Environ()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(tool.Main("chaos", run)) }
 
 // run returns the exit status that the help describes.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
-	o, err := parse(args, progress)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	if len(args) == 1 && args[0] == local.NaiveCommand {
+		if err := local.NaiveWorker(ctx, os.Environ()); err != nil {
+			fmt.Fprintln(progress, err)
+			return 1
+		}
 		return 0
-	case err != nil:
-		fmt.Fprintln(progress, err)
-		return 2
-	case o.list:
+	}
+	o, status, ok := parse(args, progress)
+	if !ok {
+		return status
+	}
+	if o.list {
 		for _, s := range scenario.All() {
 			fmt.Fprintf(out, "%-20s %s\n", s.Name, s.Hypothesis)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/voters"
+	"petvote/infra/wait"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/target"
 )
@@ -32,8 +34,8 @@ type observer struct {
 	current       map[string]int // index of the interval that goes on, by service and subject
 }
 
-// observe watches until close is called.
-func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings) *observer {
+// observe watches until close is called, and logs the status now and then.
+func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings, log *log.Logger) *observer {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &observer{target: t, answers: answers, before: before.Tally.Total(), stop: stop, current: make(map[string]int),
 		viewer: voters.NewViewer(ctx, t.Addresses().Result, voters.SSE, answers.Began)}
@@ -47,6 +49,11 @@ func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings) *
 			}
 		})
 	}
+	o.watching.Go(func() {
+		for wait.For(ctx, statusEvery) == nil {
+			log.Print(o.status())
+		}
+	})
 	return o
 }
 
@@ -62,16 +69,13 @@ func (o *observer) at() float64 { return time.Since(o.answers.Began).Seconds() }
 // every repeats a look, which may take as long as the time between two of them, and at least a second.
 func (o *observer) every(ctx context.Context, look func(context.Context)) {
 	o.watching.Go(func() {
-		tick := time.NewTicker(o.target.Sampling())
-		defer tick.Stop()
-		for {
+		for tick := time.Tick(o.target.Sampling()); ctx.Err() == nil; {
 			bounded, cancel := context.WithTimeout(ctx, max(o.target.Sampling(), time.Second))
 			look(bounded)
 			cancel()
 			select {
 			case <-ctx.Done():
-				return
-			case <-tick.C:
+			case <-tick:
 			}
 		}
 	})
@@ -114,18 +118,11 @@ func (o *observer) note(service, what, state, normal string) {
 	}
 }
 
-// conclude adds the proof's findings to the readings, so that the lines end where the proof does.
+// conclude ends the watching and adds the proof's findings to the readings, so that the lines end where the proof does.
 func (o *observer) conclude(p ledger.Proof) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.close()
 	o.stored = append(o.stored, record.Reading{At: o.at(), Total: p.Tally})
 	o.queue = append(o.queue, record.Reading{At: o.at(), Total: p.Books.Waiting})
-}
-
-func (o *observer) episodes() []record.Interval {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.intervals)
 }
 
 func (o *observer) seen() record.Observations {

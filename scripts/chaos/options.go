@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"petvote/infra/tool"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/scenario"
 	"petvote/shared/config"
@@ -68,15 +69,9 @@ const (
 	workerNaive   = "naive"
 )
 
-// parse reads the arguments. With -help it writes the help to out and returns flag.ErrHelp.
-func parse(args []string, out io.Writer) (options, error) {
-	var o options
-	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprint(out, usage)
-		flags.PrintDefaults()
-	}
+// parse reads the arguments, like tool.Parse.
+func parse(args []string, out io.Writer) (o options, status int, ok bool) {
+	flags := tool.Flags("chaos", usage, out)
 	flags.StringVar(&o.target, "target", targetAuto,
 		"`platform` to break: compose, local, or auto: containers if they run, else processes")
 	flags.StringVar(&o.project, "project", cmp.Or(os.Getenv("COMPOSE_PROJECT_NAME"), "petvote"),
@@ -98,24 +93,24 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.DurationVar(&o.limits.Answer, "answer-within", 2500*time.Millisecond,
 		"limit for every answer, unless the vote service itself is broken")
 	flags.BoolVar(&o.list, "list", false, "list the scenarios and exit")
-	if err := flags.Parse(args); err != nil {
-		return options{}, err
-	}
-	set := make(map[string]bool)
-	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
-	if o.seeded = set["seed"]; o.random > 0 && !o.seeded {
-		o.seed = uint64(rand.Uint32())
-	}
-	return o, o.check(flags, set)
+	status, ok = tool.Parse(flags, args, func() error {
+		set := make(map[string]bool)
+		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+		if o.seeded = set["seed"]; o.random > 0 && !o.seeded {
+			o.seed = uint64(rand.Uint32())
+		}
+		return o.check(set)
+	})
+	return o, status, ok
 }
 
-func (o options) check(flags *flag.FlagSet, set map[string]bool) error {
+// check is given the names of the flags that were set.
+func (o options) check(set map[string]bool) error {
 	_, _, unknown := scenario.Choose(o.scenarios, func(scenario.Fault) bool { return true })
 	for _, c := range []struct {
 		wrong   bool
 		problem string
 	}{
-		{flags.NArg() > 0, fmt.Sprintf("unexpected argument %q; see -help", flags.Arg(0))},
 		{!slices.Contains([]string{targetAuto, targetCompose, targetLocal}, o.target),
 			"-target: want compose, local or auto"},
 		{o.worker != "real" && o.worker != workerNaive, "-worker: want real or naive"},
@@ -130,7 +125,7 @@ func (o options) check(flags *flag.FlagSet, set map[string]bool) error {
 		{unknown != nil, fmt.Sprint(unknown)},
 	} {
 		if c.wrong {
-			return errors.New("chaos: " + c.problem)
+			return errors.New(c.problem)
 		}
 	}
 	return nil

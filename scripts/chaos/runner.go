@@ -74,7 +74,7 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 		return o, err
 	}
 	answers := ledger.New(r.answers)
-	observer := observe(r.target, answers, before)
+	observer := observe(r.target, answers, before, r.log)
 	defer observer.close()
 	if err := wait.Until(ctx, pageLimit, func(context.Context) error {
 		if pushes, _ := observer.viewer.Pushes(); len(pushes) == 0 {
@@ -110,7 +110,7 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 	observer.conclude(proof)
 	seen := observer.seen()
 	o.Proof, o.Seconds, o.Load = proof, observer.at(), loadAverage()
-	o.Timeline, o.Episodes, o.Latency = observer.timeline(), observer.episodes(), record.Latencies(seen.Answers)
+	o.Timeline, o.Episodes, o.Latency = observer.timeline(), observer.intervals, record.Latencies(seen.Answers)
 	for i := range o.Faults {
 		o.Faults[i].Recover(seen, r.options.rate)
 		o.Faults[i].Slowest(seen.Answers, tracesShown, r.target.Addresses().Jaeger)
@@ -135,7 +135,7 @@ func (r *runner) disturb(ctx context.Context, s scenario.Scenario, o *observer) 
 			}
 		})
 	}
-	r.statusUntil(o, steps.Wait)
+	steps.Wait()
 	windows = slices.DeleteFunc(windows, func(w record.FaultWindow) bool { return w.To == 0 })
 	return windows, errors.Join(errs...)
 }
@@ -173,30 +173,12 @@ func (r *runner) awaitRecovery(ctx context.Context, windows []record.FaultWindow
 			return !w.Recovered(o.at())
 		})
 	}
-	r.statusUntil(o, func() {
-		for !recovered() {
-			if wait.For(ctx, record.Timestep) != nil {
-				return
-			}
-		}
-		_ = wait.For(ctx, coolDown)
-	})
-}
-
-// statusUntil logs the status now and then until work is done.
-func (r *runner) statusUntil(o *observer, work func()) {
-	done := make(chan struct{})
-	go func() { defer close(done); work() }()
-	tick := time.NewTicker(statusEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
+	for !recovered() {
+		if wait.For(ctx, record.Timestep) != nil {
 			return
-		case <-tick.C:
-			r.log.Print(o.status())
 		}
 	}
+	_ = wait.For(ctx, coolDown)
 }
 
 // restarted names the services that were started again though the scenario has not touched their processes.

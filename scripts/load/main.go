@@ -5,19 +5,22 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
-	"os/signal"
+	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 
-	"petvote/shared/lifecycle"
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"petvote/infra/ledger"
+	"petvote/infra/tool"
+	"petvote/infra/voters"
 )
 
 const usage = `Usage: go run ./scripts/load [-rate N] [-duration D] [-url URL]
@@ -27,24 +30,19 @@ were accepted and how long the answers took. Ctrl-C ends it early. Exit status 1
 
 `
 
-func main() {
-	if lifecycle.PrintVersion(os.Stdout, "load", os.Args[1:]) {
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(tool.Main("load", run)) }
 
 // run returns 0 if every vote was accepted, 1 if one was not, and 2 for bad arguments.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
-	o, err := parse(args, progress)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintln(progress, "load:", err)
-		return 2
+	var o options
+	flags := tool.Flags("load", usage, progress)
+	flags.StringVar(&o.base, "url", "http://localhost:8084", "the vote service")
+	flags.BoolVar(&o.remote, "remote", false, "allow a target on another machine; be sure that it is yours")
+	flags.IntVar(&o.rate, "rate", 100, "votes per second")
+	flags.DurationVar(&o.duration, "duration", 30*time.Second, "for how long")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
+	if status, ok := tool.Parse(flags, args, o.check); !ok {
+		return status
 	}
 	s := attack(ctx, o, progress)
 	fmt.Fprint(out, s)
@@ -55,41 +53,110 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 }
 
 type options struct {
-	target            string // of POST /vote
+	base              string // of the vote service
+	remote            bool   // it may be on another machine
 	rate              int    // votes per second
 	duration, timeout time.Duration
 }
 
-func parse(args []string, out io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprint(out, usage)
-		flags.PrintDefaults()
-	}
-	base := flags.String("url", "http://localhost:8084", "the vote service")
-	remote := flags.Bool("remote", false, "allow a target on another machine; be sure that it is yours")
-	flags.IntVar(&o.rate, "rate", 100, "votes per second")
-	flags.DurationVar(&o.duration, "duration", 30*time.Second, "for how long")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	o.target = strings.TrimRight(*base, "/") + "/vote"
-	u, err := url.Parse(*base)
+func (o *options) check() error {
+	u, err := url.Parse(o.base)
 	switch {
-	case flags.NArg() > 0:
-		return o, fmt.Errorf("unexpected argument %q; see -help", flags.Arg(0))
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return o, fmt.Errorf("-url %s: want http:// or https:// and a host", *base)
+		return fmt.Errorf("-url %s: want http:// or https:// and a host", o.base)
 	case o.rate < 1 || o.rate > 100_000:
-		return o, fmt.Errorf("-rate %d: want 1 to 100000", o.rate)
+		return fmt.Errorf("-rate %d: want 1 to 100000", o.rate)
 	case o.duration <= 0 || o.duration > 24*time.Hour:
-		return o, fmt.Errorf("-duration %v: want more than 0 and at most 24h", o.duration)
+		return fmt.Errorf("-duration %v: want more than 0 and at most 24h", o.duration)
 	case o.timeout <= 0:
-		return o, fmt.Errorf("-timeout %v: want more than 0", o.timeout)
-	case !*remote && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback():
-		return o, fmt.Errorf("%s is not on this machine; -remote allows it", u.Hostname())
+		return fmt.Errorf("-timeout %v: want more than 0", o.timeout)
+	case !o.remote && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback():
+		return fmt.Errorf("%s is not on this machine; -remote allows it", u.Hostname())
 	}
-	return o, nil
+	return nil
+}
+
+// summary counts the answers.
+type summary struct {
+	options
+	mu                sync.Mutex
+	counts            map[string]int
+	latencies, second *hdrhistogram.Histogram // of the whole run and the current second, in µs
+	last              float64                 // when the last vote was sent, in seconds
+	errors            []string                // the first three that differ
+}
+
+// attack casts the votes, prints the progress every second and returns when every answer is in.
+func attack(ctx context.Context, o options, progress io.Writer) *summary {
+	s := &summary{options: o, counts: map[string]int{}}
+	s.latencies = hdrhistogram.New(1, time.Hour.Microseconds(), 3)
+	s.second = s.latencies.Clone()
+	v := voters.Start(context.WithoutCancel(ctx), voters.Options{ // Ctrl-C cuts off no vote in flight
+		URL: strings.TrimRight(o.base, "/") + "/vote", Rate: o.rate, Votes: max(1, int(o.duration.Seconds()*float64(o.rate))),
+		Timeout: o.timeout, Record: s.add,
+	})
+	defer context.AfterFunc(ctx, v.Stop)()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		v.Wait()
+	}()
+	tick := time.Tick(time.Second)
+	for second := 1; ; second++ {
+		select {
+		case <-done:
+			return s
+		case <-tick:
+			s.mu.Lock()
+			fmt.Fprintf(progress, "%4d s  %6d sent  %6d accepted  p99 %v\n",
+				second, s.sent(), s.counts["accepted"], percentile(s.second, 99))
+			s.second.Reset()
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (s *summary) add(a ledger.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	outcome := "bad"
+	switch {
+	case a.Status == ledger.Accepted:
+		outcome = "accepted"
+	case a.Code == http.StatusServiceUnavailable:
+		outcome = "refused"
+	case a.Code == 0:
+		outcome = "no answer"
+	}
+	s.counts[outcome]++
+	if a.Error != "" && len(s.errors) < 3 && !slices.Contains(s.errors, a.Error) {
+		s.errors = append(s.errors, a.Error)
+	}
+	s.last = max(s.last, a.Sent)
+	latency := int64((a.At - a.Sent) * 1e6)
+	_, _ = s.latencies.RecordValue(latency), s.second.RecordValue(latency)
+}
+
+func (s *summary) sent() int { return int(s.latencies.TotalCount()) }
+
+func (s *summary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sent      %d votes in %.3fs, %.1f a second of %d wanted\naccepted  %d\n",
+		s.sent(), s.last, float64(s.sent())/max(s.last, 0.001), s.rate, s.counts["accepted"])
+	for _, outcome := range []string{"refused", "bad", "no answer"} {
+		if n := s.counts[outcome]; n > 0 {
+			fmt.Fprintf(&b, "%-10s%d\n", outcome, n)
+		}
+	}
+	l := s.latencies
+	fmt.Fprintf(&b, "latency   p50 %v  p95 %v  p99 %v  max %v\n",
+		percentile(l, 50), percentile(l, 95), percentile(l, 99), percentile(l, 100))
+	for _, e := range s.errors {
+		fmt.Fprintf(&b, "error     %s\n", e)
+	}
+	return b.String()
+}
+
+func percentile(latencies *hdrhistogram.Histogram, p float64) time.Duration {
+	return (time.Duration(latencies.ValueAtPercentile(p)) * time.Microsecond).Round(10 * time.Microsecond)
 }

@@ -130,13 +130,17 @@ func (w *FaultWindow) Slowest(answers []ledger.Answer, n int, jaeger string) {
 	w.Traces = slices.Clip(w.Traces[:min(n, len(w.Traces))])
 }
 
-// Timestep is the length of a sample of the timeline.
-const Timestep = 250 * time.Millisecond
+// Timestep is the length of a sample of the timeline; in a long run it is so much longer that there are no more than
+// mostSamples.
+const (
+	Timestep    = 250 * time.Millisecond
+	mostSamples = 2000
+)
 
 // Timeline divides the observations until a time, in seconds, into samples of equal length. A reading older than
 // stale, in seconds, no longer counts. Votes stored before the scenario are subtracted.
 func (v Observations) Timeline(until, stale float64, before int64) []Sample {
-	step := Timestep.Seconds()
+	step := max(Timestep.Seconds(), until/mostSamples)
 	samples := make([]Sample, int(math.Ceil(until/step)))
 	if len(samples) == 0 {
 		return nil

@@ -97,6 +97,10 @@ func TestACountThatCouldNotBeReadIsAGapInTheTimeline(t *testing.T) {
 	if m := samples[11]; m.Stored != nil || m.Queue == nil || *m.Queue != 500 {
 		t.Errorf("at %v s: %+v", m.At, m)
 	}
+	long := Observations{Answers: voting(3600, 9, 10, ledger.Refused)}.Timeline(3600, 0.6, 0)
+	if last := long[len(long)-1]; len(long) != mostSamples || last.At != 3600 || last.Total != 36_000-9 {
+		t.Errorf("an hour has %d samples, the last one is %+v", len(long), last)
+	}
 	if m := samples[39]; m.Stored == nil || *m.Stored != 500 || m.OnScreen == nil || *m.OnScreen != 500 {
 		t.Errorf("at %v s: %+v", m.At, m)
 	}

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 
 	"petvote/scripts/chaos/record"
 	"petvote/shared/ballot"
@@ -15,11 +13,11 @@ import (
 // chart is a scenario's timeline: rows that share one time axis. Each plot is an SVG with the viewBox 0 0 1000 100
 // that CSS stretches to the width of its row. All texts are HTML beside it, so that they keep their size.
 type chart struct {
-	Faults, Services []lane
+	Faults, Services map[string][]bar // by name
+	States           map[string]bar   // one of each, for the key
 	Plots            []plot
 	Ticks            []tick  // of the time axis
 	End              float64 // of the time axis, in seconds
-	Points           []point
 }
 
 type plot struct {
@@ -43,46 +41,10 @@ type keyEntry struct {
 	Area               bool
 }
 
-type lane struct {
-	Name string
-	Bars []bar
-}
-
 // bar is a stretch of the time axis, in percent.
 type bar struct {
 	Left, Width        float64
 	Class, State, Full string
-}
-
-// point is some samples together: the sums of their answers, and the highest of their counts.
-type point struct {
-	From float64 `json:"from"`
-	record.Sample
-}
-
-func (p *point) rate(n int) float64 { return float64(n) / (p.At - p.From) }
-
-const mostPoints = 250 // of a plot
-
-func pointsOf(timeline []record.Sample) (points []point) {
-	from := 0.0
-	for samples := range slices.Chunk(timeline, max((len(timeline)+mostPoints-1)/mostPoints, 1)) {
-		p := point{From: from}
-		for _, s := range samples {
-			s.Accepted, s.Refused, s.Unknown = s.Accepted+p.Accepted, s.Refused+p.Refused, s.Unknown+p.Unknown
-			s.Stored, s.OnScreen, s.Queue = higher(p.Stored, s.Stored), higher(p.OnScreen, s.OnScreen), higher(p.Queue, s.Queue)
-			p.Sample = s
-		}
-		points, from = append(points, p), p.At
-	}
-	return points
-}
-
-func higher(a, b *int64) *int64 {
-	if a == nil || b != nil && *b > *a {
-		return b
-	}
-	return a
 }
 
 func newChart(o *record.Outcome) *chart {
@@ -90,26 +52,23 @@ func newChart(o *record.Outcome) *chart {
 	if n := len(o.Timeline); n > 0 {
 		end = max(end, o.Timeline[n-1].At)
 	}
-	points := pointsOf(o.Timeline)
-	c := &chart{End: end, Points: points, Plots: []plot{rates(points, end),
-		lines("Votes since the start", points, end,
-			series{"line accepted", "accepted", func(p *point) *int64 { return new(int64(p.Total)) }},
-			series{"line stored", "stored", func(p *point) *int64 { return p.Stored }},
-			series{"line screen", "on screen", func(p *point) *int64 { return p.OnScreen }}),
-		lines("Votes in the queue", points, end,
-			series{"line queue", "at the end", func(p *point) *int64 { return p.Queue }}),
-	}}
+	c := &chart{End: end, Plots: []plot{rates(o.Timeline, end),
+		lines("Votes since the start", o.Timeline, end,
+			series{"line accepted", "accepted", func(s record.Sample) *int64 { return new(int64(s.Total)) }},
+			series{"line stored", "stored", func(s record.Sample) *int64 { return s.Stored }},
+			series{"line screen", "on screen", func(s record.Sample) *int64 { return s.OnScreen }}),
+		lines("Votes in the queue", o.Timeline, end,
+			series{"line queue", "at the end", func(s record.Sample) *int64 { return s.Queue }}),
+	}, Faults: make(map[string][]bar), Services: make(map[string][]bar), States: make(map[string]bar)}
 	for i, w := range o.Faults {
 		full := fmt.Sprintf("%d %s, %.1f s to %.1f s", i+1, w.Fault, w.From, w.To)
-		c.Faults = addBar(c.Faults, w.Fault, newBar(w.From, w.To, end, "fault", "", full))
+		c.Faults[w.Fault] = append(c.Faults[w.Fault], newBar(w.From, w.To, end, "fault", "", full))
 	}
-	episodes := slices.SortedStableFunc(slices.Values(o.Episodes), func(a, b record.Interval) int {
-		return strings.Compare(a.Service+" "+a.What, b.Service+" "+b.What)
-	})
-	for _, i := range episodes {
-		full := fmt.Sprintf("%s %s: %s, %.1f s to %.1f s", i.Service, i.What, i.State, i.From, i.To)
-		class := cmp.Or(stateClasses[i.State], "silent")
-		c.Services = addBar(c.Services, i.Service+" "+i.What, newBar(i.From, i.To, end, class, i.State, full))
+	for _, i := range o.Episodes {
+		name := i.Service + " " + i.What
+		full := fmt.Sprintf("%s: %s, %.1f s to %.1f s", name, i.State, i.From, i.To)
+		b := newBar(i.From, i.To, end, cmp.Or(stateClasses[i.State], "silent"), i.State, full)
+		c.Services[name], c.States[i.State] = append(c.Services[name], b), b
 	}
 	step := niceStep(end, 8)
 	for at := 0.0; at <= end*(1+1e-9); at += step {
@@ -122,45 +81,38 @@ func newBar(from, to, end float64, class, state, full string) bar {
 	return bar{round(100 * from / end), round(100 * max(to-from, 0) / end), class, state, full}
 }
 
-func addBar(lanes []lane, name string, b bar) []lane {
-	i := slices.IndexFunc(lanes, func(l lane) bool { return l.Name == name })
-	if i < 0 {
-		i, lanes = len(lanes), append(lanes, lane{Name: name})
-	}
-	lanes[i].Bars = append(lanes[i].Bars, b)
-	return lanes
-}
-
 // stateClasses are the patterns of the states, which tell them apart without colour. All others are silent.
 var stateClasses = map[string]string{
 	"open": "out", "unavailable": "out", "half-open": "half", "degraded": "half", "draining": "leaving",
 }
 
 // rates stacks the answers per second. The areas are painted over one another: the whole stack first.
-func rates(points []point, end float64) plot {
+func rates(timeline []record.Sample, end float64) plot {
 	p := plot{Title: "Answers per second"}
-	heights, most := make([]float64, len(points)), 0.0
-	for i := range points {
-		b := &points[i]
-		heights[i] = b.rate(b.Accepted + b.Refused + b.Unknown)
+	heights, most := make([]int, len(timeline)), 0
+	for i, s := range timeline {
+		heights[i] = s.Accepted + s.Refused + s.Unknown
 		most = max(most, heights[i])
 	}
-	y := p.axis(most)
+	step := 1.0
+	if len(timeline) > 0 {
+		step = timeline[0].At
+	}
+	y := p.axis(float64(most) / step)
 	for _, kind := range []struct {
 		class, name string
-		of          func(*point) int
+		of          func(record.Sample) int
 	}{
-		{"unknown", "no answer", func(p *point) int { return p.Unknown }},
-		{"refused", "refused", func(p *point) int { return p.Refused }},
-		{"accepted", "accepted", func(p *point) int { return p.Accepted }},
+		{"unknown", "no answer", func(s record.Sample) int { return s.Unknown }},
+		{"refused", "refused", func(s record.Sample) int { return s.Refused }},
+		{"accepted", "accepted", func(s record.Sample) int { return s.Accepted }},
 	} {
 		total, d := 0, "M0 100"
-		for i := range points {
-			b, n := &points[i], kind.of(&points[i])
-			high := y(heights[i])
-			d += "L" + num(1000*b.From/end) + " " + high + "L" + num(1000*b.At/end) + " " + high
-			heights[i] -= b.rate(n)
-			total += n
+		for i, s := range timeline {
+			high := y(float64(heights[i]) / step)
+			d += "L" + num(1000*(s.At-step)/end) + " " + high + "L" + num(1000*s.At/end) + " " + high
+			heights[i] -= kind.of(s)
+			total += kind.of(s)
 		}
 		if total > 0 {
 			p.Paths = append(p.Paths, path{"area " + kind.class, d + "V100Z"})
@@ -173,22 +125,25 @@ func rates(points []point, end float64) plot {
 // series is a line of a plot.
 type series struct {
 	class, name string
-	of          func(*point) *int64
+	of          func(record.Sample) *int64
 }
 
 // lines draws counts. Those of the votes are one line while all is well.
-func lines(title string, points []point, end float64, all ...series) plot {
-	p := plot{Title: title}
-	most := int64(0)
-	for _, s := range all {
-		most = max(most, highest(points, s.of))
+func lines(title string, timeline []record.Sample, end float64, all ...series) plot {
+	p, most := plot{Title: title}, int64(0)
+	for _, one := range all {
+		for _, s := range timeline {
+			if n := one.of(s); n != nil {
+				most = max(most, *n)
+			}
+		}
 	}
 	y := p.axis(float64(most))
-	for _, s := range all {
-		key := keyEntry{Class: s.class, Name: s.name, Value: "could not be read"}
-		if d, last := line(points, s.of, end, y); last != nil {
+	for _, one := range all {
+		key := keyEntry{Class: one.class, Name: one.name, Value: "could not be read"}
+		if d, last := line(timeline, one.of, end, y); last != nil {
 			key.Value = ballot.Digits(*last)
-			p.Paths = append(p.Paths, path{s.class, d})
+			p.Paths = append(p.Paths, path{one.class, d})
 		}
 		p.Key = append(p.Key, key)
 	}
@@ -198,31 +153,22 @@ func lines(title string, points []point, end float64, all ...series) plot {
 	return p
 }
 
-func highest(points []point, of func(*point) *int64) (most int64) {
-	for i := range points {
-		if n := of(&points[i]); n != nil {
-			most = max(most, *n)
-		}
-	}
-	return most
-}
-
 // line draws a line with a gap wherever there is no number, and returns the last number.
-func line(points []point, of func(*point) *int64, end float64, y func(float64) string) (d string, last *int64) {
-	down := false
-	for i := range points {
-		n := of(&points[i])
+func line(
+	timeline []record.Sample, of func(record.Sample) *int64, end float64, y func(float64) string,
+) (d string, last *int64) {
+	pen := "M"
+	for _, s := range timeline {
+		n := of(s)
 		if n == nil {
-			down = false
+			pen = "M"
 			continue
 		}
-		at := num(1000*points[i].At/end) + " " + y(float64(*n))
-		if down {
-			d += "L" + at
-		} else {
-			d += "M" + at + "h0" // round caps make a dot of a point without neighbours
+		d += pen + num(1000*s.At/end) + " " + y(float64(*n))
+		if pen == "M" {
+			d += "h0" // round caps make a dot of a point without neighbours
 		}
-		down, last = true, n
+		pen, last = "L", n
 	}
 	return d, last
 }

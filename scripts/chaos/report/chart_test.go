@@ -2,7 +2,6 @@ package report
 
 import (
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -24,8 +23,8 @@ func TestACountThatCouldNotBeReadIsAGapAndNotZero(t *testing.T) {
 		for i, v := range c.values {
 			timeline = append(timeline, record.Sample{At: float64(i + 1), Stored: v})
 		}
-		stored, y := func(p *point) *int64 { return p.Stored }, func(v float64) string { return num(100 - v) }
-		d, last := line(pointsOf(timeline), stored, 4, y)
+		stored, y := func(s record.Sample) *int64 { return s.Stored }, func(v float64) string { return num(100 - v) }
+		d, last := line(timeline, stored, 4, y)
 		if d != c.want || (last == nil) != (c.want == "") {
 			t.Errorf("%s: %s, last %v", name, d, last)
 		}
@@ -37,40 +36,10 @@ func TestACountThatCouldNotBeReadIsAGapAndNotZero(t *testing.T) {
 			said = append(said, strings.TrimSpace(k.Name+" "+k.Value))
 		}
 	}
-	if got := strings.Join(said,
-		", "); got != "accepted 5, accepted 5, stored could not be read, on screen could not be read, "+
-		"at the end could not be read, at most 0" {
+	const want = "accepted 5, accepted 5, stored could not be read, on screen could not be read, " +
+		"at the end could not be read, at most 0"
+	if got := strings.Join(said, ", "); got != want {
 		t.Error(got)
-	}
-}
-
-func TestPointsKeepEveryAnswerAndEveryPeak(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for _, length := range []int{0, 1, 249, 250, 251, 1000, 14_400} {
-		var timeline []record.Sample
-		var want [3]int
-		for i := range length {
-			s := record.Sample{At: float64(i+1) / 4, Queue: new(int64(1)),
-				Accepted: random.IntN(9), Refused: random.IntN(9), Unknown: random.IntN(9)}
-			want[0], want[1], want[2] = want[0]+s.Accepted, want[1]+s.Refused, want[2]+s.Unknown
-			timeline = append(timeline, s)
-		}
-		if length > 0 {
-			timeline[length/3].Queue = new(int64(90))
-		}
-		var got [3]int
-		points, from := pointsOf(timeline), 0.0
-		for _, p := range points {
-			got[0], got[1], got[2] = got[0]+p.Accepted, got[1]+p.Refused, got[2]+p.Unknown
-			if p.From != from || p.At <= p.From {
-				t.Fatalf("a point from %v to %v after %v", p.From, p.At, from)
-			}
-			from = p.At
-		}
-		peak := highest(points, func(p *point) *int64 { return p.Queue })
-		if got != want || from != float64(length)/4 || len(points) > mostPoints || length > 0 && peak != 90 {
-			t.Errorf("%d samples: %v of %v in %d points until %v, peak %d", length, got, want, len(points), from, peak)
-		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"html/template"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"petvote/scripts/chaos/record"
@@ -55,14 +54,17 @@ type view struct {
 // section is a scenario as the page shows it.
 type section struct {
 	*record.Outcome
-	Number     int
-	Recovery   string
-	Times      recoveryTimes
-	Chart      *chart
-	States     []bar // one of each kind, for the key
-	LostIDs    []string
-	MoreLost   int
-	Consistent bool // PostgreSQL's rows, its tally and the page agree
+	Number   int
+	Recovery string
+	Times    recoveryTimes
+	Chart    *chart
+	LostIDs  []string
+	MoreLost int
+}
+
+// Consistent reports whether PostgreSQL's rows, its tally and the page agree.
+func (s section) Consistent() bool {
+	return s.Proof.Rows == s.Proof.Tally && s.Proof.Tally == s.Proof.OnScreen
 }
 
 const mostLost = 20 // lost votes that are named
@@ -72,18 +74,9 @@ func newView(r *record.Run) *view {
 	p.Headline, p.Tone = headline(r)
 	for i := range r.Scenarios {
 		o := &r.Scenarios[i]
-		s := section{Outcome: o, Number: i + 1, Recovery: recovery(o), Times: times(o), Chart: newChart(o)}
-		for _, l := range s.Chart.Services {
-			for _, b := range l.Bars {
-				if !slices.ContainsFunc(s.States, func(known bar) bool { return known.State == b.State }) {
-					s.States = append(s.States, b)
-				}
-			}
-		}
-		s.LostIDs = o.Proof.LostIDs[:min(len(o.Proof.LostIDs), mostLost)]
-		s.MoreLost = o.Proof.Lost - len(s.LostIDs)
-		s.Consistent = o.Proof.Rows == o.Proof.Tally && o.Proof.Tally == o.Proof.OnScreen
-		p.Sections = append(p.Sections, s)
+		named := o.Proof.LostIDs[:min(len(o.Proof.LostIDs), mostLost)]
+		p.Sections = append(p.Sections, section{Outcome: o, Number: i + 1, Recovery: recovery(o), Times: times(o),
+			Chart: newChart(o), LostIDs: named, MoreLost: o.Proof.Lost - len(named)})
 	}
 	return p
 }

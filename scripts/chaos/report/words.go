@@ -114,23 +114,22 @@ func recovery(o *record.Outcome) string {
 type recoveryTimes struct{ AcceptedAgain, Drained, Current string }
 
 func times(o *record.Outcome) recoveryTimes {
-	longest := func(of func(record.FaultWindow) *float64) string {
-		if len(o.Faults) == 0 {
-			return "–"
-		}
-		most := new(float64)
-		for _, w := range o.Faults {
-			if took := of(w); most != nil && (took == nil || *took > *most) {
-				most = took
-			}
-		}
-		return recoveredIn(most)
+	if len(o.Faults) == 0 {
+		return recoveryTimes{"–", "–", "–"}
 	}
-	return recoveryTimes{
-		AcceptedAgain: longest(func(w record.FaultWindow) *float64 { return w.AcceptedAgain }),
-		Drained:       longest(func(w record.FaultWindow) *float64 { return w.Drained }),
-		Current:       longest(func(w record.FaultWindow) *float64 { return w.Current }),
+	again, drained, current := new(float64), new(float64), new(float64)
+	for _, w := range o.Faults {
+		again, drained, current = later(again, w.AcceptedAgain), later(drained, w.Drained), later(current, w.Current)
 	}
+	return recoveryTimes{recoveredIn(again), recoveredIn(drained), recoveredIn(current)}
+}
+
+// later is the later of two times; one that was not observed is later than any.
+func later(a, b *float64) *float64 {
+	if a == nil || b != nil && *b <= *a {
+		return a
+	}
+	return b
 }
 
 func recoveredIn(took *float64) string {

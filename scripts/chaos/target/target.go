@@ -53,29 +53,44 @@ type Health struct {
 }
 
 const (
-	// CrashingWorkers is how many workers crash one after the other, each claiming what the one before had left.
-	CrashingWorkers = 3
-	// CrashLimit bounds the time until such a worker crashes.
+	// CrashLimit bounds the time until a worker crashes as configured.
 	CrashLimit = 20 * time.Second
 	// CrashStatus is in the error of a worker that crashed as configured.
 	CrashStatus = "exit status 137"
-	// LostWorker is the consumer name of the worker that is lost.
-	LostWorker = "lost"
+
+	crashingWorkers = 3
+	lostWorker      = "lost" // its consumer name
 )
+
+// Crash runs a worker with further environment until it crashes as configured.
+type Crash func(ctx context.Context, env ...string) error
+
+// CrashWorkers has workers crash at a point, one after the other, each of which claims what the one before had left.
+func CrashWorkers(ctx context.Context, crash Crash, point string) error {
+	for range crashingWorkers {
+		if err := crash(ctx, "CRASH_AT="+point, "CRASH_AFTER=3"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // ErrNotTakenOver contradicts the hypothesis of the lost worker.
 var ErrNotTakenOver = errors.New("no other worker has claimed the votes of the lost one")
 
-// AwaitTakeover waits until the lost worker, which must have had votes in hand, is no longer among the consumers that
-// have.
-func AwaitTakeover(ctx context.Context, holders func(context.Context) ([]string, error)) error {
+// LoseWorker has a second worker die for good with votes in hand, and waits until it is no longer among the consumers
+// that have any.
+func LoseWorker(ctx context.Context, crash Crash, holders func(context.Context) ([]string, error)) error {
+	if err := crash(ctx, "CONSUMER_NAME="+lostWorker, "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
+		return err
+	}
 	seen := false
 	err := wait.Until(ctx, scenario.TakeoverLimit, func(ctx context.Context) error {
 		names, err := holders(ctx)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, LostWorker+"-") }) {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, lostWorker+"-") }) {
 			seen = true
 			return ErrNotTakenOver
 		}
@@ -85,13 +100,4 @@ func AwaitTakeover(ctx context.Context, holders func(context.Context) ([]string,
 		return errors.New("the worker to be lost had no votes in hand")
 	}
 	return err
-}
-
-// UsedMemory finds the bytes in use in Redis's answer to INFO memory.
-func UsedMemory(info string) (string, error) {
-	_, rest, found := strings.Cut(info, "\nused_memory:")
-	if !found {
-		return "", errors.New("INFO memory has no used_memory")
-	}
-	return strings.Fields(rest)[0], nil
 }

@@ -25,9 +25,6 @@ type Target struct {
 	journal *journal
 }
 
-// labelChaos marks the containers that this program made, with the project that it made them for.
-const labelChaos = "petvote.chaos"
-
 // Open finds the running platform of a Compose project. The error says what is missing. jaeger may be empty.
 func Open(ctx context.Context, project, jaeger string) (*Target, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
@@ -67,7 +64,7 @@ func (c *Target) Health(ctx context.Context, service string) (h target.Health, e
 	if err != nil {
 		return h, err
 	}
-	out, err := c.Docker(ctx, "", "exec", list[0].ID, "/app/"+service, "health")
+	out, err := containers.Docker(ctx, "exec", list[0].ID, "/app/"+service, "health")
 	if json.Unmarshal([]byte(out), &h) != nil {
 		return h, cmp.Or(err, errors.New("no answer"))
 	}

@@ -87,10 +87,8 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 		if err != nil {
 			return err
 		}
-		used, err := target.UsedMemory(info)
-		if err != nil {
-			return err
-		}
+		_, rest, _ := strings.Cut(info, "\nused_memory:")
+		used, _, _ := strings.Cut(rest, "\r")
 		_, err = c.Redis(whole, "CONFIG", "SET", "maxmemory", used)
 		return err
 	case scenario.Connections:
@@ -106,6 +104,10 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 	if list = only(list, func(one containers.Container) bool { return one.State.Running }); len(list) == 0 {
 		return fmt.Errorf("no container of %s runs", f.Part)
 	}
+	crash := func(ctx context.Context, env ...string) error {
+		name := "CONSUMER_NAME=" + list[0].Config.Hostname + "-1"
+		return c.crash(ctx, list[0], append([]string{name}, env...)...)
+	}
 	switch f.Kind {
 	case scenario.Kill, scenario.Stop, scenario.Pause, scenario.Restart:
 		return c.each(ctx, string(f.Kind), list)
@@ -113,19 +115,9 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 		if err := c.each(ctx, "stop", list); err != nil {
 			return err
 		}
-		for range target.CrashingWorkers {
-			name := "CONSUMER_NAME=" + list[0].Config.Hostname + "-1"
-			if err := c.crashes(ctx, list[0], "CRASH_AT="+f.Arg, "CRASH_AFTER=3", name); err != nil {
-				return err
-			}
-		}
-		return nil
+		return target.CrashWorkers(ctx, crash, f.Arg)
 	case scenario.Lose:
-		name := "CONSUMER_NAME=" + target.LostWorker
-		if err := c.crashes(ctx, list[0], "CRASH_AT=after-read", "CRASH_AFTER=5", name); err != nil {
-			return err
-		}
-		return target.AwaitTakeover(ctx, func(ctx context.Context) ([]string, error) {
+		return target.LoseWorker(ctx, crash, func(ctx context.Context) ([]string, error) {
 			out, err := c.Redis(ctx, "XPENDING", votestream.Stream, votestream.Group)
 			return strings.Fields(out), err
 		})
@@ -144,9 +136,9 @@ func (c *Target) undo(ctx context.Context, f scenario.Fault) (err error) {
 	case scenario.Cut:
 		return c.plug(ctx, unplugged(f))
 	case scenario.Lose:
-		return c.removeCrashing(ctx)
+		return containers.Remove(ctx, c.crashing())
 	case scenario.Crash:
-		if err := c.removeCrashing(ctx); err != nil {
+		if err := containers.Remove(ctx, c.crashing()); err != nil {
 			return err
 		}
 	}
@@ -196,7 +188,7 @@ func (c *Target) each(ctx context.Context, command string, list []containers.Con
 	for _, one := range list {
 		args = append(args, one.ID)
 	}
-	_, err := c.Docker(ctx, "", args...)
+	_, err := containers.Docker(ctx, args...)
 	return err
 }
 
@@ -207,7 +199,7 @@ func (c *Target) unplug(ctx context.Context, part string) error {
 	list, err := c.Of(ctx, part)
 	for _, one := range list {
 		if err == nil {
-			_, err = c.Docker(ctx, "", "network", "disconnect", c.backend(), one.ID)
+			_, err = containers.Docker(ctx, "network", "disconnect", c.backend(), one.ID)
 		}
 	}
 	return err
@@ -218,31 +210,33 @@ func (c *Target) plug(ctx context.Context, part string) error {
 	for _, one := range list {
 		if _, plugged := one.NetworkSettings.Networks[c.backend()]; err == nil && !plugged {
 			alias := one.Config.Labels[containers.LabelService]
-			_, err = c.Docker(ctx, "", "network", "connect", "--alias", alias, c.backend(), one.ID)
+			_, err = containers.Docker(ctx, "network", "connect", "--alias", alias, c.backend(), one.ID)
 		}
 	}
 	return err
 }
 
-// crashes runs a worker like an existing one until fault injection ends it. The values of its environment stay out of
+// crashing is the name of the container of a worker that crashes.
+func (c *Target) crashing() string { return string(c.Project) + "-chaos-worker" }
+
+// crash runs a worker like an existing one until fault injection ends it. The values of its environment stay out of
 // the process list.
-func (c *Target) crashes(ctx context.Context, like containers.Container, env ...string) error {
-	if err := c.removeCrashing(ctx); err != nil {
+func (c *Target) crash(ctx context.Context, like containers.Container, env ...string) error {
+	if err := containers.Remove(ctx, c.crashing()); err != nil {
 		return err
 	}
 	env = slices.DeleteFunc(append(slices.Clone(like.Config.Env), env...), func(variable string) bool {
 		return strings.HasPrefix(variable, "PATH=") || strings.HasPrefix(variable, "HOME=") // docker needs its own
 	})
-	project := string(c.Project)
-	args := []string{"run", "--rm", "--name", project + "-chaos-worker", "--label", labelChaos + "=" + project,
-		"--network", c.backend(), "--volumes-from", like.ID, "--read-only", "--cap-drop", "ALL"}
+	args := []string{"run", "--rm", "--name", c.crashing(), "--network", c.backend(), "--volumes-from", like.ID,
+		"--read-only", "--cap-drop", "ALL"}
 	for _, variable := range env {
 		name, _, _ := strings.Cut(variable, "=")
 		args = append(args, "--env", name)
 	}
 	bounded, cancel := context.WithTimeout(ctx, target.CrashLimit)
 	defer cancel()
-	_, err := c.DockerWith(bounded, env, "", append(args, like.Image)...)
+	_, err := containers.DockerWith(bounded, env, "", append(args, like.Image)...)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -252,14 +246,6 @@ func (c *Target) crashes(ctx context.Context, like containers.Container, env ...
 		return errors.New("a worker ended without the crash")
 	case strings.Contains(err.Error(), target.CrashStatus):
 		return nil
-	}
-	return err
-}
-
-func (c *Target) removeCrashing(ctx context.Context) error {
-	out, err := c.Docker(ctx, "", "ps", "--all", "--quiet", "--filter", "label="+labelChaos+"="+string(c.Project))
-	if id := strings.TrimSpace(out); err == nil && id != "" {
-		_, err = c.Docker(ctx, "", "rm", "--force", id)
 	}
 	return err
 }

@@ -58,10 +58,14 @@ func openJournal(path string) (*journal, error) {
 
 // add notes a fault before it is injected.
 func (j *journal) add(f scenario.Fault) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.faults = append(j.faults, f)
-	return j.write()
+	return j.change(func(faults []scenario.Fault) []scenario.Fault { return append(faults, f) })
+}
+
+// remove notes that a fault is undone.
+func (j *journal) remove(f scenario.Fault) error {
+	return j.change(func(faults []scenario.Fault) []scenario.Fault {
+		return slices.DeleteFunc(faults, func(other scenario.Fault) bool { return other == f })
+	})
 }
 
 // find returns the fault as it was noted.
@@ -75,15 +79,10 @@ func (j *journal) find(f scenario.Fault) (noted scenario.Fault, found bool) {
 	return j.faults[i], true
 }
 
-// remove notes that a fault is undone.
-func (j *journal) remove(f scenario.Fault) error {
+func (j *journal) change(by func([]scenario.Fault) []scenario.Fault) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.faults = slices.DeleteFunc(j.faults, func(other scenario.Fault) bool { return other == f })
-	return j.write()
-}
-
-func (j *journal) write() error {
+	j.faults = by(j.faults)
 	text, err := json.Marshal(j.faults)
 	if err == nil {
 		err = os.WriteFile(j.path+".new", text, 0o600)

@@ -26,20 +26,33 @@ func (t *Target) Leftovers() []scenario.Fault { return nil } // the platform end
 func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	if f.OnNetwork() {
 		client, server := f.Edge()
-		return t.platform.Proxies.Disturb(client, server, toxics(f)...)
+		return t.Proxies.Disturb(client, server, toxics(f)...)
 	}
 	switch f.Kind {
 	case scenario.Memory:
-		return t.fillMemory(ctx)
+		info, err := t.RDB.InfoMap(ctx, "memory").Result()
+		if err != nil {
+			return err
+		}
+		return t.RDB.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
 	case scenario.Connections:
-		t.exhauster = exhaust(t.platform.Postgres.URL())
+		t.exhauster = exhaust(t.Postgres.URL())
 		return nil
 	case scenario.Crash:
-		return t.crashWorkers(ctx, f.Arg)
+		if err := t.Worker.Stop(ctx); err != nil {
+			return err
+		}
+		return target.CrashWorkers(ctx, t.crash, f.Arg)
 	case scenario.Lose:
-		return t.loseWorker(ctx)
+		return target.LoseWorker(ctx, t.crash, func(ctx context.Context) ([]string, error) {
+			pending, err := t.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
+			if err != nil {
+				return nil, err
+			}
+			return slices.Collect(maps.Keys(pending.Consumers)), nil
+		})
 	}
-	part, err := t.platform.Part(f.Part)
+	part, err := t.Part(f.Part)
 	if err != nil {
 		return err
 	}
@@ -59,11 +72,11 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	if f.OnNetwork() {
 		client, server := f.Edge()
-		return t.platform.Proxies.Calm(ctx, client, server, toxics(f)...)
+		return t.Proxies.Calm(ctx, client, server, toxics(f)...)
 	}
 	switch f.Kind {
 	case scenario.Memory:
-		return t.platform.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
+		return t.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
 	case scenario.Connections:
 		if t.exhauster != nil {
 			t.exhauster.release()
@@ -73,7 +86,7 @@ func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	case scenario.Lose:
 		return nil
 	}
-	part, err := t.platform.Part(f.Part)
+	part, err := t.Part(f.Part)
 	switch {
 	case err != nil:
 		return err
@@ -114,49 +127,9 @@ func toxics(f scenario.Fault) (all []platform.Toxic) {
 	return all
 }
 
-// fillMemory leaves Redis the memory it uses now, and no more.
-func (t *Target) fillMemory(ctx context.Context) error {
-	info, err := t.platform.RDB.Info(ctx, "memory").Result()
-	if err != nil {
-		return err
-	}
-	used, err := target.UsedMemory(info)
-	if err != nil {
-		return err
-	}
-	return t.platform.RDB.ConfigSet(ctx, "maxmemory", used).Err()
-}
-
-// crashWorkers stops the worker and lets others take its place, and its consumer's name.
-func (t *Target) crashWorkers(ctx context.Context, point string) error {
-	if err := t.platform.Worker.Stop(ctx); err != nil {
-		return err
-	}
-	for range target.CrashingWorkers {
-		if err := t.crashes(ctx, "CRASH_AT="+point, "CRASH_AFTER=3"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// loseWorker starts a second worker that dies for good with votes in hand.
-func (t *Target) loseWorker(ctx context.Context) error {
-	if err := t.crashes(ctx, "CONSUMER_NAME="+target.LostWorker, "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
-		return err
-	}
-	return target.AwaitTakeover(ctx, func(ctx context.Context) ([]string, error) {
-		pending, err := t.platform.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
-		if err != nil {
-			return nil, err
-		}
-		return slices.Collect(maps.Keys(pending.Consumers)), nil
-	})
-}
-
-// crashes starts a worker and waits until fault injection ends it.
-func (t *Target) crashes(ctx context.Context, env ...string) error {
-	one, err := t.platform.Describe(platform.Worker, env...)
+// crash starts a worker, under the consumer name of the real one, and waits until fault injection ends it.
+func (t *Target) crash(ctx context.Context, env ...string) error {
+	one, err := t.Describe(platform.Worker, env...)
 	if err != nil {
 		return err
 	}

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
-	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 	"petvote/scripts/chaos/record"
@@ -20,9 +20,8 @@ import (
 
 // Target implements target.Target. What it knows of Redis and PostgreSQL, it reads past the proxies.
 type Target struct {
-	ledger.Direct
-	platform  *platform.Platform
-	scratch   *servers.Scratch
+	*platform.Platform
+	scratch   string
 	exhauster *exhauster // nil: no fault has exhausted the connections
 	jaeger    string
 }
@@ -46,7 +45,7 @@ func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (*Targ
 	}
 	t := &Target{scratch: scratch, jaeger: jaeger}
 	if err := t.start(ctx, root, naive, log); err != nil {
-		return nil, errors.Join(interrupted(ctx, err), os.RemoveAll(scratch.Path))
+		return nil, errors.Join(interrupted(ctx, err), os.RemoveAll(scratch))
 	}
 	return t, nil
 }
@@ -60,11 +59,11 @@ func interrupted(ctx context.Context, err error) error {
 
 func (t *Target) start(ctx context.Context, root string, naive bool, log io.Writer) error {
 	fmt.Fprintln(log, "building the services …")
-	bin, err := platform.Programs(ctx, root, t.scratch.Join("bin"))
+	bin, err := platform.Programs(ctx, root, filepath.Join(t.scratch, "bin"))
 	if err != nil {
 		return err
 	}
-	options := platform.Options{Dir: t.scratch.Join("platform"), Bin: bin, Env: platform.Environ(os.Environ()),
+	options := platform.Options{Dir: filepath.Join(t.scratch, "platform"), Bin: bin, Env: platform.Environ(os.Environ()),
 		Proxies: true, Live: true, // a service is back when it answers, whatever it still waits for
 		Redis: func(c *servers.RedisConfig) { c.MaxMemory = maxMemory }}
 	if naive {
@@ -75,23 +74,18 @@ func (t *Target) start(ctx context.Context, root string, naive bool, log io.Writ
 		options.Commands = map[string][]string{platform.Worker: {self, NaiveCommand}}
 	}
 	fmt.Fprintln(log, "starting Redis, PostgreSQL and the services …")
-	if t.platform, err = platform.Start(ctx, options); err != nil {
-		return err
-	}
-	t.Direct = ledger.Direct{Queue: t.platform.Queue, DB: t.platform.DB}
-	return nil
+	t.Platform, err = platform.Start(ctx, options)
+	return err
 }
 
 func (t *Target) Addresses() target.Addresses {
-	return target.Addresses{Vote: t.platform.Vote.URL(""), Result: t.platform.Result.URL(""), Jaeger: t.jaeger}
+	return target.Addresses{Vote: t.Vote.URL(""), Result: t.Result.URL(""), Jaeger: t.jaeger}
 }
 
 func (t *Target) Sampling() time.Duration { return record.Timestep }
 
 func (t *Target) Health(ctx context.Context, name string) (h target.Health, err error) {
-	service := map[string]*platform.Service{platform.Vote: t.platform.Vote, platform.Worker: t.platform.Worker,
-		platform.Result: t.platform.Result}[name]
-	if err = platform.Get(ctx, service.OpsURL("/readyz"), &h); h.Status != "" {
+	if err = platform.Get(ctx, t.Service(name).OpsURL("/readyz"), &h); h.Status != "" {
 		err = nil // whatever the status is
 	}
 	return h, err
@@ -100,13 +94,9 @@ func (t *Target) Health(ctx context.Context, name string) (h target.Health, err 
 func (t *Target) Lives(context.Context) (map[string]string, error) {
 	lives := make(map[string]string, len(platform.Services))
 	for _, name := range platform.Services {
-		part, err := t.platform.Part(name)
-		if err != nil {
-			return nil, err
-		}
 		lives[name] = "gone"
-		if part.Running() {
-			lives[name] = strconv.Itoa(part.PID())
+		if s := t.Service(name); s.Running() {
+			lives[name] = strconv.Itoa(s.PID())
 		}
 	}
 	return lives, nil
@@ -116,5 +106,5 @@ func (t *Target) Close(ctx context.Context) error {
 	if t.exhauster != nil {
 		t.exhauster.release()
 	}
-	return errors.Join(t.platform.Close(ctx), os.RemoveAll(t.scratch.Path))
+	return errors.Join(t.Platform.Close(ctx), os.RemoveAll(t.scratch))
 }

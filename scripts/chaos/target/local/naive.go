@@ -2,17 +2,14 @@ package local
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
-
 	"petvote/infra/wait"
-	"petvote/shared/ballot"
 	"petvote/shared/config"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
@@ -39,6 +36,10 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 	defer store.Close()
 	rdb := cfg.Redis.Dial(1)
 	defer rdb.Close()
+	queue := votestream.NewQueue(rdb)
+	consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
+		Name: NaiveCommand, BatchSize: 1, Block: 100 * time.Millisecond, ClaimIdle: time.Minute,
+	})
 	listener, err := net.Listen("tcp", cfg.OpsPort.On(cfg.Host))
 	if err != nil {
 		return err
@@ -48,13 +49,13 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 	go func() { _ = ops.Serve(listener) }()
 	defer ops.Close()
 
-	for store.Migrate(ctx) != nil {
+	for errors.Join(store.Migrate(ctx), queue.EnsureGroup(ctx)) != nil {
 		if wait.For(ctx, time.Second) != nil {
 			return nil
 		}
 	}
 	for ctx.Err() == nil {
-		if err := popAndStore(ctx, rdb, store); err != nil && ctx.Err() == nil {
+		if err := popAndStore(ctx, consumer, queue, store); err != nil && ctx.Err() == nil {
 			slog.Error("vote lost", "error", err)
 			_ = wait.For(ctx, 100*time.Millisecond)
 		}
@@ -62,35 +63,20 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 	return nil
 }
 
-// popAndStore moves one vote. A vote that it pops and can't store is lost.
-func popAndStore(ctx context.Context, rdb *redis.Client, store *votestore.Store) error {
-	entries, err := rdb.XRangeN(ctx, votestream.Stream, "-", "+", 1).Result()
-	if err != nil {
+// popAndStore moves a vote, if there is one. A vote that it pops and can't store is lost.
+func popAndStore(
+	ctx context.Context, consumer *votestream.Consumer, queue *votestream.Queue, store *votestore.Store,
+) error {
+	batch, err := consumer.Next(ctx)
+	if err != nil || len(batch) == 0 {
 		return err
 	}
-	if len(entries) == 0 {
-		return wait.For(ctx, 5*time.Millisecond)
-	}
-	if err := rdb.XDel(ctx, votestream.Stream, entries[0].ID).Err(); err != nil {
-		return err
-	}
-	v, err := readVote(entries[0].Values)
-	if err != nil {
+	entry := votestore.Entry{Vote: batch[0].Message.Vote, EntryID: batch[0].EntryID}
+	if err := queue.Ack(ctx, []string{entry.EntryID}); err != nil {
 		return err
 	}
 	storing, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_, err = store.Record(storing, []votestore.Entry{{Vote: v, EntryID: entries[0].ID}})
+	_, err = store.Record(storing, []votestore.Entry{entry})
 	return err
-}
-
-func readVote(fields map[string]any) (v ballot.Vote, err error) {
-	text := func(name string) string { s, _ := fields[name].(string); return s }
-	if v.ID, err = uuid.Parse(text("id")); err == nil {
-		v.Pet, err = ballot.ParseChoice(text("vote"))
-	}
-	if err == nil {
-		v.CastAt, err = time.Parse(time.RFC3339Nano, text("cast_at"))
-	}
-	return v, err
 }
