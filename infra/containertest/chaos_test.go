@@ -29,7 +29,8 @@ func chaos(ctx context.Context, t *testing.T, program, home string, args ...stri
 func buildChaos(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "chaos")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "petvote/scripts/chaos").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program,
+		"petvote/scripts/chaos").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return program
@@ -42,8 +43,7 @@ func TestChaosProvesThatNothingIsLost(t *testing.T) {
 	out, err := chaos(ctx, t, buildChaos(ctx, t), t.TempDir(), "-rate", "100", "-report", report,
 		"-scenario", "kill-redis,pause-postgres,cut-vote-redis,crash-after-commit,full-redis,full-postgres").CombinedOutput()
 	t.Logf("%s", out)
-	var slow *exec.ExitError
-	if err != nil && (!errors.As(err, &slow) || slow.ExitCode() != 3) { // the machine may be busy
+	if !proved(err) {
 		t.Error(err)
 	}
 	var r struct {
@@ -64,8 +64,14 @@ func TestChaosProvesThatNothingIsLost(t *testing.T) {
 	}
 }
 
-// A run that is killed in the middle of a fault leaves it behind, and the next one mends it.
-func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
+// proved accepts a slow recovery too, exit status 3: the machine may be busy.
+func proved(err error) bool {
+	var exit *exec.ExitError
+	return err == nil || errors.As(err, &exit) && exit.ExitCode() == 3
+}
+
+// A run that is killed in the middle of a fault leaves it behind, and the next one undoes it.
+func TestTheNextChaosRunUndoesTheFaultsOfAKilledOne(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	program, home := buildChaos(ctx, t), t.TempDir()
 	for _, left := range []struct{ scenario, fault, container, status string }{
@@ -75,7 +81,7 @@ func TestTheNextChaosRunMendsWhatAKilledOneHasBroken(t *testing.T) {
 		t.Run(left.scenario, func(t *testing.T) {
 			leaveBehind(ctx, t, program, home, left.scenario, left.fault, left.container, left.status)
 			out, err := chaos(ctx, t, program, home, "-rate", "20", "-scenario", "kill-result").CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "undoing a fault that an earlier run left: "+left.fault) {
+			if !proved(err) || !strings.Contains(string(out), "undoing a fault that an earlier run left: "+left.fault) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

@@ -53,7 +53,8 @@ func TestOnlyThePagesArePublishedAndOnlyToThisMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	published := map[string]string{"vote-1": "8084/tcp", "result-1": "8085/tcp", "jaeger-1": "16686/tcp", "prometheus-1": "9090/tcp"}
+	published := map[string]string{"vote-1": "8084/tcp", "result-1": "8085/tcp", "jaeger-1": "16686/tcp",
+		"prometheus-1": "9090/tcp"}
 	for name, c := range all {
 		if c.HostConfig.PublishAllPorts {
 			t.Errorf("%s publishes all its ports", name)

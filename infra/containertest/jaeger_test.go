@@ -61,8 +61,8 @@ func (s span) events() (names []string) {
 
 func (s span) event(name string) bool { return slices.Contains(s.events(), name) }
 
-// edges counts each span with its parent, as "service: name < parent's name"; of a span without a parent that is (root), and of
-// one whose parent is in no span of the trace (missing).
+// edges counts each span with its parent, as "service: name < parent's name"; of a span without a parent that is
+// (root), and of one whose parent is in no span of the trace (missing).
 func (j trace) edges() map[string]int {
 	names := make(map[string]string)
 	for _, s := range j.Spans {
@@ -127,7 +127,8 @@ func (s *stack) tracesSince(ctx context.Context, start time.Time, names ...strin
 			return nil, fmt.Errorf("more than %d traces of %s", most, service)
 		}
 		for _, j := range answer.Data {
-			ids[j.TraceID] = ids[j.TraceID] || slices.ContainsFunc(names, func(name string) bool { return len(j.named(name)) > 0 })
+			ids[j.TraceID] = ids[j.TraceID] || slices.ContainsFunc(names,
+				func(name string) bool { return len(j.named(name)) > 0 })
 		}
 	}
 	var found []string

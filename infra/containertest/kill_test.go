@@ -16,12 +16,12 @@ import (
 	"petvote/infra/ledger"
 )
 
-// goneFor is how long a container stays away that was killed by hand: longer than the CLAIM_IDLE after which another worker
-// takes over what a dead one had in hand.
+// goneFor is how long a container stays away that was killed by hand: longer than the CLAIM_IDLE after which another
+// worker takes over what a dead one had in hand.
 const goneFor = 4 * time.Second
 
-// Every container is killed under load, twice: by the operator, who starts it again later, and by a crash, after which the
-// engine does. The others go on, by themselves: none of them ends because one it depends on is gone.
+// Every container is killed under load, twice: by the operator, who starts it again later, and by a crash, after which
+// the engine does. The others go on, by themselves: none of them ends because one it depends on is gone.
 func TestAcceptedVotesCountOnceWhateverIsKilled(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	votes := platform.vote(ctx, t)
@@ -57,7 +57,8 @@ func TestAcceptedVotesCountOnceWhateverIsKilled(t *testing.T) {
 	votes.audit(ctx, platform)
 }
 
-// While PostgreSQL is away, what was accepted is in Redis alone, and partly in the hands of a worker. All three are killed.
+// While PostgreSQL is unavailable, accepted votes are in Redis alone, some of them in flight at a worker. All three are
+// killed.
 func TestWhatIsQueuedOutlivesRedisAndTheWorkers(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	votes := platform.vote(ctx, t)
@@ -92,8 +93,10 @@ func alone(ctx context.Context, t *testing.T, victim string, kill func(container
 			return err
 		}
 		for name, c := range after {
-			if b := before[name]; name != victim && (c.State.StartedAt != b.State.StartedAt || c.RestartCount != b.RestartCount || c.State.Status != "running") {
-				t.Fatalf("%s did not live through it: %+v, %d restarts; before: %+v, %d", name, c.State, c.RestartCount, b.State, b.RestartCount)
+			if b := before[name]; name != victim && (c.State.StartedAt != b.State.StartedAt ||
+				c.RestartCount != b.RestartCount || c.State.Status != "running") {
+				t.Fatalf("%s was restarted: %+v, %d restarts; before: %+v, %d", name, c.State, c.RestartCount, b.State,
+					b.RestartCount)
 			}
 			if c.State.Health.Status != "healthy" {
 				return fmt.Errorf("%s is %s", name, c.State.Health.Status)
@@ -104,11 +107,12 @@ func alone(ctx context.Context, t *testing.T, victim string, kill func(container
 	t.Logf("all healthy again after %v", time.Since(start).Round(100*time.Millisecond))
 }
 
-// errNotHere says that this machine does not let a container's process be killed behind the engine's back.
-var errNotHere = errors.New("the containers' processes are out of reach, so that the restart policy is not tested here (needs root, and an engine on this very machine)")
+// errNotHere: this machine does not let a container's process be killed behind the engine's back.
+var errNotHere = errors.New("the containers' processes are out of reach, so the restart policy is not tested here " +
+	"(needs root, and an engine on this very machine)")
 
-// crash kills the container's first process without the engine's knowledge. Before that it makes sure that the process id,
-// which may be one of a virtual machine, is that of the container.
+// crash kills the container's first process without the engine's knowledge. Before that it makes sure that the process
+// id, which may be one of a virtual machine, is that of the container.
 func crash(c container) error {
 	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.State.Pid))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !strings.Contains(string(groups), c.ID) {

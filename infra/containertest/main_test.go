@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// testMain removes every container, volume and image it made, also after an interrupt. What a kill or the test's time-out
-// leaves behind, the next run removes.
+// testMain removes every container, volume and image it made, also after an interrupt. What a kill or the test's
+// time-out leaves behind, the next run removes.
 func testMain(m *testing.M) (code int, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -65,10 +65,17 @@ func testMain(m *testing.M) (code int, err error) {
 	return code, context.Cause(ctx)
 }
 
-// lock keeps a second run on this machine from removing the containers of the first. The kernel unlocks at the latest when
-// the process ends.
+// lock keeps a second run on this machine from removing the containers of the first. The kernel unlocks at the latest
+// when the process ends.
 func lock() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(os.TempDir(), project+".lock"), os.O_CREATE|os.O_RDWR, 0o666)
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		err = os.MkdirAll(cache, 0o700)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(cache, project+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}

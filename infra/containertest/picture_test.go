@@ -19,7 +19,8 @@ const (
 	headHeight   = 50
 )
 
-var serviceColours = map[string]string{"browser": "#b4530a", "vote": "#6d3fc4", "worker": "#05704f", "result": "#1f4f8f"}
+var serviceColours = map[string]string{"browser": "#b4530a", "vote": "#6d3fc4", "worker": "#05704f",
+	"result": "#1f4f8f"}
 
 // picture draws a trace as bars over time, each span beneath its parent, for the README.
 func (j trace) picture() string {

@@ -41,7 +41,8 @@ func newStack() (*stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{root: root, env: append(os.Environ(), "REDIS_PASSWORD="+redisPassword, "POSTGRES_PASSWORD="+postgresPassword,
+	s := &stack{root: root, env: append(os.Environ(), "REDIS_PASSWORD="+redisPassword,
+		"POSTGRES_PASSWORD="+postgresPassword,
 		"BIND_ADDRESS=127.0.0.1", "CLAIM_IDLE=2s", "OTEL_EXPORTER_OTLP_ENDPOINT=", "OTEL_TRACES_SAMPLER_ARG=",
 		"VOTE_URL=", "RESULT_URL=", "JAEGER_UI_URL=")}
 	for variable, address := range map[string]*string{"VOTE_PORT": &s.votes, "RESULT_PORT": &s.results,
@@ -69,7 +70,8 @@ func (s *stack) up(ctx context.Context) error {
 	fmt.Println("starting the containers …")
 	start := time.Now()
 	if _, err := s.compose(starting, "up", "--detach", "--wait", "--scale", fmt.Sprint("worker=", workers),
-		"vote", "result", "worker", "redis", "db", "jaeger", "prometheus", "redis-exporter", "postgres-exporter"); err != nil {
+		"vote", "result", "worker", "redis", "db", "jaeger", "prometheus", "redis-exporter",
+		"postgres-exporter"); err != nil {
 		return err
 	}
 	fmt.Printf("all healthy after %v\n", time.Since(start).Round(100*time.Millisecond))
@@ -111,7 +113,8 @@ func (s *stack) docker(ctx context.Context, args ...string) (string, error) {
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("docker %s: %w\n%s", strings.Join(args, " "), errors.Join(err, context.Cause(ctx)), problems.Bytes())
+		return "", fmt.Errorf("docker %s: %w\n%s", strings.Join(args, " "), errors.Join(err, context.Cause(ctx)),
+			problems.Bytes())
 	}
 	return strings.TrimSpace(out.String()), nil
 }

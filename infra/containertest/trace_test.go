@@ -40,8 +40,9 @@ func steps(above string) []step {
 	}
 }
 
-// isTree says that these steps are in a trace, each there once, of its kind, and well ended, that the first is its only root and
-// that every other span has its parent there. Beneath the steps stand the statements of PostgreSQL's client, which are not looked at.
+// isTree says that these steps are in a trace, each there once, of its kind, and well ended, that the first is its only
+// root and that every other span has its parent there. Beneath the steps stand the statements of PostgreSQL's client,
+// which are not looked at.
 func (j trace) isTree(want []step) error {
 	edges := j.edges()
 	for _, s := range want {
@@ -80,7 +81,8 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 	results := page(ctx, t, b, platform.results, `document.getElementById('connection').dataset.state === 'live'`)
 	before := look[string](t, results, `document.getElementById('total').textContent`)
 	vote := page(ctx, t, b, platform.votes, `document.querySelector('#ballot button[value=dogs]') !== null`)
-	if err := browser.Do(vote, chromedp.Click(chromedp.CSS("#ballot button[value=dogs]"), chromedp.NodeVisible)); err != nil {
+	if err := browser.Do(vote, chromedp.Click(chromedp.CSS("#ballot button[value=dogs]"),
+		chromedp.NodeVisible)); err != nil {
 		t.Fatal(err)
 	}
 	shows(ctx, t, vote, `document.getElementById('status').dataset.state === 'accepted'`)
@@ -120,7 +122,8 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 		return answer.Data[0].isTree(tree)
 	})
 	time.Sleep(2 * time.Second) // what belongs to no trace or to another would have been sent by now
-	traces, err := platform.tracesSince(ctx, start, "cast vote", "POST /vote", "publish votes", "process votes", "process batch",
+	traces, err := platform.tracesSince(ctx, start, "cast vote", "POST /vote", "publish votes", "process votes",
+		"process batch",
 		"store votes", "push results", "push batch", "render results")
 	if err != nil || !slices.Equal(traces, []string{id}) {
 		t.Errorf("the vote is in the traces %v, want %s alone: %v", traces, id, err)
@@ -172,7 +175,7 @@ func TestARefusedVoteIsAnErrorInItsTrace(t *testing.T) {
 		})
 	}
 	if events["retry"] == 0 || events["circuit breaker changed"] == 0 {
-		t.Errorf("no retry or no change of the breaker is told in %d traces: %v", len(refused), events)
+		t.Errorf("%d traces show no retry or no change of the breaker: %v", len(refused), events)
 	}
 	t.Logf("%d refused, events %v", len(refused), events)
 	drained(ctx, t)
@@ -193,8 +196,8 @@ func TestAWriteThatWasTriedAgainSaysSoInTheTrace(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// That was longer than CLAIM_IDLE: other lanes have claimed the vote meanwhile, and have such spans too. There may be no
-		// push: the result service had lost its connection, and with it the notice.
+		// That was longer than CLAIM_IDLE: other consumers have claimed the vote meanwhile, and have such spans too. There may be
+		// no push: the result service had lost its connection, and with it the notice.
 		stores := found.named("store votes")
 		if !slices.ContainsFunc(stores, func(s span) bool { return s.event("retry") }) {
 			return fmt.Errorf("no write says that it was tried again: %+v", stores)
@@ -234,7 +237,8 @@ func TestARedeliveredVoteSaysSoInItsTrace(t *testing.T) {
 				return fmt.Errorf("a redelivered vote does not say so: %+v", s)
 			}
 		}
-		// Not so a push: if PostgreSQL had the dead worker's statement already, its parent is a span that died with the worker.
+		// Not so a push: if PostgreSQL had the dead worker's statement already, its parent is a span that died with the
+		// worker.
 		if got := found.edges(); got["worker: process votes < publish votes"] != len(found.named("process votes")) ||
 			got["worker: store votes < process votes"] != len(found.named("store votes")) {
 			return fmt.Errorf("the trace is %v", got)
@@ -248,7 +252,8 @@ func TestARedeliveredVoteSaysSoInItsTrace(t *testing.T) {
 // mustCast casts a vote as a program does, and gives the id of its trace.
 func mustCast(ctx context.Context, t *testing.T, status int) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, platform.votes+"/vote", strings.NewReader(`{"pet":"lizards"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, platform.votes+"/vote",
+		strings.NewReader(`{"pet":"lizards"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +337,7 @@ func restored(t *testing.T, command, id string) {
 	})
 }
 
-// pause stops a container's processes, as a server does that hangs, until it is told to let them go on.
+// pause freezes a container's processes, like a server that hangs, until resume is called.
 func pause(ctx context.Context, t *testing.T, name string) (resume func()) {
 	t.Helper()
 	id := platform.id(ctx, t, name)
@@ -353,7 +358,8 @@ func (s *stack) id(ctx context.Context, t *testing.T, name string) string {
 	return all[name].ID
 }
 
-// inHand waits until a worker has taken the one vote in the queue, and says which: its consumers are named for its container.
+// inHand waits until a worker has taken the one vote in the queue, and says which: its consumers are named for its
+// container.
 func inHand(ctx context.Context, t *testing.T) container {
 	t.Helper()
 	all, err := platform.containers(ctx)

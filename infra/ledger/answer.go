@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -73,8 +72,13 @@ func (l *Ledger) Answers() []Answer {
 }
 
 // Count is the number of answers with a status.
-func (l *Ledger) Count(status Status) int {
-	return len(slices.DeleteFunc(slices.Clone(l.Answers()), func(a Answer) bool { return a.Status != status }))
+func (l *Ledger) Count(status Status) (n int) {
+	for _, a := range l.Answers() {
+		if a.Status == status {
+			n++
+		}
+	}
+	return n
 }
 
 // Log is a file of answers, a JSON object a line, in the order of arrival. A line is written before the same voter

@@ -50,6 +50,7 @@ func TestAProofIsRefutedByEachThingThatDoesNotHold(t *testing.T) {
 		"fewer":     func(p *Proof) { p.NotCounted = 1 },
 		"page":      func(p *Proof) { p.Shown = ballot.Counts{Cats: 9} },
 		"books":     func(p *Proof) { p.Books.Difference = -1 },
+		"wrong":     func(p *Proof) { p.WrongAnswer = "status 500" },
 		"dead":      func(p *Proof) { p.DeadLetters = 1 },
 		"backwards": func(p *Proof) { p.Backwards = 1 },
 		"restarted": func(p *Proof) { p.Restarted = "vote" },

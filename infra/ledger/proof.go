@@ -37,6 +37,7 @@ type Proof struct {
 	UnknownStored    int      `json:"unknown_stored"`
 	UnknownNotStored int      `json:"unknown_not_stored"`
 	LostIDs          []string `json:"lost_ids,omitempty"`
+	WrongAnswer      string   `json:"wrong_answer,omitempty"` // one that no voter should ever see
 
 	Rows        int64         `json:"rows"`      // in PostgreSQL, everyone's
 	Tally       int64         `json:"tally"`     // the sum that PostgreSQL keeps
@@ -148,6 +149,9 @@ func Compare(answers []Answer, stored map[uuid.UUID]ballot.Choice) Proof {
 		}
 	}
 	p := Proof{Sent: len(best), Retries: len(answers) - len(best)}
+	if i := slices.IndexFunc(answers, func(a Answer) bool { return a.Status == Wrong }); i >= 0 {
+		p.WrongAnswer = answers[i].Error
+	}
 	for id, a := range best {
 		pet, isStored := stored[id]
 		if isStored {
@@ -202,6 +206,7 @@ func (p *Proof) Refutes() []string {
 	check(b.Difference != 0,
 		"the books do not balance: %d accepted − %d stored − %d duplicates − %d dead − %d waiting = %d",
 		b.Accepted, b.Stored, b.Duplicates, b.Dead, b.Waiting, b.Difference)
+	check(p.WrongAnswer != "", "a voter got a wrong answer: %q", p.WrongAnswer)
 	check(p.DeadLetters > 0, "%d votes became dead letters", p.DeadLetters)
 	check(p.Backwards > 0, "the page counted backwards %d times", p.Backwards)
 	check(p.Restarted != "", "nobody had touched %s, and it was restarted", p.Restarted)

@@ -48,7 +48,7 @@ type Options struct {
 	Dir   string // holds the data; made if missing; required
 	Bin   string // the folder of the services' programs, as Build makes them; required
 	Ports Ports
-	Env   []string // the environment of every service; the platform's own settings go first, so that these override them
+	Env   []string // of every service; overrides the platform's names and links, but not its ports and addresses
 
 	Commands map[string][]string // by service: the command line that runs in place of its program
 

@@ -53,20 +53,23 @@ type Toxic struct {
 	Attributes map[string]int `json:"attributes"`
 }
 
-// matching returns the edges from a client to a server; the client "" stands for every one.
-func (p *Proxies) matching(client, server string) []*toxiproxy.Proxy {
-	var edges []*toxiproxy.Proxy
+// matching returns the edges from a client to a server; the client "" stands for every one. No edge is an error.
+func (p *Proxies) matching(client, server string) (edges []*toxiproxy.Proxy, err error) {
 	for name, edge := range p.edges {
 		if c, s, _ := strings.Cut(name, "-"); s == server && (client == "" || c == client) {
 			edges = append(edges, edge)
 		}
 	}
-	return edges
+	if len(edges) == 0 {
+		err = fmt.Errorf("no edge leads from %q to %q", client, server)
+	}
+	return edges, err
 }
 
 // Disturb puts toxics on the edges from a client to a server; the client "" stands for every one.
 func (p *Proxies) Disturb(client, server string, toxics ...Toxic) error {
-	for _, edge := range p.matching(client, server) {
+	edges, err := p.matching(client, server)
+	for _, edge := range edges {
 		for _, toxic := range toxics {
 			text, err := json.Marshal(toxic)
 			if err != nil {
@@ -77,7 +80,7 @@ func (p *Proxies) Disturb(client, server string, toxics ...Toxic) error {
 			}
 		}
 	}
-	return nil
+	return err
 }
 
 // calmLimit bounds the removal of toxics from living connections. Some of them may have nobody at the other end any
@@ -87,7 +90,11 @@ const calmLimit = 2 * time.Second
 // Calm removes toxics. Disturbed connections live on, except those that were cut; where that does not succeed in time,
 // all connections of the edge are closed.
 func (p *Proxies) Calm(ctx context.Context, client, server string, toxics ...Toxic) error {
-	return each(p.matching(client, server), func(edge *toxiproxy.Proxy) error {
+	edges, err := p.matching(client, server)
+	if err != nil {
+		return err
+	}
+	return each(edges, func(edge *toxiproxy.Proxy) error {
 		bounded, cancel := context.WithTimeout(ctx, calmLimit)
 		defer cancel()
 		done := make(chan error, 1)

@@ -38,7 +38,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	} else {
 		err = p.initdb(ctx, unfinished)
 		if err == nil && template != "" {
-			err = saveTemplate(template, unfinished)
+			_ = saveTemplate(template, unfinished) // without a template the next server only starts more slowly
 		}
 	}
 	if err != nil {

@@ -81,6 +81,16 @@ func TestStopKillsAProcessThatWillNotStopAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestKillReachesGrandchildren(t *testing.T) {
+	p := started(t, `sh -c 'sleep 612.5 & echo ready; wait' & wait`)
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if left := processesNaming(t, "sleep 612.5"); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}
+
 func TestAProcessStartsOnceAndAnEndFromOutsideShowsInDoneAndErr(t *testing.T) {
 	p := started(t, "echo ready; exec sleep 600")
 	if err := p.Start(t.Context()); err == nil {

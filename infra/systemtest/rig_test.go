@@ -39,7 +39,7 @@ type rig struct {
 // patience is how long a test waits for a condition, however busy the machine is. Benchmarks measure how soon it comes.
 const patience = time.Minute
 
-// answerLimit is how long a voter waits for an answer: five times the service's budget of 2 s. A later answer is a hang.
+// answerLimit is how long a voter waits for an answer: five times the service's budget of 2 s. Later is a hang.
 const answerLimit = 10 * time.Second
 
 // withEnv adds to the environment of every service.

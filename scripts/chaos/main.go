@@ -81,7 +81,7 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 			return nil, err
 		}
 		defer func() {
-			if r == nil || r.Verdict.Proof != record.Refuted {
+			if r == nil || r.Verdict.Proof == record.Held {
 				err = errors.Join(err, os.RemoveAll(folder))
 			}
 		}()

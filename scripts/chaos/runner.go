@@ -155,6 +155,7 @@ func (r *runner) step(ctx context.Context, st scenario.Step, o *observer) (w rec
 	undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
 	if err := r.target.Undo(undoing, st.Fault); err != nil {
+		r.log.Printf("  %s is not undone (the next run will try again): %v", st.Fault, err)
 		return w, errors.Join(injecting, fmt.Errorf("undo: %w", err))
 	}
 	w.To = o.at()

@@ -163,6 +163,11 @@ func (v Observations) Timeline(until, stale float64, before int64) []Sample {
 		total += m.Accepted
 		m.Total = total
 		m.Queue = latest(v.Queue, m.At, stale, 0)
+		for _, r := range v.Queue { // its peak, which a longer sample would hide
+			if m.Queue != nil && r.At > m.At-step && r.At <= m.At {
+				m.Queue = new(max(*m.Queue, r.Total))
+			}
+		}
 		m.Stored = latest(v.Stored, m.At, stale, before)
 		m.OnScreen = latest(v.Pushes, m.At, math.Inf(1), before) // a page keeps showing its last number
 	}

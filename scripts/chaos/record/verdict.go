@@ -43,9 +43,6 @@ const tolerated = 0.01
 // Judge sets both verdicts. An interrupted scenario still has a proof, but its recovery was cut short.
 func (o *Outcome) Judge(s scenario.Scenario, answers []ledger.Answer, limits Limits, interrupted bool) {
 	o.Failures = append(o.Failures, o.Proof.Refutes()...)
-	if i := slices.IndexFunc(answers, func(a ledger.Answer) bool { return a.Status == ledger.Wrong }); i >= 0 {
-		o.Failures = append(o.Failures, fmt.Sprintf("a voter got a wrong answer: %q", answers[i].Error))
-	}
 	o.Verdict = Verdict{Proof: Held, Recovery: Unmeasured}
 	if len(o.Failures) > 0 {
 		o.Verdict.Proof = Refuted

@@ -45,9 +45,8 @@ func TestTheProofAndTheRecoveryAreTwoVerdicts(t *testing.T) {
 
 		{"a lost vote", Verdict{Refuted, InTime}, 1, "lost", func(c *trial) { c.o.Proof.Lost = 1 }},
 		{"a wrong page", Verdict{Refuted, InTime}, 1, "page", func(c *trial) { c.o.Proof.Shown.Cats = 1 }},
-		{"a wrong answer", Verdict{Refuted, InTime}, 1, "status 500", func(c *trial) {
-			c.answers[0].Status, c.answers[0].Error, c.answers[0].At = ledger.Wrong, "status 500", 3
-		}},
+		{"a wrong answer", Verdict{Refuted, InTime}, 1, "status 500",
+			func(c *trial) { c.o.Proof.WrongAnswer = "status 500" }},
 		{"a lost vote and a late recovery", Verdict{Refuted, Slow}, 1, "lost",
 			func(c *trial) { c.o.Proof.Lost, c.fault().Drained = 1, nil }},
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"petvote/scripts/chaos/record"
@@ -13,11 +14,27 @@ import (
 // chart is a scenario's timeline: rows that share one time axis. Each plot is an SVG with the viewBox 0 0 1000 100
 // that CSS stretches to the width of its row. All texts are HTML beside it, so that they keep their size.
 type chart struct {
-	Faults, Services map[string][]bar // by name
-	States           map[string]bar   // one of each, for the key
+	Faults, Services rows
+	States           map[string]bar // one of each, for the key
 	Plots            []plot
 	Ticks            []tick  // of the time axis
 	End              float64 // of the time axis, in seconds
+}
+
+// rows are bars by name, in the order in which the names first occurred.
+type rows []row
+
+type row struct {
+	Name string
+	Bars []bar
+}
+
+func (r *rows) add(name string, b bar) {
+	i := slices.IndexFunc(*r, func(one row) bool { return one.Name == name })
+	if i < 0 {
+		i, *r = len(*r), append(*r, row{Name: name})
+	}
+	(*r)[i].Bars = append((*r)[i].Bars, b)
 }
 
 type plot struct {
@@ -59,16 +76,17 @@ func newChart(o *record.Outcome) *chart {
 			series{"line screen", "on screen", func(s record.Sample) *int64 { return s.OnScreen }}),
 		lines("Votes in the queue", o.Timeline, end,
 			series{"line queue", "at the end", func(s record.Sample) *int64 { return s.Queue }}),
-	}, Faults: make(map[string][]bar), Services: make(map[string][]bar), States: make(map[string]bar)}
+	}, States: make(map[string]bar)}
 	for i, w := range o.Faults {
 		full := fmt.Sprintf("%d %s, %.1f s to %.1f s", i+1, w.Fault, w.From, w.To)
-		c.Faults[w.Fault] = append(c.Faults[w.Fault], newBar(w.From, w.To, end, "fault", "", full))
+		c.Faults.add(w.Fault, newBar(w.From, w.To, end, "fault", "", full))
 	}
 	for _, i := range o.Episodes {
 		name := i.Service + " " + i.What
 		full := fmt.Sprintf("%s: %s, %.1f s to %.1f s", name, i.State, i.From, i.To)
 		b := newBar(i.From, i.To, end, cmp.Or(stateClasses[i.State], "silent"), i.State, full)
-		c.Services[name], c.States[i.State] = append(c.Services[name], b), b
+		c.Services.add(name, b)
+		c.States[i.State] = b
 	}
 	step := niceStep(end, 8)
 	for at := 0.0; at <= end*(1+1e-9); at += step {

@@ -81,7 +81,7 @@ func newView(r *record.Run) *view {
 	return p
 }
 
-// Write writes report.json and report.html to a folder. An error leaves those of an earlier run.
+// Write writes report.json and report.html to a folder.
 func Write(dir string, r *record.Run) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	var html bytes.Buffer

@@ -140,7 +140,7 @@ func (t *Target) crash(ctx context.Context, env ...string) error {
 	select {
 	case <-one.Done():
 		if err := one.Err(); err == nil || err.Error() != target.CrashStatus {
-			return fmt.Errorf("a worker ended without the crash: %w\n%s", err, one.Log())
+			return fmt.Errorf("a worker ended without the crash: %v\n%s", err, one.Log())
 		}
 		return nil
 	case <-ctx.Done():
