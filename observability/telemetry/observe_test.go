@@ -60,7 +60,7 @@ func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 // rate() does not show the first event of a counter that starts at 1.
 func TestRareEventsAreCountedFromZero(t *testing.T) {
 	tel := started(t)
-	_, processing := tel.Processor(nil, ContinueTraces)
+	_, processing := tel.Processor(nil, false)
 	_, settling := tel.Acker(nil)
 	breakers := tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))
 	if err := errors.Join(processing, settling, breakers); err != nil {

@@ -12,28 +12,14 @@ import (
 	"petvote/shared/votestream"
 )
 
-// QueueTraces says what happens to a vote's trace when the vote leaves the queue.
-type QueueTraces string
-
-const (
-	// ContinueTraces makes the consumer's span a child of the producer's: one vote, one trace.
-	ContinueTraces QueueTraces = "continue"
-	// LinkTraces starts a new trace for the consumer, sampled on its own and linked to the producer's. OpenTelemetry's
-	// messaging conventions recommend it for batches.
-	LinkTraces QueueTraces = "link"
-)
-
 // ProcessFunc is a function that processes a batch.
 type ProcessFunc func(context.Context, []votestream.Delivery) error
 
-// Process calls f.
-func (f ProcessFunc) Process(ctx context.Context, batch []votestream.Delivery) error {
-	return f(ctx, batch)
-}
-
-// Processor gives each sampled vote of a batch a CONSUMER span, "process votes", which continues the producer's trace
-// or links to it, and puts the span's context into the vote. A batch of several votes has a span of its own.
-func (t *Telemetry) Processor(next ProcessFunc, traces QueueTraces) (ProcessFunc, error) {
+// Processor gives each sampled vote of a batch a CONSUMER span, "process votes", in the producer's trace, and puts the
+// span's context into the vote. A batch of several votes has a span of its own. With newTraces every vote gets a new
+// trace instead, sampled on its own and linked to the producer's, as OpenTelemetry's messaging conventions recommend
+// for batches.
+func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, error) {
 	i := t.instruments()
 	size := i.histogram("petvote.batch.size", "{vote}", "Votes in a batch.", sizes)
 	wait := i.histogram("petvote.queue.wait", "s", "Time a vote waited in the stream for a worker.", waits)
@@ -41,7 +27,7 @@ func (t *Telemetry) Processor(next ProcessFunc, traces QueueTraces) (ProcessFunc
 	redeliveries := i.counter("petvote.redeliveries", "{vote}", "Votes delivered to a worker after an earlier delivery.")
 	redeliveries.Add(context.Background(), 0) // from 0, or rate() misses the first one
 	process := fanOut{tracer: t.tracer, kind: trace.SpanKindConsumer, name: "process votes", batchName: "process batch",
-		newRoots: traces == LinkTraces}
+		newRoots: newTraces}
 	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("process"),
 		semconv.MessagingOperationTypeProcess, semconv.MessagingConsumerGroupName(votestream.Group)}, stream...)
 	return func(ctx context.Context, batch []votestream.Delivery) error {

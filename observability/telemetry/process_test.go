@@ -23,7 +23,7 @@ import (
 // process passes a batch through the decorator, within an unsampled trace that is not the votes' own.
 func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step ProcessFunc) error {
 	t.Helper()
-	return must(tel.Processor(step, ContinueTraces)).Process(extract(t.Context(), unrecorded), batch)
+	return must(tel.Processor(step, false))(extract(t.Context(), unrecorded), batch)
 }
 
 // deliveries returns a delivery for each trace, added to the stream a second ago.
@@ -229,7 +229,7 @@ func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
 func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA)
-	if err := must(tel.Processor(nothing, LinkTraces)).Process(t.Context(), batch); err != nil {
+	if err := must(tel.Processor(nothing, true))(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	span := spans.only(t, "process votes")

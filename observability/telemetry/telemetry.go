@@ -32,7 +32,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
 )
 
 // scope is the name of this instrumentation.
@@ -46,6 +48,20 @@ type Telemetry struct {
 	pages    trace.Tracer // of the spans that pages report; nil if nothing is exported
 	meter    metric.Meter
 	registry *prometheus.Registry
+}
+
+// StartService starts a service's logging and telemetry. The clean-up exports what is left.
+func StartService(ctx context.Context, name string, cfg config.Service, cleanups *lifecycle.Cleanups) (
+	*Telemetry, resilience.Listener, error,
+) {
+	Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
+	t, err := Start(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	cleanups.Add("telemetry", t.Shutdown)
+	listener, err := t.PolicyListener()
+	return t, listener, err
 }
 
 // warnEvery is the time between two warnings about failed exports, which otherwise come every second while a collector

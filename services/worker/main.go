@@ -73,7 +73,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	processor := &processor{store: recorder, queue: acker, maxRetries: int64(cfg.MaxTries)}
-	step, err := tel.Processor(processor.Process, telemetry.QueueTraces(cfg.QueueTraces))
+	step, err := tel.Processor(processor.Process, cfg.QueueTraces == linkTraces)
 	if err != nil {
 		return err
 	}
