@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -14,9 +13,7 @@ import (
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
-	"petvote/shared/votestore"
 	"petvote/shared/votestream"
-	"petvote/shared/web"
 )
 
 const name = "result"
@@ -24,16 +21,6 @@ const name = "result"
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
 const maxConns = 8 // to PostgreSQL: one to read the tally, the others for receipts and history
-
-type settings struct {
-	config.Service
-	Postgres      votestore.Config
-	Redis         votestream.Config
-	Port          config.Port  `env:"PORT" envDefault:"8085"`
-	VoteURL       config.Link  `env:"VOTE_URL"`
-	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`
-	ShutdownDelay config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
-}
 
 func run(ctx context.Context, args, environ []string) (err error) {
 	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
@@ -79,17 +66,12 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
 		tel.ObserveAudience(func() telemetry.Audience { return telemetry.Audience(hub.audience()) }),
 		tel.ObserveTally(cache.age),
-		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) {
-			return resilience.Call(ctx, reads, db.Stats)
-		}))
+		tel.ObserveStore(guarded.Stats))
 	if err != nil {
 		return err
 	}
 
-	pages, err := newResultPages(cfg, telemetry.TraceShare(), cache.current)
-	if err != nil {
-		return err
-	}
+	pages := newResultPages(cfg, telemetry.TraceShare(), cache.current)
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
@@ -110,21 +92,4 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
-}
-
-// routes is the public handler. Streams bypass metrics and traces, where an open stream would look like an answer that
-// takes hours, and compression, which would hold events back.
-func routes(tel *telemetry.Telemetry, pages *resultPages, a *api, events, sockets http.Handler,
-	health *lifecycle.Health) http.Handler {
-	mux := http.NewServeMux()
-	pages.register(mux)
-	a.register(mux)
-	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
-	mux.HandleFunc("GET /healthz", health.Live)
-	mux.HandleFunc("GET /readyz", health.Ready)
-	outer := http.NewServeMux()
-	outer.Handle("GET /events", events)
-	outer.Handle("/socket.io/", sockets)
-	outer.Handle("/", tel.HTTP(web.Compress(mux)))
-	return web.SecurityHeaders(outer)
 }

@@ -52,6 +52,10 @@ func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Re
 	})
 }
 
+func (s resilientStore) Stats(ctx context.Context) (votestore.Stats, error) {
+	return resilience.Call(ctx, s.policy, s.next.Stats)
+}
+
 // resilientQueue looks up under a policy.
 type resilientQueue struct {
 	next   voteFinder

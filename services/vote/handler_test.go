@@ -158,11 +158,7 @@ func TestAFormIsAnsweredWithANotice(t *testing.T) {
 
 func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
 	q := &queue{}
-	p, err := newPage("", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := routes(p, q, http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	public := routes(newPage(settings{}, ""), q, http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 		r := httptest.NewRequest(http.MethodPost, "http://pets.example/vote", strings.NewReader("pet=dogs"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

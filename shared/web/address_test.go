@@ -2,7 +2,7 @@ package web
 
 import "testing"
 
-func TestSiblingURLKeepsTheHostAndChangesThePort(t *testing.T) {
+func TestASiblingIsOnTheSameHostUnlessItsAddressIsConfigured(t *testing.T) {
 	for host, want := range map[string]string{
 		"localhost:8084":       "//localhost:8085/",
 		"pets.example":         "//pets.example:8085/",
@@ -14,8 +14,11 @@ func TestSiblingURLKeepsTheHostAndChangesThePort(t *testing.T) {
 		`a"><script>:80`:       "//localhost:8085/",
 		"user@evil.example:80": "//localhost:8085/",
 	} {
-		if got := SiblingURL(host, 8085); got != want {
-			t.Errorf("SiblingURL(%q) = %q, want %q", host, got, want)
+		if got := Sibling("", host, 8085); got != (Link{want, 8085}) {
+			t.Errorf("%q: %+v, want %q", host, got, want)
 		}
+	}
+	if got := Sibling("https://pets.example", "localhost:8084", 8085); got != (Link{Href: "https://pets.example/"}) {
+		t.Errorf("configured: %+v", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // unzipped returns the body of an answer, and whether it was compressed.
@@ -98,7 +99,7 @@ func TestAnEventIsSentAtOnceThoughItCouldBeCompressed(t *testing.T) {
 }
 
 func TestACompressedAssetIsNotSentAgainUnlessItChanged(t *testing.T) {
-	a := assetsOf(t, nil)
+	a := Assets(fstest.MapFS{})
 	h := Compress(a)
 	u := a.URL("base.css")
 	w := get(h, u, "Accept-Encoding", "gzip")

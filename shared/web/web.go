@@ -38,6 +38,34 @@ func Render(w http.ResponseWriter, status int, document string) {
 	_, _ = io.WriteString(w, document) // fails only if the client is gone
 }
 
+// Masthead is the head of every page, with the links between them.
+type Masthead struct {
+	Vote, Results Link
+	Here          Here
+}
+
+// Here is the page that a masthead is on.
+type Here int
+
+// The pages that the masthead links to, and any other.
+const (
+	HereElsewhere Here = iota
+	HereVote
+	HereResults
+)
+
+// themeCookie holds the theme that was chosen. A cookie, unlike localStorage, is shared by both services (cookies
+// ignore the port) and known before the first paint.
+const themeCookie = "petvote-theme"
+
+// Theme is "light" or "dark" if the person has chosen one, else "": the system decides.
+func Theme(r *http.Request) string {
+	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
+}
+
 // Label capitalizes a word.
 func Label(word string) string {
 	if word == "" {
