@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
 
@@ -60,4 +62,85 @@ func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, er
 		endAll(spans, err)
 		return err
 	}, i.err()
+}
+
+// RecordFunc is a function that stores a batch.
+type RecordFunc func(context.Context, []votestore.Entry) (votestore.Outcome, error)
+
+// Record calls f.
+func (f RecordFunc) Record(ctx context.Context, e []votestore.Entry) (votestore.Outcome, error) {
+	return f(ctx, e)
+}
+
+// Recorder gives each sampled vote a CLIENT span, "store votes", in its own trace, around the statement that stores the
+// whole batch.
+func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
+	i := t.instruments()
+	duration := i.histogram("petvote.store.duration", "s", "Time to store a batch durably, retries included.", seconds)
+	latency := i.histogram("petvote.vote.to_stored", "s",
+		"Time from casting a vote to storing it, by the clocks of vote and worker.", waits)
+	votes := i.counter("petvote.votes", "{vote}", "Votes handed to the store, by outcome.")
+	store := fanOut{tracer: t.tracer, kind: trace.SpanKindClient, name: "store votes"}
+	return func(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+		start := time.Now()
+		messages := make([]message, len(entries))
+		for i, e := range entries {
+			messages[i] = message{e.EntryID, e.Trace}
+		}
+		ctx, spans := store.start(ctx, start, messages, semconv.DBSystemNamePostgreSQL,
+			semconv.DBOperationName("INSERT"), semconv.DBCollectionName("votes"), semconv.DBOperationBatchSize(len(entries)))
+		out, err := next(ctx, entries)
+		now := time.Now()
+		duration.Record(ctx, now.Sub(start).Seconds())
+		endAll(spans, err)
+		if err != nil {
+			return out, err
+		}
+		for _, e := range entries {
+			latency.Record(ctx, now.Sub(e.Vote.CastAt).Seconds())
+		}
+		for outcome, n := range map[string]int{
+			"stored": out.Stored, "duplicate": out.Duplicates, "redelivered": out.Redelivered,
+		} {
+			votes.Add(ctx, int64(n), metric.WithAttributes(attribute.String("outcome", outcome)))
+		}
+		return out, nil
+	}, i.err()
+}
+
+// Acker takes entries out of the stream.
+type Acker interface {
+	Ack(ctx context.Context, entryIDs []string) error
+	DeadLetter(ctx context.Context, failures []votestream.Failure) error
+	CountRetry(ctx context.Context, entryID string) (int64, error)
+}
+
+type acker struct {
+	Acker
+	deadLetters metric.Int64Counter
+}
+
+// Acker counts dead letters by reason and marks the span of a dead-lettered vote as failed.
+func (t *Telemetry) Acker(next Acker) (Acker, error) {
+	i := t.instruments()
+	s := acker{next, i.counter("petvote.dead_letters", "{vote}", "Entries dead-lettered, by reason.")}
+	for _, reason := range votestream.Reasons() { // from 0, or rate() misses the first one
+		s.deadLetters.Add(context.Background(), 0, metric.WithAttributes(attribute.String("reason", string(reason))))
+	}
+	return s, i.err()
+}
+
+func (s acker) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
+	if err := s.Acker.DeadLetter(ctx, failures); err != nil {
+		return err
+	}
+	spans := spansOf(ctx)
+	for _, b := range failures {
+		s.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(b.Reason))))
+		if span := spans[b.Delivery.EntryID]; span != nil {
+			span.AddEvent("dead letter", trace.WithAttributes(attribute.String("petvote.reason", string(b.Reason))))
+			span.SetStatus(codes.Error, b.Err.Error())
+		}
+	}
+	return nil
 }
