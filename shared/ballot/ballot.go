@@ -70,19 +70,10 @@ type Counts struct {
 }
 
 // Of returns the number for one choice, 0 for an unknown one.
-func (c Counts) Of(pet Choice) int64 {
-	if n := c.field(pet); n != nil {
-		return *n
-	}
-	return 0
-}
+func (c Counts) Of(pet Choice) int64 { return *c.field(pet) }
 
 // Add adds n votes to one choice and ignores an unknown one.
-func (c *Counts) Add(pet Choice, n int64) {
-	if p := c.field(pet); p != nil {
-		*p += n
-	}
-}
+func (c *Counts) Add(pet Choice, n int64) { *c.field(pet) += n }
 
 // Total is the sum over all choices.
 func (c Counts) Total() int64 { return c.Dogs + c.Cats + c.Lizards }
@@ -96,7 +87,7 @@ func (c *Counts) field(pet Choice) *int64 {
 	case Lizards:
 		return &c.Lizards
 	}
-	return nil
+	return new(int64) // of an unknown choice, and no part of c
 }
 
 // Digits writes a count with a comma between each three digits: 1,234,567.

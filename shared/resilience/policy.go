@@ -20,7 +20,7 @@ type class int
 
 const (
 	failed   class = iota // the dependency did not do it: counted, retried
-	rejected              // it answered and would answer the same again: neither counted nor retried
+	answered              // it did it, or would answer the same again: not retried
 	canceled              // the caller gave up: neither counted nor retried
 )
 
@@ -28,12 +28,14 @@ const (
 // own. An attempt's own time-out is the dependency's failure.
 func (p *Policy) classify(caller context.Context, err error) class {
 	switch {
+	case err == nil:
+		return answered
 	case errors.Is(caller.Err(), context.Canceled):
 		return canceled
 	case errors.Is(err, context.DeadlineExceeded) || p.settings.Permanent == nil || !p.settings.Permanent(err):
 		return failed
 	}
-	return rejected
+	return answered
 }
 
 // Settings configure a [Policy]. Zero values take the defaults given.
@@ -130,15 +132,6 @@ func (p *Policy) failing() bool {
 	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
 }
 
-func (p *Policy) noteOutcome(c class, err error) {
-	switch now := time.Now(); c {
-	case failed:
-		p.failure.Store(&failure{now, err})
-	case rejected: // it answered, as it does on success
-		p.wellAt.Store(now.UnixNano())
-	}
-}
-
 // Do makes one call under the policy. call must honour its context and be safe to repeat. The error is nil, a permanent
 // error as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable] and the last
 // attempt's error.
@@ -216,17 +209,17 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	}()
 	err = call(attemptCtx)
 	finished = true
-	outcome := rejected // counts as a success
-	if err != nil {
-		outcome = p.classify(ctx, err)
-	}
+	outcome := p.classify(ctx, err)
 	switch {
-	case outcome != canceled:
-		done(outcome != failed)
+	case outcome == failed:
+		done(false)
+		p.failure.Store(&failure{time.Now(), err})
+	case outcome == answered:
+		done(true)
+		p.wellAt.Store(time.Now().UnixNano())
 	case before != Closed:
 		done(false) // a canceled probe proves nothing, so the breaker stays open
 	}
-	p.noteOutcome(outcome, err)
 	p.settings.Listener.Attempt(ctx, p.settings.Name, time.Since(start), err)
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)
