@@ -151,20 +151,6 @@ func TestAStreamBeforeTheFirstTallyIsOpenAndHasAHeartbeat(t *testing.T) {
 	})
 }
 
-func TestAClientThatReadsNothingForAWhileGetsTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{})
-		s.received()
-		s.blocked = make(chan struct{})
-		for n := range int64(100) {
-			publish(s.hub, dogs(n))
-			synctest.Wait()
-		}
-		close(s.blocked)
-		s.want(event(dogs(0)) + event(dogs(99))) // the one being sent, and the newest
-	})
-}
-
 func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	for name, end := range map[string]func(*watching){
 		"client":  func(s *watching) { s.hangUp() },
