@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// filesOf returns the text of the shared files and of those of the services' pages that match a pattern, by their paths.
+// filesOf returns the texts of the shared files and of the services' pages that match a pattern, by their paths.
 func filesOf(t *testing.T, pattern string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
