@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -62,18 +61,13 @@ func (a *api) tally(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, errNoTally)
 		return
 	}
-	writeJSON(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
+	web.JSON(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
 }
 
 var (
 	errMinutes = errors.New("minutes must be a number from 1 to 1440")
 	errVoteID  = errors.New("the address must end in a vote's id, a UUID")
 )
-
-type problem struct {
-	Status  string `json:"status"`
-	Message string `json:"message"`
-}
 
 // retryAfter is in seconds: a little longer than a breaker stays open.
 const retryAfter = "1"
@@ -82,12 +76,12 @@ const retryAfter = "1"
 // it is logged, and its text not sent.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errMinutes) || errors.Is(err, errVoteID) || errors.Is(err, votestream.ErrMalformedEntry) {
-		writeJSON(w, http.StatusBadRequest, problem{"error", err.Error()})
+		web.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	logFailure(r, err)
 	w.Header().Set("Retry-After", retryAfter)
-	writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
+	web.Problem(w, http.StatusServiceUnavailable, "The votes can't be read right now; please try again")
 }
 
 func logFailure(r *http.Request, err error) {
@@ -96,11 +90,4 @@ func logFailure(r *http.Request, err error) {
 		level = slog.LevelDebug
 	}
 	slog.Log(r.Context(), level, "request failed", "path", r.URL.Path, "error", err)
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // fails only if the client is gone
 }

@@ -23,7 +23,7 @@ func main() { os.Exit(lifecycle.Main(name, run)) }
 const maxConns = 8 // to PostgreSQL: one to read the tally, the others for receipts and history
 
 func run(ctx context.Context, args, environ []string) (err error) {
-	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
+	if done, err := lifecycle.Subcommand(name, args, environ); done {
 		return err
 	}
 	var cfg settings

@@ -12,6 +12,7 @@ import (
 	"petvote/shared/ballot"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 // receiptReader looks up stored votes.
@@ -94,7 +95,7 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 		a.pages.renderReceipt(w, r, status, found)
 		return
 	}
-	writeJSON(w, status, found)
+	web.JSON(w, status, found)
 }
 
 // find asks PostgreSQL, then Redis, and if neither has the vote PostgreSQL again: it may have been stored in between.

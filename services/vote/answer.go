@@ -2,22 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"petvote/shared/ballot"
 	"petvote/shared/resilience"
+	"petvote/shared/web"
 )
 
-// Errors in a request. The client reads the text that wraps errBadRequest.
-var (
-	errBadRequest = errors.New("bad request")
-	errMediaType  = errors.New("Content-Type must be application/json")
-	errTooLarge   = errors.New("the body is larger than 4 KiB")
-)
+// requestError is an error in a request: the status and the text of its answer.
+type requestError struct {
+	status int
+	text   string
+}
+
+func (e requestError) Error() string { return e.text }
 
 type accepted struct {
 	Status  string `json:"status"`
@@ -26,31 +26,23 @@ type accepted struct {
 	Entry   string `json:"entry"`
 }
 
-type refused struct {
-	Status  string `json:"status"`
-	Message string `json:"message"`
-}
-
 // retryAfter, in seconds, is longer than a breaker stays open.
 const retryAfter = "1"
 
 // answerError is the only place where an error becomes an answer. An error that it does not know is a failure of Redis;
 // its text goes to the log only.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case errors.Is(err, ballot.ErrUnknownChoice):
-		answer(w, http.StatusBadRequest, refused{"error", ballot.ErrUnknownChoice.Error()})
-	case errors.Is(err, errBadRequest):
-		answer(w, http.StatusBadRequest, refused{"error", strings.TrimPrefix(err.Error(), errBadRequest.Error()+": ")})
-	case errors.Is(err, errMediaType):
-		answer(w, http.StatusUnsupportedMediaType, refused{"error", err.Error()})
-	case errors.Is(err, errTooLarge):
-		answer(w, http.StatusRequestEntityTooLarge, refused{"error", err.Error()})
-	default:
-		logRefusal(r.Context(), err)
-		w.Header().Set("Retry-After", retryAfter)
-		answer(w, http.StatusServiceUnavailable, refused{"error", "Votes can't be taken right now; please try again"})
+	if bad, ok := errors.AsType[requestError](err); ok {
+		web.Problem(w, bad.status, bad.text)
+		return
 	}
+	if errors.Is(err, ballot.ErrUnknownChoice) {
+		web.Problem(w, http.StatusBadRequest, ballot.ErrUnknownChoice.Error())
+		return
+	}
+	logRefusal(r.Context(), err)
+	w.Header().Set("Retry-After", retryAfter)
+	web.Problem(w, http.StatusServiceUnavailable, "Votes can't be taken right now; please try again")
 }
 
 // logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker's change was
@@ -61,16 +53,4 @@ func logRefusal(ctx context.Context, err error) {
 		level = slog.LevelDebug
 	}
 	slog.Log(ctx, level, "vote refused", "error", err)
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // an error means that the client is gone
-}
-
-// denyCrossOrigin answers requests that http.CrossOriginProtection refuses.
-func denyCrossOrigin(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusForbidden, refused{"error", "votes from other sites are not accepted"})
 }

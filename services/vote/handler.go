@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -42,7 +41,7 @@ func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "application/x-www-form-urlencoded":
 		h.serveForm(w, r)
 	default:
-		answerError(w, r, errMediaType)
+		answerError(w, r, requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"})
 	}
 }
 
@@ -58,7 +57,7 @@ func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
 		answerError(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, accepted{"success", vote.ID.String(), h.traceID(r.Context()), entry.String()})
+	web.JSON(w, http.StatusOK, accepted{"success", vote.ID.String(), h.traceID(r.Context()), entry.String()})
 }
 
 func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
@@ -98,19 +97,19 @@ func readChoice(body io.Reader) (ballot.Choice, error) {
 	raw, err := io.ReadAll(body)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return "", errTooLarge
+			return "", requestError{http.StatusRequestEntityTooLarge, "the body is larger than 4 KiB"}
 		}
-		return "", fmt.Errorf("%w: the body did not arrive in full", errBadRequest)
+		return "", requestError{http.StatusBadRequest, "the body did not arrive in full"}
 	}
 	if pet, ok := plainChoice(raw); ok {
 		return pet, nil
 	}
 	if !json.Valid(raw) {
-		return "", fmt.Errorf("%w: the body is not JSON", errBadRequest)
+		return "", requestError{http.StatusBadRequest, "the body is not JSON"}
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
-		return "", fmt.Errorf(`%w: the body is not a JSON object like {"pet":"dogs"}`, errBadRequest)
+		return "", requestError{http.StatusBadRequest, `the body is not a JSON object like {"pet":"dogs"}`}
 	}
 	var name string
 	if err := json.Unmarshal(members["pet"], &name); err != nil {
@@ -135,8 +134,8 @@ func parseKey(text string) (uuid.UUID, error) {
 	const canonicalLength = 36
 	key, err := uuid.Parse(text)
 	if err != nil || len(text) != canonicalLength || key == uuid.Nil {
-		return uuid.Nil, fmt.Errorf("%w: Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e",
-			errBadRequest)
+		return uuid.Nil, requestError{http.StatusBadRequest,
+			"Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e"}
 	}
 	return key, nil
 }
@@ -150,7 +149,9 @@ func redirect(w http.ResponseWriter, path string) {
 // routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
 func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		web.Problem(w, http.StatusForbidden, "votes from other sites are not accepted")
+	}))
 	mux := http.NewServeMux()
 	page.register(mux)
 	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))

@@ -24,7 +24,7 @@ const name = "vote"
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
 func run(ctx context.Context, args, environ []string) (err error) {
-	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
+	if done, err := lifecycle.Subcommand(name, args, environ); done {
 		return err
 	}
 	var cfg settings

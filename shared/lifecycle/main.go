@@ -1,8 +1,8 @@
 // Package lifecycle is what every service does in the same way: start, serve, report its health, and stop in order.
 //
-// The order of a stop: turn unready → wait until callers have noticed → stop accepting → finish the work in hand
-// → run the clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up first,
-// closes last.
+// The order of a stop: turn unready → wait until callers have noticed → stop accepting → finish the work in
+// hand → run the clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up
+// first, closes last.
 package lifecycle
 
 import (
@@ -39,7 +39,7 @@ func Main(name string, run func(ctx context.Context, args, environ []string) err
 
 // Subcommand runs a command other than the service itself; done reports whether there was one. more are lines of the
 // usage for commands that the caller handles.
-func Subcommand(ctx context.Context, service string, args, environ []string, more ...string) (done bool, err error) {
+func Subcommand(service string, args, environ []string, more ...string) (done bool, err error) {
 	commands := append([]string{
 		"           run the service, configured by its environment",
 		"health     ask the running service whether it is ready",
@@ -53,7 +53,7 @@ func Subcommand(ctx context.Context, service string, args, environ []string, mor
 	case "":
 		return false, nil
 	case "health":
-		return true, Probe(ctx, environ, os.Stdout)
+		return true, Probe(environ, os.Stdout)
 	case "help", "-h", "--help":
 		fmt.Println(usage)
 		return true, nil
@@ -64,19 +64,13 @@ func Subcommand(ctx context.Context, service string, args, environ []string, mor
 
 // Probe asks the service that runs with the same environment whether it is ready and writes its answer, with each
 // dependency's state, to out. It is the health check of the images, which have neither a shell nor curl.
-func Probe(ctx context.Context, environ []string, out io.Writer) error {
+func Probe(environ []string, out io.Writer) error {
 	var c config.Service
 	if err := config.Load(environ, &c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	url := "http://" + c.OpsPort.On(cmp.Or(c.Host, "127.0.0.1")) + "/readyz"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("probe: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	client := http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get("http://" + c.OpsPort.On(cmp.Or(c.Host, "127.0.0.1")) + "/readyz")
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}

@@ -70,12 +70,12 @@ func TestProbeTellsAReadyServiceFromOneThatIsNot(t *testing.T) {
 	health := NewHealth(nil, dependency("postgres", false, false))
 	environ := ops(t, health, false)
 	var answer strings.Builder
-	if err := Probe(t.Context(), environ, &answer); err != nil || !strings.Contains(answer.String(), `"name":"postgres"`) {
+	if err := Probe(environ, &answer); err != nil || !strings.Contains(answer.String(), `"name":"postgres"`) {
 		t.Errorf("a degraded service is ready, but: %v, %s", err, &answer)
 	}
 	health.Drain()
 	answer.Reset()
-	if err := Probe(t.Context(), environ, &answer); err == nil || !strings.Contains(answer.String(), "draining") {
+	if err := Probe(environ, &answer); err == nil || !strings.Contains(answer.String(), "draining") {
 		t.Errorf("err = %v, answer %s, want why it is not ready", err, &answer)
 	}
 }
@@ -85,7 +85,7 @@ func TestProbeFailsWhereNobodyAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = Probe(t.Context(), []string{"LISTEN_HOST=127.0.0.1", "OPS_PORT=" + strconv.Itoa(port)}, io.Discard)
+	err = Probe([]string{"LISTEN_HOST=127.0.0.1", "OPS_PORT=" + strconv.Itoa(port)}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("err = %v", err)
 	}
@@ -148,18 +148,18 @@ func TestAPortThatIsTakenIsNamedByItsVariable(t *testing.T) {
 }
 
 func TestSubcommandHealthProbesAndAnythingElseIsAnsweredWithTheUsage(t *testing.T) {
-	if done, err := Subcommand(t.Context(), "vote", nil, nil); done || err != nil {
+	if done, err := Subcommand("vote", nil, nil); done || err != nil {
 		t.Errorf("without arguments: done %v, %v", done, err)
 	}
 	environ := ops(t, NewHealth(nil), false)
-	if done, err := Subcommand(t.Context(), "vote", []string{"health"}, environ); !done || err != nil {
+	if done, err := Subcommand("vote", []string{"health"}, environ); !done || err != nil {
 		t.Errorf("health: done %v, %v", done, err)
 	}
-	if done, err := Subcommand(t.Context(), "vote", []string{"help"}, nil); !done || err != nil {
+	if done, err := Subcommand("vote", []string{"help"}, nil); !done || err != nil {
 		t.Errorf("help: done %v, %v", done, err)
 	}
 	for _, args := range [][]string{{"health", "now"}, {"version", "now"}} {
-		done, err := Subcommand(t.Context(), "vote", args, environ, "dead       manage the dead letters")
+		done, err := Subcommand("vote", args, environ, "dead       manage the dead letters")
 		if !done || err == nil {
 			t.Errorf("%q: done %v, %v", args, done, err)
 			continue

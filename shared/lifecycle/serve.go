@@ -70,7 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Health.Draining() {
+		if s.Health.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
