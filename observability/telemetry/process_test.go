@@ -182,49 +182,38 @@ func (s ackFuncs) Ack(context.Context, []string) error                    { retu
 func (s ackFuncs) DeadLetter(context.Context, []votestream.Failure) error { return s.err }
 func (s ackFuncs) CountRetry(context.Context, string) (int64, error)      { return 1, s.err }
 
-func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktrace.ReadOnlySpan) {
-	t.Helper()
-	tel, spans := recording(t)
-	s := must(tel.Acker(ackFuncs{outcome}))
-	err := process(t, tel, deliveries(recordedA, recordedB), func(ctx context.Context, batch []votestream.Delivery) error {
-		err := s.DeadLetter(ctx, []votestream.Failure{
-			{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
-		if !errors.Is(err, outcome) {
-			t.Errorf("err = %v, want %v", err, outcome)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	votes := spans.named("process votes")
-	if len(votes) != 2 {
-		t.Fatalf("%d spans", len(votes))
-	}
-	if votes[0].SpanContext().TraceID().String() != traceA {
-		slices.Reverse(votes)
-	}
-	return tel, votes[0], votes[1]
-}
-
 func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
-	tel, dead, other := bury(t, nil)
-	if s := dead.Status(); s.Code != codes.Error || s.Description != "value out of range" ||
-		!slices.Equal(events(dead), []string{"dead letter"}) {
-		t.Errorf("status %v, events %v", s, events(dead))
+	for name, c := range map[string]struct {
+		outcome error
+		counted int
+	}{
+		"moved": {nil, 1}, "not moved": {errAway, 0},
+	} {
+		tel, spans := recording(t)
+		s := must(tel.Acker(ackFuncs{c.outcome}))
+		both := deliveries(recordedA, recordedB)
+		err := process(t, tel, both, func(ctx context.Context, batch []votestream.Delivery) error {
+			err := s.DeadLetter(ctx, []votestream.Failure{
+				{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
+			if !errors.Is(err, c.outcome) {
+				t.Errorf("%s: err = %v", name, err)
+			}
+			return nil
+		})
+		if votes := spans.named("process votes"); err != nil || len(votes) != 2 {
+			t.Fatalf("%s: %d spans, %v", name, len(votes), err)
+		}
+		for _, span := range spans.named("process votes") {
+			want, marks := sdktrace.Status{}, []string(nil)
+			if span.SpanContext().TraceID().String() == traceA && c.outcome == nil {
+				want, marks = sdktrace.Status{Code: codes.Error, Description: "value out of range"}, []string{"dead letter"}
+			}
+			if span.Status() != want || !slices.Equal(events(span), marks) {
+				t.Errorf("%s: status %v, events %v; want %v, %v", name, span.Status(), events(span), want, marks)
+			}
+		}
+		wantMetric(t, tel, fmt.Sprintf(`petvote_dead_letters_total{reason="rejected"} %d`, c.counted))
 	}
-	if other.Status().Code != codes.Unset || len(other.Events()) > 0 {
-		t.Errorf("the other vote: status %v, events %v", other.Status(), events(other))
-	}
-	wantMetric(t, tel, `petvote_dead_letters_total{reason="rejected"} 1`)
-}
-
-func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
-	tel, dead, _ := bury(t, errAway)
-	if slices.Contains(events(dead), "dead letter") {
-		t.Errorf("events %v", events(dead))
-	}
-	wantMetric(t, tel, `petvote_dead_letters_total{reason="rejected"} 0`)
 }
 
 func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {

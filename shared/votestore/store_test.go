@@ -300,28 +300,3 @@ func TestASubscriptionEndsWhenPostgresHangsOrDies(t *testing.T) {
 		}
 	}
 }
-
-func TestCommittedVotesSurviveTheKillingOfPostgres(t *testing.T) {
-	server := testenv.NewPostgres(t)
-	s := openStore(t, server.URL())
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	e := newEntry(ballot.Cats)
-	record(t, s, e)
-	if err := server.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Record(t.Context(), []Entry{newEntry(ballot.Cats)}); err == nil || IsPermanent(err) {
-		t.Errorf("without PostgreSQL: %v", err)
-	}
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Ping(t.Context()); err != nil { // the pool finds its connections broken and replaces them
-		t.Fatal(err)
-	}
-	if out := record(t, s, e); out != (Outcome{Redelivered: 1}) {
-		t.Errorf("after the restart: %+v", out)
-	}
-}
