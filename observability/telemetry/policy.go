@@ -87,8 +87,8 @@ func (l policyListener) BreakerChanged(policy string, from, to resilience.State)
 	slog.Log(ctx, level, "circuit breaker changed", "policy", policy, "from", from.String(), "to", to.String())
 }
 
-// ObserveBreakers exports the state of each policy's breaker and starts the policies' counters from 0, so that rate()
-// sees the first event.
+// ObserveBreakers exports each breaker's state and starts the policies' counters from 0, or rate() misses the first
+// event.
 func (t *Telemetry) ObserveBreakers(policies ...*resilience.Policy) error {
 	i := t.instruments()
 	retries, changes := policyCounters(i)

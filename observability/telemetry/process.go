@@ -18,9 +18,8 @@ import (
 type ProcessFunc func(context.Context, []votestream.Delivery) error
 
 // Processor gives each sampled vote of a batch a CONSUMER span, "process votes", in the producer's trace, and puts the
-// span's context into the vote. A batch of several votes has a span of its own. With newTraces every vote gets a new
-// trace instead, sampled on its own and linked to the producer's, as OpenTelemetry's messaging conventions recommend
-// for batches.
+// span's context into the vote. A batch of several votes has a span of its own. With newTraces every vote gets a trace
+// sampled on its own and linked to the producer's, as OpenTelemetry's messaging conventions recommend for batches.
 func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, error) {
 	i := t.instruments()
 	size := i.histogram("petvote.batch.size", "{vote}", "Votes in a batch.", sizes)
@@ -72,8 +71,7 @@ func (f RecordFunc) Record(ctx context.Context, e []votestore.Entry) (votestore.
 	return f(ctx, e)
 }
 
-// Recorder gives each sampled vote a CLIENT span, "store votes", in its own trace, around the statement that stores the
-// whole batch.
+// Recorder gives each sampled vote a CLIENT span, "store votes", in its own trace, around the storing of its batch.
 func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 	i := t.instruments()
 	duration := i.histogram("petvote.store.duration", "s", "Time to store a batch durably, retries included.", seconds)

@@ -19,8 +19,7 @@ type RefreshFunc func(context.Context, votestore.Notice) error
 func (f RefreshFunc) Refresh(ctx context.Context, n votestore.Notice) error { return f(ctx, n) }
 
 // Refresher gives each sampled vote behind a notice a CONSUMER span, "push results", in its own trace, and hands on the
-// spans' contexts in place of the notice's. However often a push is retried, a trace gets at most two such spans: one
-// for the first failure and one for the success.
+// spans' contexts in place of the notice's. Of a push's tries a trace has the first failure and the success.
 func (t *Telemetry) Refresher(next RefreshFunc) (RefreshFunc, error) {
 	i := t.instruments()
 	duration := i.histogram("petvote.push.duration", "s",

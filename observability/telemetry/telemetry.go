@@ -64,8 +64,7 @@ func StartService(ctx context.Context, name string, cfg config.Service, cleanups
 	return t, listener, err
 }
 
-// warnEvery is the time between two warnings about failed exports, which otherwise come every second while a collector
-// is down.
+// warnEvery is the time between two warnings about failed exports: while a collector is down, one fails every second.
 const warnEvery = time.Minute
 
 // Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an OTLP
@@ -158,8 +157,7 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// views drop the sizes of bodies from the HTTP metrics, and the Host header, of which a client could send a new value
-// with each request.
+// views drop the sizes of bodies from the HTTP metrics, and the Host header, which a client can vary at will.
 var views = []sdkmetric.View{
 	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.*.body.size"},
 		sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
@@ -191,8 +189,7 @@ func (t *Telemetry) Metrics() http.Handler {
 // flushTimeout bounds the last export, so that an unreachable collector does not delay a stop.
 const flushTimeout = time.Second
 
-// Shutdown exports what is left. It must run after everything that emits. A failed export is logged and does not fail
-// the service.
+// Shutdown exports what is left, so it must run after everything that emits. A failed export is only logged.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()

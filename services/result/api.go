@@ -72,8 +72,7 @@ var (
 // retryAfter is in seconds: a little longer than a breaker stays open.
 const retryAfter = "1"
 
-// writeError is the one place that turns an error into an answer. Any other error is a failure of PostgreSQL or Redis:
-// it is logged, and its text not sent.
+// writeError is the one place that turns an error into an answer. A failure of PostgreSQL or Redis is logged, not sent.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errMinutes) || errors.Is(err, errVoteID) || errors.Is(err, votestream.ErrMalformedEntry) {
 		web.Problem(w, http.StatusBadRequest, err.Error())

@@ -44,8 +44,7 @@ type minuteVotes struct {
 	ballot.Counts
 }
 
-// ServeHTTP answers GET /api/history?minutes=n with the votes cast in each of the last n minutes, oldest first,
-// including minutes without votes.
+// ServeHTTP answers GET /api/history?minutes=n with the votes of each of the last n minutes, oldest first.
 func (h *history) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := defaultMinutes
 	if text := r.URL.Query().Get("minutes"); text != "" {

@@ -68,8 +68,7 @@ func (h *hub) leave(v *viewer) {
 	h.counted.Viewers[v.transport]--
 }
 
-// publish puts the counts into every mailbox, in place of a frame not taken yet. Counts equal to the current ones are
-// not pushed again.
+// publish puts the counts into every mailbox, in place of a frame not taken yet, unless they are the current ones.
 func (h *hub) publish(c ballot.Counts) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -73,8 +73,7 @@ func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
 	web.Render(w, http.StatusOK, pages.Result(p.assets, d))
 }
 
-// share returns a pet's share of all votes in per cent, as a number with one decimal and as text. In the text only all
-// votes are 100.0, and only none are 0.0.
+// share returns a pet's share of all votes in per cent, as a number and as text, where only all are 100.0 and none 0.0.
 func share(count, total int64) (percent, text string) {
 	if total == 0 {
 		return "0.0", "0.0"

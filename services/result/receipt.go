@@ -55,9 +55,8 @@ type receipt struct {
 	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
 }
 
-// receipt answers GET /votes/{id}?entry=… with how far a vote has come, to browsers with a page. It answers 404 only
-// for a vote that is nowhere. If that can't be known, because PostgreSQL or Redis is unavailable or the vote may be at
-// another entry, it answers 503.
+// receipt answers GET /votes/{id}?entry=… with how far a vote has come, to browsers with a page: 404 only for a vote
+// that is nowhere, 503 if PostgreSQL or Redis is unavailable or the vote may be at another entry.
 func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	id, err := uuid.Parse(r.PathValue("id"))

@@ -77,8 +77,7 @@ func (c *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
 const maxPushes = 2048
 
 // pushTimes remembers when a vote first appeared on the pages: the snapshot of each tally pushed tells which was the
-// first to count a transaction. Votes that the oldest entry already counts are reported as shown, without a time. The
-// zero value is empty.
+// first to count a transaction. Votes that the oldest entry already counts are reported as shown, without a time.
 type pushTimes struct {
 	mu     sync.Mutex
 	pushes []pushTime // oldest first; each snapshot sees everything that the one before it sees
@@ -103,8 +102,7 @@ func (p *pushTimes) add(s votestore.Snapshot, at time.Time) {
 	p.pushes = append(p.pushes, pushTime{s, at})
 }
 
-// shownAt returns whether the votes of a transaction have been pushed, and when first; the zero time if that is no
-// longer known.
+// shownAt returns whether a transaction's votes have been pushed, and when first; the zero time if that is unknown.
 func (p *pushTimes) shownAt(transaction uint64) (shown bool, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

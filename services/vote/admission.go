@@ -13,12 +13,10 @@ import (
 // errOverloaded reports that no slot became free in time.
 var errOverloaded = errors.New("too many votes in flight")
 
-// acquireTimeout leaves a vote enough of its budget for an attempt that hangs. It is not shorter because refusing costs
-// nearly as much as accepting.
+// acquireTimeout leaves a vote time for an attempt that hangs. Refusing sooner would cost nearly as much as accepting.
 const acquireTimeout = time.Second
 
-// admission bounds the number of votes in flight. Others wait for a slot, at next to no cost, and are refused if none
-// becomes free in time.
+// admission bounds the number of votes in flight. Others wait for a slot, and are refused if none becomes free in time.
 type admission struct {
 	next             publisher
 	slots            chan struct{} // holds an element for each vote in flight

@@ -29,8 +29,7 @@ type accepted struct {
 // retryAfter, in seconds, is longer than a breaker stays open.
 const retryAfter = "1"
 
-// answerError is the only place where an error becomes an answer. An error that it does not know is a failure of Redis;
-// its text goes to the log only.
+// answerError is the one place that turns an error into an answer. A failure of Redis is logged, not sent.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	if bad, ok := errors.AsType[requestError](err); ok {
 		web.Problem(w, bad.status, bad.text)
@@ -45,8 +44,7 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	web.Problem(w, http.StatusServiceUnavailable, "Votes can't be taken right now; please try again")
 }
 
-// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker's change was
-// logged already.
+// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker logs its change.
 func logRefusal(ctx context.Context, err error) {
 	level := slog.LevelWarn
 	if resilience.Refused(err) || errors.Is(err, errOverloaded) {

@@ -86,9 +86,8 @@ func run(ctx context.Context, args, environ []string) (err error) {
 // heap is small, so that under load GOGC=100 would collect nearly all the time.
 const heapBallast = 16 << 20
 
-// allocateBallast allocates memory that the collector counts as live. Nobody touches it, so it occupies no RAM; unlike
-// a higher GOGC it adds no more than itself when the live heap grows. Calling release after use keeps it alive until
-// then.
+// allocateBallast allocates memory that the collector counts as live until release is called. Nobody touches it, so it
+// occupies no RAM; unlike a higher GOGC it adds no more than itself when the live heap grows.
 func allocateBallast() (release func()) {
 	ballast := make([]byte, heapBallast)
 	return func() { runtime.KeepAlive(ballast) }

@@ -8,8 +8,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// A voter waits for the answer: the vote is accepted or refused within budget, whatever Redis does. Two attempts that
-// hang fit into it.
+// A voter waits for the answer, so it comes within budget, whatever Redis does. Two attempts that hang fit into it.
 const (
 	budget         = 2 * time.Second
 	attemptTimeout = 900 * time.Millisecond

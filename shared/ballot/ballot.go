@@ -40,8 +40,7 @@ func ParseChoice(name string) (Choice, error) {
 	return "", ErrUnknownChoice
 }
 
-// Vote is one person's choice. It counts once per ID, so that it may be sent again; the first one stored under an ID
-// decides the choice.
+// Vote is one person's choice. It counts once per ID, so it may be sent again; the first one stored decides the choice.
 type Vote struct {
 	ID     uuid.UUID
 	Pet    Choice

@@ -33,9 +33,8 @@ func Load(environ []string, into any) error {
 	return env.ParseWithOptions(into, env.Options{Environment: vars})
 }
 
-// check takes the variable's value from its file, if it has one, and parses the variable alone: the library's errors
-// name fields, not variables, and two structs may use the same field name. The error shows the value unless that may
-// hold a password.
+// check takes a variable's value from its file, if it has one, and parses the variable alone: the library's errors name
+// fields, which two structs may share. The error shows the value unless that may hold a password.
 func check(name string, vars map[string]string, into any) error {
 	if path := vars[name+"_FILE"]; path != "" {
 		if vars[name] != "" {

@@ -14,8 +14,7 @@ type Dependency struct {
 	Required bool // the service can't do its job without it, so it is not ready
 }
 
-// Health answers the probes. Liveness depends on nothing. Readiness depends on the required dependencies, on a gate of
-// the service's own, and on whether the service is stopping.
+// Health answers the probes. Liveness depends on nothing; readiness on the required dependencies, a gate, and draining.
 type Health struct {
 	dependencies []Dependency
 	gate         func() error

@@ -1,8 +1,7 @@
 // Package lifecycle is what every service does in the same way: start, serve, report its health, and stop in order.
 //
-// The order of a stop: turn unready → wait until callers have noticed → stop accepting → finish the work in
-// hand → run the clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up
-// first, closes last.
+// The order of a stop: turn unready, wait until callers have noticed, stop accepting, finish the work in hand, run the
+// clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up first, last.
 package lifecycle
 
 import (
@@ -37,8 +36,7 @@ func Main(name string, run func(ctx context.Context, args, environ []string) err
 	return 0
 }
 
-// Subcommand runs a command other than the service itself; done reports whether there was one. more are lines of the
-// usage for commands that the caller handles.
+// Subcommand runs a command other than the service itself, if args name one. more are the caller's own, for the usage.
 func Subcommand(service string, args, environ []string, more ...string) (done bool, err error) {
 	commands := append([]string{
 		"           run the service, configured by its environment",

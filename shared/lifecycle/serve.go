@@ -31,8 +31,7 @@ type Server struct {
 	Listener net.Listener
 	Handler  http.Handler
 	Health   *Health
-	// DrainDelay is how long the server goes on accepting requests after readiness has turned, so that load balancers
-	// have time to notice.
+	// DrainDelay is how long the server still accepts requests once unready, so that load balancers can notice.
 	DrainDelay time.Duration
 	// OnDrain, which may be nil, ends the handlers that would not end by themselves.
 	OnDrain func()
@@ -77,8 +76,7 @@ func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	})
 }
 
-// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up, which comes
-// after the public server's end.
+// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up.
 func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Handler) error {
 	listener, err := net.Listen("tcp", cfg.OpsPort.On(cfg.Host))
 	if err != nil {
@@ -124,8 +122,7 @@ const (
 	blockedPerSample     = 100 * time.Microsecond
 )
 
-// serveProfiles serves Go's profiles under /debug/pprof/. They reveal much about a service and cost CPU, so they are on
-// the ops port only, and off by default.
+// serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default.
 func serveProfiles(mux *http.ServeMux) {
 	runtime.SetMutexProfileFraction(contentionsPerSample)
 	runtime.SetBlockProfileRate(int(blockedPerSample))

@@ -52,15 +52,14 @@ type Settings struct {
 	Failures uint32
 	// OpenFor is how long an open breaker refuses calls before it lets one probe through. Default 500 ms.
 	OpenFor time.Duration
-	// Permanent reports errors with which the dependency would answer again: they are neither counted nor retried. It is
-	// never called with nil. Nil reports none.
+	// Permanent reports errors with which the dependency would answer again: they are neither counted nor retried. Nil
+	// reports none.
 	Permanent func(error) bool
 	// Listener may be nil.
 	Listener Listener
 }
 
-// Listener receives a policy's events, for metrics, logs and span events. Its methods must return quickly and must not
-// call the policy.
+// Listener receives a policy's events. Its methods must return quickly and must not call the policy.
 type Listener interface {
 	// Attempt is called after every attempt that reached the dependency, with the attempt's error or nil.
 	Attempt(ctx context.Context, policy string, took time.Duration, err error)
@@ -132,9 +131,8 @@ func (p *Policy) failing() bool {
 	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
 }
 
-// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is nil, a permanent
-// error as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable] and the last
-// attempt's error.
+// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent one
+// as call returned it, the context's if the caller gave up, or wraps [ErrUnavailable] and the last attempt's error.
 func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error {
 	begin := time.Now()
 	err := p.attempt(ctx, call)
@@ -187,8 +185,7 @@ func (p *Policy) once(ctx context.Context, call func(context.Context) error) err
 	return err
 }
 
-// attempt makes the call once, through the breaker and under the time-out. An error that must not be retried comes back
-// as a backoff.PermanentError.
+// attempt makes the call once. An error that must not be retried comes back as a backoff.PermanentError.
 func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) error {
 	before := p.Breaker()
 	done, err := p.breaker.Allow()

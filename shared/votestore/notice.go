@@ -34,8 +34,7 @@ func (n Notice) Merge(other Notice) Notice {
 // Subscription is a connection that receives notices. It is not safe for concurrent use.
 type Subscription struct{ conn *pgx.Conn }
 
-// Subscribe listens on a connection of its own. It misses notices sent before it returns, so the caller must read the
-// tally afterwards.
+// Subscribe listens on a connection of its own. It misses earlier notices: read the tally afterwards.
 func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package votestore keeps votes in PostgreSQL: each vote once, with the tally and the history by minute in step, and a
-// notice of each change.
+// Package votestore keeps votes in PostgreSQL, each once, with tally and history in step and a notice of each change.
 package votestore
 
 import (
@@ -62,8 +61,7 @@ const connectTimeout = time.Second
 // Store is safe for concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
-// Open returns a store with at most maxConns connections, made on first use. tracer, which may be nil, traces every
-// statement.
+// Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil.
 func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(c.address())
 	if err != nil {

@@ -35,9 +35,8 @@ func (q *Queue) PingWrite(ctx context.Context) error {
 	return explain(err)
 }
 
-// EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry, so that votes
-// cast before the first worker ran are not skipped. An existing group needs no write, so EnsureGroup succeeds on a
-// Redis that is out of memory.
+// EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry: votes cast
+// before the first worker ran count. An existing group needs no write, which a Redis out of memory would refuse.
 func (q *Queue) EnsureGroup(ctx context.Context) error {
 	groups, err := q.rdb.XInfoGroups(ctx, Stream).Result()
 	if err != nil && !missing(err) {
@@ -84,13 +83,11 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 	return nil
 }
 
-// retriesKey is a hash of the number of isolated retries of each entry, from its first one until it is acknowledged or
-// dead-lettered.
+// retriesKey is a hash of the isolated retries of each entry that had some, until it leaves the stream.
 const retriesKey = "votes:tries"
 
-// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated retries,
-// this one included. That number, not the deliveries, identifies an entry that kills its worker: innocent entries that
-// were delivered together with it have as many deliveries.
+// CountRetry notes that an entry is about to be retried in isolation and returns how often it has been, this time
+// included. That number identifies an entry that kills its worker: innocent ones have as many deliveries.
 func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	n, err := q.rdb.HIncrBy(ctx, retriesKey, entryID, 1).Result()
 	if err != nil {
@@ -109,8 +106,7 @@ type Stats struct {
 	Oldest   time.Duration // age of the oldest unacknowledged entry, by Redis's clock
 }
 
-// statsScript is a script because a Redis that is out of memory refuses MULTI. A missing stream or group counts as
-// empty.
+// statsScript is a script because a Redis that is out of memory refuses MULTI. A missing group counts as empty.
 var statsScript = redis.NewScript(`
 local function stream(key)
   local found = {['entries-added'] = 0, length = 0}
@@ -142,8 +138,7 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// EntryTime returns the time (UTC) at which Redis numbered an entry, "<milliseconds>-<sequence>"; the zero time if id
-// is no entry's ID.
+// EntryTime returns the time (UTC) in an entry's ID, "<milliseconds>-<sequence>", or the zero time if id is none.
 func EntryTime(id string) time.Time {
 	ms, _, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseInt(ms, 10, 64)

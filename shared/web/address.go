@@ -28,9 +28,8 @@ func Sibling(base, requestHost string, port int) Link {
 	return Link{Href: "//" + net.JoinHostPort(name, strconv.Itoa(port)) + "/", SiblingPort: port}
 }
 
-// Origin is the origin of an address: scheme, host and port, or host and port alone, which stands for the page's
-// scheme. Only OriginOf makes one, so it holds no character that could end the policy directive it is written into. The
-// zero Origin names nothing.
+// Origin is an address's scheme, host and port, or host and port alone for the page's scheme; the zero Origin names
+// nothing. Only OriginOf makes one, so it holds no character that could end the policy directive it is written into.
 type Origin struct{ value string }
 
 // OriginOf returns the origin of an http or https URL, which may lack the scheme ("//host:port/"). It returns the zero

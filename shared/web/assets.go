@@ -86,8 +86,7 @@ func (a *AssetSet) Register(mux *http.ServeMux) {
 	})
 }
 
-// URL returns the path of a file, including the version. The path of an unknown name is not found; the
-// templates' tests look for every name.
+// URL returns the path of a file, including the version. The templates' tests look for every name.
 func (a *AssetSet) URL(name string) string { return staticPath + a.version + "/" + name }
 
 // ServeHTTP answers with the file. Under the set's own version it may be cached for ever. During an upgrade, pages of

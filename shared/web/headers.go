@@ -48,8 +48,7 @@ var compressible = []string{"text/html", "text/css", "text/javascript", "image/s
 const minCompressed = 1024
 
 // Compress gzips pages, static files and JSON for clients that accept it, and sets Vary on every answer. Requests other
-// than GET and HEAD bypass it: their answers are small. It may be inside or outside other wrappers of a mux, since it
-// passes on the request that it gets.
+// than GET and HEAD bypass it: their answers are small. It passes on the request it gets, so a wrapper sees the route.
 func Compress(next http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(
 		gzhttp.EnableZstd(false), gzhttp.MinSize(minCompressed), gzhttp.ContentTypes(compressible))

@@ -71,8 +71,7 @@ const (
 	HereResults
 )
 
-// themeCookie holds the theme that was chosen. A cookie, unlike localStorage, is shared by both services (cookies
-// ignore the port) and known before the first paint.
+// themeCookie holds the chosen theme. Unlike localStorage, both services have it, before the first paint.
 const themeCookie = "petvote-theme"
 
 // Theme is "light" or "dark" if the person has chosen one, else "": the system decides.
