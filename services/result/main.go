@@ -22,7 +22,7 @@ func main() { os.Exit(lifecycle.Main(name, run)) }
 
 const maxConns = 8 // to PostgreSQL: one to read the tally, the others for receipts and history
 
-func run(ctx context.Context, args, environ []string) (err error) {
+func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanups) error {
 	if done, err := lifecycle.Subcommand(name, args, environ); done {
 		return err
 	}
@@ -31,10 +31,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 
-	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run()) }()
-
-	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, cleanups)
 	if err != nil {
 		return err
 	}
@@ -75,7 +72,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
-	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
 	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
@@ -62,14 +64,10 @@ func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
 
 func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
-		return
-	}
 	form, _ := url.ParseQuery(string(body)) // values that it can't parse are missing below
 	pet, errPet := ballot.ParseChoice(form.Get("pet"))
 	key, errKey := parseKey(form.Get("key"))
-	if errPet != nil || errKey != nil {
+	if cmp.Or(err, errPet, errKey) != nil {
 		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
 	}
@@ -146,6 +144,48 @@ func redirect(w http.ResponseWriter, path string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// requestError is an error in a request: the status and the text of its answer.
+type requestError struct {
+	status int
+	text   string
+}
+
+func (e requestError) Error() string { return e.text }
+
+type accepted struct {
+	Status  string `json:"status"`
+	ID      string `json:"id"`
+	TraceID string `json:"trace_id"`
+	Entry   string `json:"entry"`
+}
+
+// retryAfter, in seconds, is longer than a breaker stays open.
+const retryAfter = "1"
+
+// answerError is the one place that turns an error into an answer. A failure of Redis is logged, not sent.
+func answerError(w http.ResponseWriter, r *http.Request, err error) {
+	if bad, ok := errors.AsType[requestError](err); ok {
+		web.Problem(w, bad.status, bad.text)
+		return
+	}
+	if errors.Is(err, ballot.ErrUnknownChoice) {
+		web.Problem(w, http.StatusBadRequest, ballot.ErrUnknownChoice.Error())
+		return
+	}
+	logRefusal(r.Context(), err)
+	w.Header().Set("Retry-After", retryAfter)
+	web.Problem(w, http.StatusServiceUnavailable, "Votes can't be taken right now; please try again")
+}
+
+// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker logs its change.
+func logRefusal(ctx context.Context, err error) {
+	level := slog.LevelWarn
+	if resilience.Refused(err) || errors.Is(err, errOverloaded) {
+		level = slog.LevelDebug
+	}
+	slog.Log(ctx, level, "vote refused", "error", err)
+}
+
 // routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
 func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
@@ -153,7 +193,8 @@ func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.H
 		web.Problem(w, http.StatusForbidden, "votes from other sites are not accepted")
 	}))
 	mux := http.NewServeMux()
-	page.register(mux)
+	mux.HandleFunc("GET /{$}", page.serveVote)
+	page.assets.Register(mux)
 	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
 	mux.Handle("POST /spans", sameOrigin.Handler(spans))
 	mux.HandleFunc("GET /healthz", health.Live)

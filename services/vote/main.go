@@ -23,7 +23,7 @@ const name = "vote"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
-func run(ctx context.Context, args, environ []string) (err error) {
+func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanups) error {
 	if done, err := lifecycle.Subcommand(name, args, environ); done {
 		return err
 	}
@@ -33,10 +33,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	}
 	defer allocateBallast()()
 
-	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run()) }()
-
-	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, cleanups)
 	if err != nil {
 		return err
 	}
@@ -67,7 +64,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 
 	page := newPage(cfg, telemetry.TraceShare())
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
-	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))

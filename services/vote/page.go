@@ -23,21 +23,13 @@ const resultPort = 8085
 
 // page is the voting page: a form that works without JavaScript, and modules that send, keep and repeat votes.
 type page struct {
-	resultURL  string // without a trailing slash; empty: not configured
-	jaegerURL  string // the same
-	assets     *web.AssetSet
+	settings   settings
 	traceShare string // from telemetry.TraceShare
+	assets     *web.AssetSet
 }
 
 func newPage(cfg settings, traceShare string) *page {
-	return &page{resultURL: string(cfg.ResultURL), jaegerURL: string(cfg.JaegerURL), assets: web.Assets(pageFiles),
-		traceShare: traceShare}
-}
-
-// register mounts the page, its static files and its icon. The caller adds the security headers.
-func (p *page) register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", p.serveVote)
-	p.assets.Register(mux)
+	return &page{settings: cfg, traceShare: traceShare, assets: web.Assets(pageFiles)}
 }
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
@@ -49,12 +41,12 @@ func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
 func (p *page) data(r *http.Request) pages.VotePage {
 	query := r.URL.Query()
 	n := noticeFor(query)
-	results := web.Sibling(p.resultURL, r.Host, resultPort)
+	results := web.Sibling(string(p.settings.ResultURL), r.Host, resultPort)
 	d := pages.VotePage{
 		Theme:    web.Theme(r),
 		Masthead: web.Masthead{Vote: web.Link{Href: "/"}, Results: results, Here: web.HereVote},
 		State:    cmp.Or(n.state, "idle"), Notice: n.text,
-		ResultURL: p.resultURL, JaegerURL: p.jaegerURL, TraceShare: p.traceShare,
+		ResultURL: string(p.settings.ResultURL), JaegerURL: string(p.settings.JaegerURL), TraceShare: p.traceShare,
 	}
 	for _, pet := range ballot.Choices() {
 		d.Pets = append(d.Pets, string(pet))

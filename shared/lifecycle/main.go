@@ -23,13 +23,15 @@ import (
 	"petvote/shared/config"
 )
 
-// Main runs a program until it returns. The first SIGINT or SIGTERM cancels its context; a second one ends the process
-// at once. Main returns the exit status: 0, or 1 after printing the error on standard error.
-func Main(name string, run func(ctx context.Context, args, environ []string) error) int {
+// Main runs a program until it returns, then its clean-ups. The first SIGINT or SIGTERM cancels its context; a second
+// one ends the process at once. Main returns the exit status: 0, or 1 after printing the error on standard error.
+func Main(name string, run func(ctx context.Context, args, environ []string, cleanups *Cleanups) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, os.Args[1:], os.Environ()); err != nil {
+	var cleanups Cleanups
+	err := run(ctx, os.Args[1:], os.Environ(), &cleanups)
+	if err = errors.Join(err, cleanups.Run()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
 	}

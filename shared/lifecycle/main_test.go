@@ -25,22 +25,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAFailureIsTheExitStatus(t *testing.T) {
 	for want, err := range []error{nil, errors.New("listen: address already in use")} {
-		if got := Main("test", func(context.Context, []string, []string) error { return err }); got != want {
+		if got := Main("test", func(context.Context, []string, []string, *Cleanups) error { return err }); got != want {
 			t.Errorf("%v: status %d, want %d", err, got, want)
 		}
 	}
 }
 
 func TestASignalEndsTheContextOfTheProgram(t *testing.T) {
-	status := Main("test", func(ctx context.Context, _, _ []string) error {
+	cleaned := false
+	status := Main("test", func(ctx context.Context, _, _ []string, cleanups *Cleanups) error {
+		cleanups.Add("test", func(context.Context) error { cleaned = true; return nil })
 		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			return err
 		}
 		<-ctx.Done()
 		return nil
 	})
-	if status != 0 {
-		t.Errorf("status %d", status)
+	if status != 0 || !cleaned {
+		t.Errorf("status %d, cleaned up: %v", status, cleaned)
 	}
 }
 

@@ -14,15 +14,6 @@ import (
 	"petvote/shared/config"
 )
 
-// Limits of every server, on a client's share of its time and memory.
-const (
-	readHeaderTimeout = 2 * time.Second
-	readTimeout       = 5 * time.Second
-	writeTimeout      = 10 * time.Second // a handler that streams sets its own deadlines
-	idleTimeout       = 5 * time.Second  // an idle connection occupies a slot where their number is bounded
-	maxHeaderBytes    = 16 << 10
-)
-
 // drainTimeout bounds the wait for requests in progress once the server has stopped accepting.
 const drainTimeout = 5 * time.Second
 
@@ -106,26 +97,21 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 
 func newHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		Handler: h,
+		// Limits of a client's share of the server's time and memory.
+		ReadHeaderTimeout: 2 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      10 * time.Second, // a handler that streams sets its own deadlines
+		IdleTimeout:       5 * time.Second,  // an idle connection occupies a slot where their number is bounded
+		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
 }
 
-// Sampling of the mutex and block profiles: one contention in so many, one event per so much time blocked.
-const (
-	contentionsPerSample = 100
-	blockedPerSample     = 100 * time.Microsecond
-)
-
 // serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default.
 func serveProfiles(mux *http.ServeMux) {
-	runtime.SetMutexProfileFraction(contentionsPerSample)
-	runtime.SetBlockProfileRate(int(blockedPerSample))
+	runtime.SetMutexProfileFraction(100)                     // samples one contention in so many
+	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // and one event per so much time blocked
 	handle := func(name string, profile http.HandlerFunc) {
 		mux.HandleFunc("GET /debug/pprof/"+name, func(w http.ResponseWriter, r *http.Request) {
 			// The server's read time-out would end a longer profile; the handlers extend its write time-out themselves.

@@ -41,17 +41,13 @@ const (
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-// compressible excludes event streams: their events are small and must be sent at once.
-var compressible = []string{"text/html", "text/css", "text/javascript", "image/svg+xml", "application/json"}
-
-// minCompressed is in bytes. A smaller answer fits into one packet anyway.
-const minCompressed = 1024
-
 // Compress gzips pages, static files and JSON for clients that accept it, and sets Vary on every answer. Requests other
 // than GET and HEAD bypass it: their answers are small. It passes on the request it gets, so a wrapper sees the route.
 func Compress(next http.Handler) http.Handler {
-	wrap, err := gzhttp.NewWrapper(
-		gzhttp.EnableZstd(false), gzhttp.MinSize(minCompressed), gzhttp.ContentTypes(compressible))
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false),
+		gzhttp.MinSize(1024), // a smaller answer fits into one packet anyway
+		gzhttp.ContentTypes([]string{ // not event streams, whose events are small and must be sent at once
+			"text/html", "text/css", "text/javascript", "image/svg+xml", "application/json"}))
 	if err != nil {
 		panic(err) // only for contradictory options, which these constants are not
 	}

@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -13,6 +15,48 @@ import (
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
+
+// stream holds the attributes of every span and metric about the stream.
+var stream = []attribute.KeyValue{
+	semconv.MessagingSystemKey.String("redis"),
+	semconv.MessagingDestinationName(votestream.Stream),
+}
+
+// PublishFunc is a function that publishes.
+type PublishFunc func(context.Context, votestream.Message) (votestream.Entry, error)
+
+// Publish calls f.
+func (f PublishFunc) Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
+	return f(ctx, m)
+}
+
+// Publisher gives each message a PRODUCER span, "publish votes", and puts the span's context into the message.
+func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
+	i := t.instruments()
+	duration := i.histogram("messaging.client.operation.duration", "s",
+		"Time to add a vote to the stream, retries included.", seconds)
+	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("publish"),
+		semconv.MessagingOperationTypeSend}, stream...)
+	ok := metric.WithAttributeSet(attribute.NewSet(attrs...))
+	failed := metric.WithAttributeSet(attribute.NewSet(append(attrs, semconv.ErrorTypeOther)...))
+	return func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
+		ctx, span := t.tracer.Start(ctx, "publish votes", trace.WithSpanKind(trace.SpanKindProducer))
+		if span.IsRecording() { // as options of Start they would be copied even if nothing is recorded
+			span.SetAttributes(attrs...)
+			span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))
+		}
+		m.Trace = inject(span.SpanContext())
+		start := time.Now()
+		entry, err := next(ctx, m)
+		outcome := ok
+		if err != nil {
+			outcome = failed
+		}
+		duration.Record(ctx, time.Since(start).Seconds(), outcome)
+		end(span, err)
+		return entry, err
+	}, i.err()
+}
 
 // ProcessFunc is a function that processes a batch.
 type ProcessFunc func(context.Context, []votestream.Delivery) error
@@ -141,4 +185,49 @@ func (s acker) DeadLetter(ctx context.Context, failures []votestream.Failure) er
 		}
 	}
 	return nil
+}
+
+// RefreshFunc is a function that reads the tally and pushes it to the pages.
+type RefreshFunc func(context.Context, votestore.Notice) error
+
+// Refresh calls f.
+func (f RefreshFunc) Refresh(ctx context.Context, n votestore.Notice) error { return f(ctx, n) }
+
+// Refresher gives each sampled vote behind a notice a CONSUMER span, "push results", in its own trace, and hands on the
+// spans' contexts in place of the notice's. Of a push's tries a trace has the first failure and the success.
+func (t *Telemetry) Refresher(next RefreshFunc) (RefreshFunc, error) {
+	i := t.instruments()
+	duration := i.histogram("petvote.push.duration", "s",
+		"Time to read the tally and hand it to every viewer's mailbox.", seconds)
+	latency := i.histogram("petvote.vote.to_screen", "s",
+		"Time from casting the oldest vote of a push to having handed it to every viewer's mailbox.", waits)
+	push := fanOut{tracer: t.tracer, kind: trace.SpanKindConsumer, name: "push results", batchName: "push batch"}
+	var failing atomic.Bool // the last call failed
+	return func(ctx context.Context, n votestore.Notice) error {
+		start := time.Now()
+		messages := make([]message, len(n.Traces))
+		for i, tc := range n.Traces {
+			messages[i] = message{strconv.Itoa(i), tc}
+		}
+		ctx, spans := push.start(ctx, start, messages,
+			semconv.MessagingSystemKey.String("postgresql"), semconv.MessagingDestinationName("tally_changed"),
+			semconv.MessagingOperationName("push"), semconv.MessagingOperationTypeProcess,
+			semconv.MessagingBatchMessageCount(len(messages)))
+		var pushes votestore.Notice
+		for _, m := range messages {
+			if span, ok := spans[m.key]; ok {
+				pushes.Traces = append(pushes.Traces, inject(span.SpanContext()))
+			}
+		}
+		err := next(ctx, pushes)
+		duration.Record(ctx, time.Since(start).Seconds())
+		if err == nil && !n.Oldest.IsZero() {
+			latency.Record(ctx, time.Since(n.Oldest).Seconds())
+		}
+		if failing.Swap(err != nil) && err != nil {
+			return err // a retry; spans that are never ended are never sent
+		}
+		endAll(spans, err)
+		return err
+	}, i.err()
 }
