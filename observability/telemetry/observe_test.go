@@ -21,9 +21,9 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 	err := errors.Join(
 		tel.ObserveStream(func(context.Context) (votestream.Stats, error) { return stream, nil }),
 		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return store, nil }),
-		tel.ObserveAdmission(func() Admission { return Admission{InFlight: 11, Waiting: 12, Refused: 13} }),
-		tel.ObserveAudience(func() Audience {
-			return Audience{Viewers: map[string]int64{"sse": 7, "socket.io": 0}, Pushes: 8, Conflated: 9}
+		tel.ObserveAdmission(func() (inFlight, waiting, refused int64) { return 11, 12, 13 }),
+		tel.ObserveAudience(func() (viewers map[string]int64, pushes, conflated int64) {
+			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9
 		}),
 		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
 	if err != nil {

@@ -64,14 +64,11 @@ func StartService(ctx context.Context, name string, cfg config.Service, cleanups
 	return t, listener, err
 }
 
-// warnEvery is the time between two warnings about failed exports: while a collector is down, one fails every second.
-const warnEvery = time.Minute
-
 // Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an OTLP
 // endpoint no trace is recorded or exported, but every trace still has its ids. [Telemetry.Metrics] serves the metrics.
 func Start(ctx context.Context, service string) (*Telemetry, error) {
-	// For errors that the libraries can't return, such as those of exports.
-	sometimes := rate.Sometimes{First: 1, Interval: warnEvery}
+	// For errors that the libraries can't return, such as those of exports: while a collector is down, one each second.
+	sometimes := rate.Sometimes{First: 1, Interval: time.Minute}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		sometimes.Do(func() { slog.Warn("telemetry export failed", "error", err) })
 	}))
@@ -92,13 +89,6 @@ func Start(ctx context.Context, service string) (*Telemetry, error) {
 	return t, nil
 }
 
-// Spans are sent after at most sendAfter, so that a person who looks for a trace finds it soon. spanQueue holds those
-// of several thousand votes; spans that do not fit are dropped, never waited for.
-const (
-	spanQueue = 16_384
-	sendAfter = time.Second
-)
-
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
 	export := sdktrace.WithSampler(sdktrace.NeverSample())
 	if exporting() {
@@ -107,11 +97,11 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 			return fmt.Errorf("create trace exporter: %w", err)
 		}
 		var batching []sdktrace.BatchSpanProcessorOption
-		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" {
-			batching = append(batching, sdktrace.WithMaxQueueSize(spanQueue))
+		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" { // for several thousand votes; what does not fit is dropped
+			batching = append(batching, sdktrace.WithMaxQueueSize(16_384))
 		}
-		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
-			batching = append(batching, sdktrace.WithBatchTimeout(sendAfter))
+		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" { // a person who looks for a trace finds it soon
+			batching = append(batching, sdktrace.WithBatchTimeout(time.Second))
 		}
 		batcher := sdktrace.NewBatchSpanProcessor(exporter, batching...)
 		export = sdktrace.WithSpanProcessor(batcher)

@@ -200,6 +200,10 @@ func TestALineWrittenInASpanCarriesItsIDs(t *testing.T) {
 		l["error"] != errAway.Error() || l["msg"] != "vote refused" {
 		t.Errorf("line %v", l)
 	}
+	slog.Info("serving")
+	if l := line(t, out); l["trace_id"] != nil || l["span_id"] != nil || l["msg"] != "serving" {
+		t.Errorf("line outside a span: %v", l)
+	}
 	slog.With("consumer", 1).InfoContext(ctx, "derived")
 	if l := line(t, out); l["trace_id"] != traceA || l["consumer"] != 1.0 {
 		t.Errorf("line of a derived logger: %v", l)
@@ -207,15 +211,6 @@ func TestALineWrittenInASpanCarriesItsIDs(t *testing.T) {
 	slog.Default().WithGroup("redis").InfoContext(ctx, "grouped", "state", "open")
 	if text := out.String(); !strings.Contains(text, `"trace_id":"`+traceA+`"`) {
 		t.Errorf("line of a logger with a group: %s", text)
-	}
-}
-
-func TestALineWrittenOutsideASpanHasNoIDs(t *testing.T) {
-	out := logged(t, "json", slog.LevelInfo)
-	slog.Info("serving")
-	l := line(t, out)
-	if _, ok := l["trace_id"]; ok || l["span_id"] != nil || l["msg"] != "serving" {
-		t.Errorf("line %v", l)
 	}
 }
 

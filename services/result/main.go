@@ -61,7 +61,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
 	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
-		tel.ObserveAudience(func() telemetry.Audience { return telemetry.Audience(hub.audience()) }),
+		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(guarded.Stats))
 	if err != nil {

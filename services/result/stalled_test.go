@@ -138,8 +138,8 @@ func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 // viewers returns an error unless the hub has that many viewers.
 func viewers(h *hub, transport string, want int64) func() error {
 	return func() error {
-		if n := h.audience().Viewers[transport]; n != want {
-			return fmt.Errorf("%d viewers by %s, want %d", n, transport, want)
+		if connected, _, _ := h.audience(); connected[transport] != want {
+			return fmt.Errorf("%d viewers by %s, want %d", connected[transport], transport, want)
 		}
 		return nil
 	}

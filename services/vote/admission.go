@@ -58,8 +58,6 @@ func (a *admission) acquire(ctx context.Context) error {
 	}
 }
 
-type admissionStats struct{ InFlight, Waiting, Refused int64 }
-
-func (a *admission) stats() admissionStats {
-	return admissionStats{InFlight: int64(len(a.slots)), Waiting: a.waiting.Load(), Refused: a.refused.Load()}
+func (a *admission) stats() (inFlight, waiting, refused int64) {
+	return int64(len(a.slots)), a.waiting.Load(), a.refused.Load()
 }

@@ -56,7 +56,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 	err = errors.Join(
 		tel.ObserveBreakers(policy),
-		tel.ObserveAdmission(func() telemetry.Admission { return telemetry.Admission(admission.stats()) }),
+		tel.ObserveAdmission(admission.stats),
 		tel.ObserveStream(resilientStats{queue, policy}.Stats))
 	if err != nil {
 		return err

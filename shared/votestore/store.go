@@ -55,9 +55,6 @@ func (c Config) address() string {
 	return u.String()
 }
 
-// connectTimeout is below the policies' time-outs, so that an address that drops packets gives its own error.
-const connectTimeout = time.Second
-
 // Store is safe for concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
@@ -68,7 +65,7 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
 	cfg.MaxConns = maxConns
-	cfg.ConnConfig.ConnectTimeout = connectTimeout
+	cfg.ConnConfig.ConnectTimeout = time.Second // below the policies': an address that drops packets gives its own error
 	cfg.ConnConfig.Tracer = tracer
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {

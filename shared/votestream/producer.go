@@ -7,16 +7,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxQueued bounds the commands that wait inside the client; beyond it Publish fails at once.
-const maxQueued = 16_384
-
 // Producer adds votes to the stream. Concurrent calls share a round trip, and with it the fsync before Redis's reply.
 type Producer struct{ pipeline *redis.AutoPipeliner }
 
 // NewProducer returns a producer on rdb; closing rdb closes it.
 func NewProducer(rdb *redis.Client) (*Producer, error) {
 	o := redis.DefaultBlockingAutoPipelineOptions()
-	o.MaxQueuedCommands = maxQueued
+	o.MaxQueuedCommands = 16_384 // wait inside the client; beyond them Publish fails at once
 	// Asynchronous, because its wait ends with the context: the blocking pipeline waits for as long as Redis hangs.
 	pipeline, err := rdb.AsyncAutoPipelineWithOptions(o)
 	if err != nil {

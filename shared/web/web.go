@@ -71,12 +71,10 @@ const (
 	HereResults
 )
 
-// themeCookie holds the chosen theme. Unlike localStorage, both services have it, before the first paint.
-const themeCookie = "petvote-theme"
-
-// Theme is "light" or "dark" if the person has chosen one, else "": the system decides.
+// Theme is "light" or "dark" if the person has chosen one, else "": the system decides. Unlike localStorage, both
+// services have the cookie, before the first paint.
 func Theme(r *http.Request) string {
-	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
+	if c, err := r.Cookie("petvote-theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
 		return c.Value
 	}
 	return ""
