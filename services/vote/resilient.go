@@ -35,9 +35,7 @@ func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) (
 
 // resilientStats reads the queue's figures under a policy.
 type resilientStats struct {
-	next interface {
-		Stats(ctx context.Context) (votestream.Stats, error)
-	}
+	next   *votestream.Queue
 	policy *resilience.Policy
 }
 

@@ -39,9 +39,8 @@ const (
 func NewMonitor(p *Policy, ping func(context.Context) error) *Monitor {
 	return &Monitor{
 		policy: p, ping: ping,
-		pings: New(Settings{
-			Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2, Permanent: p.settings.Permanent,
-		}),
+		pings: New(Settings{Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2,
+			Permanent: p.settings.Permanent}),
 		state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{}),
 	}
 }
