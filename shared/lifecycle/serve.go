@@ -110,8 +110,8 @@ func newHTTPServer(h http.Handler) *http.Server {
 
 // serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default.
 func serveProfiles(mux *http.ServeMux) {
-	runtime.SetMutexProfileFraction(100)                     // samples one contention in so many
-	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // and one event per so much time blocked
+	runtime.SetMutexProfileFraction(100)                     // one contention of so many is sampled
+	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // one event in so much time blocked
 	handle := func(name string, profile http.HandlerFunc) {
 		mux.HandleFunc("GET /debug/pprof/"+name, func(w http.ResponseWriter, r *http.Request) {
 			// The server's read time-out would end a longer profile; the handlers extend its write time-out themselves.
