@@ -7,8 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"time"
 
 	"petvote/shared/config"
@@ -108,19 +109,39 @@ func newHTTPServer(h http.Handler) *http.Server {
 	}
 }
 
-// serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default.
+// serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default. With
+// net/http/pprof, which does the same, the image of result would exceed its limit of 25 MB.
 func serveProfiles(mux *http.ServeMux) {
 	runtime.SetMutexProfileFraction(100)                     // one contention of so many is sampled
 	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // one event in so much time blocked
-	handle := func(name string, profile http.HandlerFunc) {
-		mux.HandleFunc("GET /debug/pprof/"+name, func(w http.ResponseWriter, r *http.Request) {
-			// The server's read time-out would end a longer profile; the handlers extend its write time-out themselves.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-			profile(w, r)
-		})
+	mux.HandleFunc("GET /debug/pprof/profile", profileCPU)
+	mux.HandleFunc("GET /debug/pprof/{name}", func(w http.ResponseWriter, r *http.Request) {
+		p := pprof.Lookup(r.PathValue("name"))
+		if p == nil {
+			http.Error(w, "no such profile; try profile, heap, allocs, goroutine, mutex or block", http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		_ = p.WriteTo(w, 0) // an error means that the client is gone
+	})
+}
+
+// profileCPU profiles for the requested number of seconds, 1 to 255, or else 30; or until the client is gone.
+func profileCPU(w http.ResponseWriter, r *http.Request) {
+	seconds, err := strconv.ParseUint(r.FormValue("seconds"), 10, 8)
+	if err != nil || seconds == 0 {
+		seconds = 30
 	}
-	handle("", pprof.Index)
-	handle("profile", pprof.Profile)
-	handle("symbol", pprof.Symbol)
-	handle("trace", pprof.Trace)
+	conn := http.NewResponseController(w) // the server's own deadlines are shorter; its connections take others
+	_, _ = conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := pprof.StartCPUProfile(w); err != nil {
+		http.Error(w, err.Error(), http.StatusConflict) // one is being taken already
+		return
+	}
+	defer pprof.StopCPUProfile()
+	select {
+	case <-r.Context().Done():
+	case <-time.After(time.Duration(seconds) * time.Second):
+	}
 }
