@@ -44,9 +44,8 @@ type browserSpan struct {
 	Error      string  `json:"error"` // empty: none
 }
 
-// Pages accepts spans from pages, so that a trace reaches from the click to the screen. It answers POST requests with
-// 204, or 404 if nothing is exported. Reports are not authenticated, only bounded: too many, too old ones and unknown
-// names are rejected.
+// Pages accepts spans from pages, so that a trace reaches from the click to the screen. It answers 204, or 404 if
+// nothing is exported. Reports are not authenticated: too many, too old ones and unknown names are rejected.
 func (t *Telemetry) Pages(name string) http.Handler {
 	if t.pages == nil {
 		return http.NotFoundHandler()
@@ -115,8 +114,7 @@ func (pageIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	return ctx.Value(ownKey{}).(trace.SpanContext).SpanID()
 }
 
-// TraceShare is the share of votes, from 0 to 1, for which pages start a trace, as set by the standard sampling
-// variables. It is empty if nothing is exported.
+// TraceShare is the share of votes, from 0 to 1, that the sampling variables trace; empty if nothing is exported.
 func TraceShare() string {
 	if !exporting() {
 		return ""

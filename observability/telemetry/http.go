@@ -23,8 +23,7 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) })))
 }
 
-// suppressPolling keeps polling requests from being sampled unless the caller sends a trace: they would drown out the
-// votes. They are still measured.
+// suppressPolling measures polling requests, but samples none without a trace of its own: they would drown out votes.
 func suppressPolling(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isPolling(r.URL.Path) && r.Header.Get("traceparent") == "" {

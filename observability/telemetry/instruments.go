@@ -62,14 +62,11 @@ func (i *instruments) observe(set func(metric.Observer)) error {
 		func(o metric.Observer, _ struct{}) { set(o) })
 }
 
-// readTimeout bounds how long a scrape waits for a dependency.
-const readTimeout = time.Second
-
 // observeStats is observe with what read returns about a dependency. If read fails, the scrape lacks these metrics and
 // no others; the breaker and the probes report the failure.
 func observeStats[S any](i *instruments, read func(context.Context) (S, error), set func(metric.Observer, S)) error {
 	_, err := i.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		ctx, cancel := context.WithTimeout(ctx, readTimeout)
+		ctx, cancel := context.WithTimeout(ctx, time.Second) // no longer than a scrape can wait
 		defer cancel()
 		if stats, err := read(ctx); err == nil {
 			set(o, stats)

@@ -8,8 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Log sets the process's logger. Format is "json" or "text". Every line that is logged within a span carries its
-// trace_id and span_id.
+// Log sets the process's logger. Format is "json" or "text". A line logged within a span has its trace_id and span_id.
 func Log(w io.Writer, service, format string, level slog.Level) {
 	options := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewJSONHandler(w, options)

@@ -42,47 +42,35 @@ func (t *Telemetry) ObserveStore(read func(context.Context) (votestore.Stats, er
 	})
 }
 
-// Admission is the state of the vote service's bound on votes in flight.
-type Admission struct {
-	InFlight int64 // being published
-	Waiting  int64 // for a slot
-	Refused  int64 // no slot came free in time
-}
-
-// ObserveAdmission exports it.
-func (t *Telemetry) ObserveAdmission(read func() Admission) error {
+// ObserveAdmission exports the vote service's bound on votes in flight: how many are being published, wait for a slot,
+// and were refused because none came free in time.
+func (t *Telemetry) ObserveAdmission(read func() (inFlight, waiting, refused int64)) error {
 	i := t.instruments()
-	inFlight := i.gauge("petvote.admission.in_flight", "{vote}", "Votes being published.")
-	waiting := i.gauge("petvote.admission.waiting", "{vote}", "Votes waiting for a slot because all are taken.")
-	refused := i.total("petvote.admission.refused", "{vote}", "Votes refused because no slot came free in time.")
+	publishing := i.gauge("petvote.admission.in_flight", "{vote}", "Votes being published.")
+	queued := i.gauge("petvote.admission.waiting", "{vote}", "Votes waiting for a slot because all are taken.")
+	rejected := i.total("petvote.admission.refused", "{vote}", "Votes refused because no slot came free in time.")
 	return i.observe(func(o metric.Observer) {
-		a := read()
-		o.ObserveFloat64(inFlight, float64(a.InFlight))
-		o.ObserveFloat64(waiting, float64(a.Waiting))
-		o.ObserveInt64(refused, a.Refused)
+		inFlight, waiting, refused := read()
+		o.ObserveFloat64(publishing, float64(inFlight))
+		o.ObserveFloat64(queued, float64(waiting))
+		o.ObserveInt64(rejected, refused)
 	})
 }
 
-// Audience is the state of the results pages' hub.
-type Audience struct {
-	Viewers   map[string]int64 // connected now, by transport
-	Pushes    int64            // changes of the tally pushed
-	Conflated int64            // pushes that a newer one replaced before a viewer took them
-}
-
-// ObserveAudience exports it.
-func (t *Telemetry) ObserveAudience(read func() Audience) error {
+// ObserveAudience exports the results pages' hub: its viewers by transport, the changes of the tally pushed, and the
+// pushes that a newer one replaced before a viewer took them.
+func (t *Telemetry) ObserveAudience(read func() (viewers map[string]int64, pushes, conflated int64)) error {
 	i := t.instruments()
-	viewers := i.gauge("petvote.viewers", "{viewer}", "Open results pages, by transport.")
-	pushes := i.total("petvote.pushes", "{push}", "Changes of the tally pushed to the pages.")
-	conflated := i.total("petvote.pushes.conflated", "{push}", "Pushes replaced by a newer one before delivery.")
+	open := i.gauge("petvote.viewers", "{viewer}", "Open results pages, by transport.")
+	pushed := i.total("petvote.pushes", "{push}", "Changes of the tally pushed to the pages.")
+	replaced := i.total("petvote.pushes.conflated", "{push}", "Pushes replaced by a newer one before delivery.")
 	return i.observe(func(o metric.Observer) {
-		a := read()
-		for transport, n := range a.Viewers {
-			o.ObserveFloat64(viewers, float64(n), metric.WithAttributes(attribute.String("transport", transport)))
+		viewers, pushes, conflated := read()
+		for transport, n := range viewers {
+			o.ObserveFloat64(open, float64(n), metric.WithAttributes(attribute.String("transport", transport)))
 		}
-		o.ObserveInt64(pushes, a.Pushes)
-		o.ObserveInt64(conflated, a.Conflated)
+		o.ObserveInt64(pushed, pushes)
+		o.ObserveInt64(replaced, conflated)
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-func TestTheLedgerAndTheQueueAreExported(t *testing.T) {
+func TestTheStateOfEveryPartIsExported(t *testing.T) {
 	tel := started(t)
 	policy := resilience.New(resilience.Settings{Name: "redis", Failures: 1, OpenFor: time.Hour, Budget: time.Second,
 		Listener: must(tel.PolicyListener())})
@@ -21,8 +21,9 @@ func TestTheLedgerAndTheQueueAreExported(t *testing.T) {
 	err := errors.Join(
 		tel.ObserveStream(func(context.Context) (votestream.Stats, error) { return stream, nil }),
 		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return store, nil }),
-		tel.ObserveAudience(func() Audience {
-			return Audience{Viewers: map[string]int64{"sse": 7, "socket.io": 0}, Pushes: 8, Conflated: 9}
+		tel.ObserveAdmission(func() (inFlight, waiting, refused int64) { return 11, 12, 13 }),
+		tel.ObserveAudience(func() (viewers map[string]int64, pushes, conflated int64) {
+			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9
 		}),
 		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
 	if err != nil {
@@ -33,6 +34,7 @@ func TestTheLedgerAndTheQueueAreExported(t *testing.T) {
 		`petvote_stream_in_flight 3`, `petvote_stream_dead_letters 4`, `petvote_stream_oldest_age_seconds 1.5`,
 		`petvote_books_stored_total 5`, `petvote_books_duplicates_total 6`, `petvote_viewers{transport="sse"} 7`,
 		`petvote_viewers{transport="socket.io"} 0`, `petvote_pushes_total 8`, `petvote_pushes_conflated_total 9`,
+		`petvote_admission_in_flight 11`, `petvote_admission_waiting 12`, `petvote_admission_refused_total 13`,
 		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
 		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
 }
@@ -60,7 +62,7 @@ func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 // rate() does not show the first event of a counter that starts at 1.
 func TestRareEventsAreCountedFromZero(t *testing.T) {
 	tel := started(t)
-	_, processing := tel.Processor(nil, ContinueTraces)
+	_, processing := tel.Processor(nil, false)
 	_, settling := tel.Acker(nil)
 	breakers := tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))
 	if err := errors.Join(processing, settling, breakers); err != nil {
@@ -71,17 +73,6 @@ func TestRareEventsAreCountedFromZero(t *testing.T) {
 		`petvote_dead_letters_total{reason="undecodable"} 0`,
 		`petvote_dead_letters_total{reason="invalid"} 0`, `petvote_dead_letters_total{reason="rejected"} 0`,
 		`petvote_dead_letters_total{reason="too_many_deliveries"} 0`)
-}
-
-func TestVotesWaitingForASlotAndRefusedOnesAreExported(t *testing.T) {
-	tel := started(t)
-	var now Admission
-	if err := tel.ObserveAdmission(func() Admission { return now }); err != nil {
-		t.Fatal(err)
-	}
-	wantMetric(t, tel, `petvote_admission_in_flight 0`, `petvote_admission_waiting 0`, `petvote_admission_refused_total 0`)
-	now = Admission{InFlight: 3, Waiting: 2, Refused: 1}
-	wantMetric(t, tel, `petvote_admission_in_flight 3`, `petvote_admission_waiting 2`, `petvote_admission_refused_total 1`)
 }
 
 func TestTheAgeOfTheTallyIsExportedOnceThereIsOne(t *testing.T) {

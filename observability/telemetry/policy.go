@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 
 	"petvote/shared/resilience"
 )
@@ -20,11 +21,8 @@ type policyListener struct {
 	attempts         metric.Float64Histogram
 	retries, changes metric.Int64Counter
 	labels           *sync.Map // of attempts, by policy and outcome: built once, since every vote is an attempt
-	logged           *sync.Map // by policy: when a retry was last logged
+	logged           *sync.Map // by policy: a rate.Sometimes for the log lines about its retries
 }
-
-// logRetryEvery is the time between two log lines about one policy's retries: enough to see why something is stuck.
-const logRetryEvery = 10 * time.Second
 
 // PolicyListener returns the listener to create policies with.
 func (t *Telemetry) PolicyListener() (resilience.Listener, error) {
@@ -56,10 +54,11 @@ func (l policyListener) Attempt(ctx context.Context, policy string, took time.Du
 
 func (l policyListener) Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration) {
 	l.retries.Add(ctx, 1, metric.WithAttributes(policyKey.String(policy)))
-	last, ok := l.logged.Load(policy)
-	if (!ok || time.Since(last.(time.Time)) > logRetryEvery) && !resilience.Refused(err) {
-		l.logged.Store(policy, time.Now())
-		slog.WarnContext(ctx, "attempt failed; retrying", "policy", policy, "attempt", attempt, "error", err)
+	sometimes, _ := l.logged.LoadOrStore(policy, &rate.Sometimes{First: 1, Interval: 10 * time.Second})
+	if !resilience.Refused(err) {
+		sometimes.(*rate.Sometimes).Do(func() { // enough to see why something is stuck
+			slog.WarnContext(ctx, "attempt failed; retrying", "policy", policy, "attempt", attempt, "error", err)
+		})
 	}
 	for _, span := range spansOf(ctx) {
 		span.AddEvent("retry", trace.WithAttributes(policyKey.String(policy), attribute.Int("petvote.attempt", attempt),
@@ -87,8 +86,8 @@ func (l policyListener) BreakerChanged(policy string, from, to resilience.State)
 	slog.Log(ctx, level, "circuit breaker changed", "policy", policy, "from", from.String(), "to", to.String())
 }
 
-// ObserveBreakers exports the state of each policy's breaker and starts the policies' counters from 0, so that rate()
-// sees the first event.
+// ObserveBreakers exports each breaker's state and starts the policies' counters from 0, or rate() misses the first
+// event.
 func (t *Telemetry) ObserveBreakers(policies ...*resilience.Policy) error {
 	i := t.instruments()
 	retries, changes := policyCounters(i)

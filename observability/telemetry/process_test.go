@@ -17,13 +17,14 @@ import (
 	"petvote/shared/ballot"
 	"petvote/shared/resilience"
 	"petvote/shared/tracecontext"
+	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
 
 // process passes a batch through the decorator, within an unsampled trace that is not the votes' own.
 func process(t *testing.T, tel *Telemetry, batch []votestream.Delivery, step ProcessFunc) error {
 	t.Helper()
-	return must(tel.Processor(step, ContinueTraces)).Process(extract(t.Context(), unrecorded), batch)
+	return must(tel.Processor(step, false))(extract(t.Context(), unrecorded), batch)
 }
 
 // deliveries returns a delivery for each trace, added to the stream a second ago.
@@ -181,55 +182,44 @@ func (s ackFuncs) Ack(context.Context, []string) error                    { retu
 func (s ackFuncs) DeadLetter(context.Context, []votestream.Failure) error { return s.err }
 func (s ackFuncs) CountRetry(context.Context, string) (int64, error)      { return 1, s.err }
 
-func bury(t *testing.T, outcome error) (*Telemetry, sdktrace.ReadOnlySpan, sdktrace.ReadOnlySpan) {
-	t.Helper()
-	tel, spans := recording(t)
-	s := must(tel.Acker(ackFuncs{outcome}))
-	err := process(t, tel, deliveries(recordedA, recordedB), func(ctx context.Context, batch []votestream.Delivery) error {
-		err := s.DeadLetter(ctx, []votestream.Failure{
-			{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
-		if !errors.Is(err, outcome) {
-			t.Errorf("err = %v, want %v", err, outcome)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	votes := spans.named("process votes")
-	if len(votes) != 2 {
-		t.Fatalf("%d spans", len(votes))
-	}
-	if votes[0].SpanContext().TraceID().String() != traceA {
-		slices.Reverse(votes)
-	}
-	return tel, votes[0], votes[1]
-}
-
 func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
-	tel, dead, other := bury(t, nil)
-	if s := dead.Status(); s.Code != codes.Error || s.Description != "value out of range" ||
-		!slices.Equal(events(dead), []string{"dead letter"}) {
-		t.Errorf("status %v, events %v", s, events(dead))
+	for name, c := range map[string]struct {
+		outcome error
+		counted int
+	}{
+		"moved": {nil, 1}, "not moved": {errAway, 0},
+	} {
+		tel, spans := recording(t)
+		s := must(tel.Acker(ackFuncs{c.outcome}))
+		both := deliveries(recordedA, recordedB)
+		err := process(t, tel, both, func(ctx context.Context, batch []votestream.Delivery) error {
+			err := s.DeadLetter(ctx, []votestream.Failure{
+				{Delivery: batch[0], Reason: votestream.ReasonRejected, Err: errors.New("value out of range")}})
+			if !errors.Is(err, c.outcome) {
+				t.Errorf("%s: err = %v", name, err)
+			}
+			return nil
+		})
+		if votes := spans.named("process votes"); err != nil || len(votes) != 2 {
+			t.Fatalf("%s: %d spans, %v", name, len(votes), err)
+		}
+		for _, span := range spans.named("process votes") {
+			want, marks := sdktrace.Status{}, []string(nil)
+			if span.SpanContext().TraceID().String() == traceA && c.outcome == nil {
+				want, marks = sdktrace.Status{Code: codes.Error, Description: "value out of range"}, []string{"dead letter"}
+			}
+			if span.Status() != want || !slices.Equal(events(span), marks) {
+				t.Errorf("%s: status %v, events %v; want %v, %v", name, span.Status(), events(span), want, marks)
+			}
+		}
+		wantMetric(t, tel, fmt.Sprintf(`petvote_dead_letters_total{reason="rejected"} %d`, c.counted))
 	}
-	if other.Status().Code != codes.Unset || len(other.Events()) > 0 {
-		t.Errorf("the other vote: status %v, events %v", other.Status(), events(other))
-	}
-	wantMetric(t, tel, `petvote_dead_letters_total{reason="rejected"} 1`)
-}
-
-func TestADeadLetterThatCouldNotBeMovedIsNotCounted(t *testing.T) {
-	tel, dead, _ := bury(t, errAway)
-	if slices.Contains(events(dead), "dead letter") {
-		t.Errorf("events %v", events(dead))
-	}
-	wantMetric(t, tel, `petvote_dead_letters_total{reason="rejected"} 0`)
 }
 
 func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA)
-	if err := must(tel.Processor(nothing, LinkTraces)).Process(t.Context(), batch); err != nil {
+	if err := must(tel.Processor(nothing, true))(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	span := spans.only(t, "process votes")
@@ -242,4 +232,86 @@ func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	if batch[0].Message.Trace.Parent != contextOf(span.SpanContext()) {
 		t.Errorf("its successor would continue %s", batch[0].Message.Trace.Parent)
 	}
+}
+
+// record passes a vote for each trace through the decorator, cast two seconds ago.
+func record(t *testing.T, tel *Telemetry, next RecordFunc, traces ...tracecontext.TraceContext) error {
+	t.Helper()
+	entries := make([]votestore.Entry, len(traces))
+	for i, tc := range traces {
+		entries[i] = votestore.Entry{EntryID: fmt.Sprint(i), Trace: tc,
+			Vote: ballot.Vote{ID: uuid.New(), Pet: ballot.Dogs, CastAt: time.Now().Add(-2 * time.Second)}}
+	}
+	_, err := must(tel.Recorder(next)).Record(t.Context(), entries)
+	return err
+}
+
+func TestStoringIsSeenInTheTraceOfEachRecordedVote(t *testing.T) {
+	tel, spans := recording(t)
+	err := record(t, tel, func(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
+		if entries[0].Trace != recordedA || entries[1].Trace != unrecorded || entries[2].Trace != recordedB {
+			t.Errorf("the entries' traces are not the votes' own: %+v", entries)
+		}
+		return votestore.Outcome{Stored: 3}, nil
+	}, recordedA, unrecorded, recordedB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, span := range spans.named("store votes") {
+		if span.SpanKind() != trace.SpanKindClient || attributeOf(span.Attributes(), "db.operation.batch.size") != "3" ||
+			attributeOf(span.Attributes(), "db.system.name") != "postgresql" {
+			t.Errorf("kind %v, attributes %v", span.SpanKind(), span.Attributes())
+		}
+	}
+	if parents := spans.parents("store votes"); len(spans.Ended()) != 2 || !maps.Equal(parents, bothParents) {
+		t.Errorf("%d spans, with parents %v", len(spans.Ended()), parents)
+	}
+}
+
+// The statements of one vote are children of its span; those of a batch belong to no trace.
+func TestOnlyASingleVotesStatementsAreInItsTrace(t *testing.T) {
+	tel, spans := recording(t)
+	var inside trace.SpanContext
+	look := func(ctx context.Context, _ []votestore.Entry) (votestore.Outcome, error) {
+		inside = trace.SpanContextFromContext(ctx)
+		return votestore.Outcome{}, nil
+	}
+	if err := record(t, tel, look, recordedA); err != nil || !inside.Equal(spans.only(t, "store votes").SpanContext()) {
+		t.Errorf("one vote: %v, %v", inside, err)
+	}
+	if err := record(t, tel, look, recordedA, recordedB); err != nil || inside.IsValid() {
+		t.Errorf("two votes: %v, %v", inside, err)
+	}
+}
+
+func TestVotesAreCountedByOutcome(t *testing.T) {
+	tel, spans := recording(t)
+	err := record(t, tel, func(context.Context, []votestore.Entry) (votestore.Outcome, error) {
+		return votestore.Outcome{Stored: 3, Duplicates: 2, Redelivered: 1}, nil
+	}, make([]tracecontext.TraceContext, 6)...)
+	if err != nil || len(spans.Started()) > 0 {
+		t.Errorf("%v, %d spans of votes that are not recorded", err, len(spans.Started()))
+	}
+	wantMetric(t, tel, `petvote_votes_total{outcome="stored"} 3`, `petvote_votes_total{outcome="duplicate"} 2`,
+		`petvote_votes_total{outcome="redelivered"} 1`, `petvote_store_duration_seconds_count 1`,
+		`petvote_vote_to_stored_seconds_bucket{le="1"} 0`, `petvote_vote_to_stored_seconds_bucket{le="5"} 6`)
+}
+
+func TestAFailureToStoreMarksEverySpanAndCountsNoVote(t *testing.T) {
+	tel, spans := recording(t)
+	err := record(t, tel, func(context.Context, []votestore.Entry) (votestore.Outcome, error) {
+		return votestore.Outcome{}, errAway
+	}, recordedA, recordedB)
+	if !errors.Is(err, errAway) || len(spans.Ended()) != 2 {
+		t.Errorf("err = %v, %d spans", err, len(spans.Ended()))
+	}
+	for _, span := range spans.Ended() {
+		if span.Status().Code != codes.Error {
+			t.Errorf("status %v", span.Status())
+		}
+	}
+	if counted := scrape(t, tel, "petvote_votes_total"); len(counted) > 0 {
+		t.Errorf("counted %v", counted)
+	}
+	wantMetric(t, tel, `petvote_store_duration_seconds_count 1`)
 }

@@ -62,9 +62,8 @@ type message struct {
 	trace tracecontext.TraceContext
 }
 
-// start starts a span for each sampled message, in its trace, and returns them by key. If there are several messages,
-// the batch gets a span too; it and the messages' spans link to each other. The returned context holds all spans, and
-// the only message's or the batch's is the current one.
+// start starts a span for each sampled message, in its trace, and returns them by key. A batch of several gets a span
+// too, linked to theirs and back. The context holds all spans; the only message's or the batch's is the current one.
 func (f fanOut) start(
 	ctx context.Context, at time.Time, messages []message, attrs ...attribute.KeyValue,
 ) (context.Context, map[string]trace.Span) {

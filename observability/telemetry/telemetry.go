@@ -32,7 +32,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
 )
 
 // scope is the name of this instrumentation.
@@ -48,15 +50,25 @@ type Telemetry struct {
 	registry *prometheus.Registry
 }
 
-// warnEvery is the time between two warnings about failed exports, which otherwise come every second while a collector
-// is down.
-const warnEvery = time.Minute
+// StartService starts a service's logging and telemetry. The clean-up exports what is left.
+func StartService(ctx context.Context, name string, cfg config.Service, cleanups *lifecycle.Cleanups) (
+	*Telemetry, resilience.Listener, error,
+) {
+	Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
+	t, err := Start(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	cleanups.Add("telemetry", t.Shutdown)
+	listener, err := t.PolicyListener()
+	return t, listener, err
+}
 
 // Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an OTLP
 // endpoint no trace is recorded or exported, but every trace still has its ids. [Telemetry.Metrics] serves the metrics.
 func Start(ctx context.Context, service string) (*Telemetry, error) {
-	// For errors that the libraries can't return, such as those of exports.
-	sometimes := rate.Sometimes{First: 1, Interval: warnEvery}
+	// For errors that the libraries can't return, such as those of exports: while a collector is down, one each second.
+	sometimes := rate.Sometimes{First: 1, Interval: time.Minute}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		sometimes.Do(func() { slog.Warn("telemetry export failed", "error", err) })
 	}))
@@ -77,13 +89,6 @@ func Start(ctx context.Context, service string) (*Telemetry, error) {
 	return t, nil
 }
 
-// Spans are sent after at most sendAfter, so that a person who looks for a trace finds it soon. spanQueue holds those
-// of several thousand votes; spans that do not fit are dropped, never waited for.
-const (
-	spanQueue = 16_384
-	sendAfter = time.Second
-)
-
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
 	export := sdktrace.WithSampler(sdktrace.NeverSample())
 	if exporting() {
@@ -92,11 +97,11 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 			return fmt.Errorf("create trace exporter: %w", err)
 		}
 		var batching []sdktrace.BatchSpanProcessorOption
-		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" {
-			batching = append(batching, sdktrace.WithMaxQueueSize(spanQueue))
+		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" { // for several thousand votes; what does not fit is dropped
+			batching = append(batching, sdktrace.WithMaxQueueSize(16_384))
 		}
-		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
-			batching = append(batching, sdktrace.WithBatchTimeout(sendAfter))
+		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" { // a person who looks for a trace finds it soon
+			batching = append(batching, sdktrace.WithBatchTimeout(time.Second))
 		}
 		batcher := sdktrace.NewBatchSpanProcessor(exporter, batching...)
 		export = sdktrace.WithSpanProcessor(batcher)
@@ -142,8 +147,7 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// views drop the sizes of bodies from the HTTP metrics, and the Host header, of which a client could send a new value
-// with each request.
+// views drop the sizes of bodies from the HTTP metrics, and the Host header, which a client can vary at will.
 var views = []sdkmetric.View{
 	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.*.body.size"},
 		sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
@@ -175,8 +179,7 @@ func (t *Telemetry) Metrics() http.Handler {
 // flushTimeout bounds the last export, so that an unreachable collector does not delay a stop.
 const flushTimeout = time.Second
 
-// Shutdown exports what is left. It must run after everything that emits. A failed export is logged and does not fail
-// the service.
+// Shutdown exports what is left, so it must run after everything that emits. A failed export is only logged.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()

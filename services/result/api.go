@@ -1,16 +1,36 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
+	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
+
+// routes is the public handler. Streams bypass metrics and traces, where an open stream would look like an answer that
+// takes hours, and compression, which would hold events back.
+func routes(
+	tel *telemetry.Telemetry, pages *resultPages, a *api, events, sockets http.Handler, health *lifecycle.Health,
+) http.Handler {
+	mux := http.NewServeMux()
+	pages.register(mux)
+	a.register(mux)
+	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	outer := http.NewServeMux()
+	outer.Handle("GET /events", events)
+	outer.Handle("/socket.io/", sockets)
+	outer.Handle("/", tel.HTTP(web.Compress(mux)))
+	return web.SecurityHeaders(outer)
+}
 
 // api answers programs, and browsers that ask for a receipt.
 type api struct {
@@ -41,7 +61,7 @@ func (a *api) tally(w http.ResponseWriter, r *http.Request) {
 		writeError(w, r, errNoTally)
 		return
 	}
-	writeJSON(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
+	web.JSON(w, http.StatusOK, tallyAnswer{Votes: v.Counts, Total: v.Counts.Total(), AsOf: v.AsOf, Stale: v.Stale})
 }
 
 var (
@@ -49,24 +69,18 @@ var (
 	errVoteID  = errors.New("the address must end in a vote's id, a UUID")
 )
 
-type problem struct {
-	Status  string `json:"status"`
-	Message string `json:"message"`
-}
-
 // retryAfter is in seconds: a little longer than a breaker stays open.
 const retryAfter = "1"
 
-// writeError is the one place that turns an error into an answer. Any other error is a failure of PostgreSQL or Redis:
-// it is logged, and its text not sent.
+// writeError is the one place that turns an error into an answer. A failure of PostgreSQL or Redis is logged, not sent.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errMinutes) || errors.Is(err, errVoteID) || errors.Is(err, votestream.ErrMalformedEntry) {
-		writeJSON(w, http.StatusBadRequest, problem{"error", err.Error()})
+		web.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	logFailure(r, err)
 	w.Header().Set("Retry-After", retryAfter)
-	writeJSON(w, http.StatusServiceUnavailable, problem{"error", "The votes can't be read right now; please try again"})
+	web.Problem(w, http.StatusServiceUnavailable, "The votes can't be read right now; please try again")
 }
 
 func logFailure(r *http.Request, err error) {
@@ -75,11 +89,4 @@ func logFailure(r *http.Request, err error) {
 		level = slog.LevelDebug
 	}
 	slog.Log(r.Context(), level, "request failed", "path", r.URL.Path, "error", err)
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // fails only if the client is gone
 }

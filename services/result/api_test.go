@@ -10,11 +10,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"petvote/shared/ballot"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // get requests from the API, with an Accept header if there is one.
 func (a *api) get(t *testing.T, target string, accept ...string) *httptest.ResponseRecorder {

@@ -10,6 +10,7 @@ import (
 
 	"petvote/shared/ballot"
 	"petvote/shared/votestore"
+	"petvote/shared/web"
 )
 
 // minuteReader reads the votes of each minute from the store.
@@ -43,8 +44,7 @@ type minuteVotes struct {
 	ballot.Counts
 }
 
-// ServeHTTP answers GET /api/history?minutes=n with the votes cast in each of the last n minutes, oldest first,
-// including minutes without votes.
+// ServeHTTP answers GET /api/history?minutes=n with the votes of each of the last n minutes, oldest first.
 func (h *history) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := defaultMinutes
 	if text := r.URL.Query().Get("minutes"); text != "" {
@@ -60,7 +60,7 @@ func (h *history) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from, to := lastMinutes(n)
-	writeJSON(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
+	web.JSON(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
 }
 
 // lastMinutes returns the first and the last of the n minutes that end with the current one.

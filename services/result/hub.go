@@ -27,24 +27,20 @@ type viewer struct {
 	transport string
 }
 
-// audience is what the hub counts.
-type audience struct {
-	Viewers   map[string]int64 // connected now, by transport
-	Pushes    int64            // changes of the tally pushed
-	Conflated int64            // frames replaced by a newer one before their viewer took them
-}
-
 // hub pushes the tally to every viewer.
 type hub struct {
 	mu      sync.Mutex
 	current *frame
 	viewers map[*viewer]struct{}
-	counted audience
+
+	connected map[string]int64 // viewers, by transport
+	pushes    int64            // changes of the tally pushed
+	conflated int64            // frames replaced by a newer one before their viewer took them
 }
 
 func newHub() *hub {
 	none := map[string]int64{transportSSE: 0, transportSocketIO: 0}
-	return &hub{viewers: map[*viewer]struct{}{}, counted: audience{Viewers: none}}
+	return &hub{viewers: map[*viewer]struct{}{}, connected: none}
 }
 
 // join adds a viewer, with the current tally in its mailbox if there is one.
@@ -56,7 +52,7 @@ func (h *hub) join(transport string) *viewer {
 		v.mailbox <- h.current
 	}
 	h.viewers[v] = struct{}{}
-	h.counted.Viewers[transport]++
+	h.connected[transport]++
 	return v
 }
 
@@ -65,11 +61,10 @@ func (h *hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.viewers, v)
-	h.counted.Viewers[v.transport]--
+	h.connected[v.transport]--
 }
 
-// publish puts the counts into every mailbox, in place of a frame not taken yet. Counts equal to the current ones are
-// not pushed again.
+// publish puts the counts into every mailbox, in place of a frame not taken yet, unless they are the current ones.
 func (h *hub) publish(c ballot.Counts) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,11 +72,11 @@ func (h *hub) publish(c ballot.Counts) (changed bool) {
 		return false
 	}
 	h.current = newFrame(c)
-	h.counted.Pushes++
+	h.pushes++
 	for v := range h.viewers {
 		select {
 		case <-v.mailbox:
-			h.counted.Conflated++
+			h.conflated++
 		default:
 		}
 		v.mailbox <- h.current // never blocks: only join and publish send, both under the lock
@@ -89,10 +84,8 @@ func (h *hub) publish(c ballot.Counts) (changed bool) {
 	return true
 }
 
-func (h *hub) audience() audience {
+func (h *hub) audience() (viewers map[string]int64, pushes, conflated int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a := h.counted
-	a.Viewers = maps.Clone(a.Viewers)
-	return a
+	return maps.Clone(h.connected), h.pushes, h.conflated
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -14,9 +13,7 @@ import (
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
-	"petvote/shared/votestore"
 	"petvote/shared/votestream"
-	"petvote/shared/web"
 )
 
 const name = "result"
@@ -25,18 +22,8 @@ func main() { os.Exit(lifecycle.Main(name, run)) }
 
 const maxConns = 8 // to PostgreSQL: one to read the tally, the others for receipts and history
 
-type settings struct {
-	config.Service
-	Postgres      votestore.Config
-	Redis         votestream.Config
-	Port          config.Port  `env:"PORT" envDefault:"8085"`
-	VoteURL       config.Link  `env:"VOTE_URL"`
-	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`
-	ShutdownDelay config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
-}
-
-func run(ctx context.Context, args, environ []string) (err error) {
-	if done, err := lifecycle.Subcommand(ctx, name, args, environ); done {
+func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanups) error {
+	if done, err := lifecycle.Subcommand(name, args, environ); done {
 		return err
 	}
 	var cfg settings
@@ -44,10 +31,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 
-	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run()) }()
-
-	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, cleanups)
 	if err != nil {
 		return err
 	}
@@ -77,23 +61,18 @@ func run(ctx context.Context, args, environ []string) (err error) {
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
 	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
-		tel.ObserveAudience(func() telemetry.Audience { return telemetry.Audience(hub.audience()) }),
+		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
-		tel.ObserveStore(func(ctx context.Context) (votestore.Stats, error) {
-			return resilience.Call(ctx, reads, db.Stats)
-		}))
+		tel.ObserveStore(guarded.Stats))
 	if err != nil {
 		return err
 	}
 
-	pages, err := newResultPages(cfg, telemetry.TraceShare(), cache.current)
-	if err != nil {
-		return err
-	}
+	pages := newResultPages(cfg, telemetry.TraceShare(), cache.current)
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
-	if err := lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()); err != nil {
+	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
@@ -110,21 +89,4 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
-}
-
-// routes is the public handler. Streams bypass metrics and traces, where an open stream would look like an answer that
-// takes hours, and compression, which would hold events back.
-func routes(tel *telemetry.Telemetry, pages *resultPages, a *api, events, sockets http.Handler,
-	health *lifecycle.Health) http.Handler {
-	mux := http.NewServeMux()
-	pages.register(mux)
-	a.register(mux)
-	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
-	mux.HandleFunc("GET /healthz", health.Live)
-	mux.HandleFunc("GET /readyz", health.Ready)
-	outer := http.NewServeMux()
-	outer.Handle("GET /events", events)
-	outer.Handle("/socket.io/", sockets)
-	outer.Handle("/", tel.HTTP(web.Compress(mux)))
-	return web.SecurityHeaders(outer)
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	pages "petvote/services/result/web"
@@ -38,19 +41,14 @@ type resultPages struct {
 }
 
 // newResultPages returns the pages. They call current for each page, concurrently.
-func newResultPages(cfg settings, traceShare string, current func() view) (*resultPages, error) {
-	assets, err := web.Assets(staticFiles)
-	if err != nil {
-		return nil, fmt.Errorf("result pages: %w", err)
-	}
-	return &resultPages{settings: cfg, traceShare: traceShare, current: current, assets: assets}, nil
+func newResultPages(cfg settings, traceShare string, current func() view) *resultPages {
+	return &resultPages{settings: cfg, traceShare: traceShare, current: current, assets: web.Assets(staticFiles)}
 }
 
 // register mounts the results page, the static files and the icon.
 func (p *resultPages) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", p.serveResult)
-	mux.Handle("GET "+web.StaticPath, p.assets)
-	mux.HandleFunc("GET /favicon.ico", p.assets.Icon)
+	p.assets.Register(mux)
 }
 
 func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
@@ -75,8 +73,7 @@ func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
 	web.Render(w, http.StatusOK, pages.Result(p.assets, d))
 }
 
-// share returns a pet's share of all votes in per cent, as a number with one decimal and as text. In the text only all
-// votes are 100.0, and only none are 0.0.
+// share returns a pet's share of all votes in per cent, as a number and as text, where only all are 100.0 and none 0.0.
 func share(count, total int64) (percent, text string) {
 	if total == 0 {
 		return "0.0", "0.0"
@@ -89,6 +86,46 @@ func share(count, total int64) (percent, text string) {
 		return percent, ">99.9"
 	}
 	return percent, percent
+}
+
+// leader names the leader in a sentence, and in a few words for the title of the page. leader.js does the same.
+func leader(c ballot.Counts) (sentence, title string) {
+	total := c.Total()
+	if total == 0 {
+		return "No votes yet.", "No votes yet"
+	}
+	pets := map[int64][]string{} // by their votes
+	for _, pet := range ballot.Choices() {
+		pets[c.Of(pet)] = append(pets[c.Of(pet)], string(pet))
+	}
+	votes := slices.Sorted(maps.Keys(pets))
+	most := votes[len(votes)-1]
+	first := web.Label(list(pets[most]))
+	_, part := share(most, total)
+	if len(votes) == 1 {
+		return first + " are level.", "All level"
+	}
+	if len(pets[most]) > 1 {
+		title = first + " share the lead"
+		return fmt.Sprintf("%s, with %s\u00a0%% each.", title, part), title
+	}
+	second := votes[len(votes)-2]
+	noun := "votes"
+	if most-second == 1 {
+		noun = "vote"
+	}
+	title = first + " lead"
+	return fmt.Sprintf("%s with %s\u00a0%%, %s %s ahead of %s.",
+		title, part, ballot.Digits(most-second), noun, list(pets[second])), title
+}
+
+// list joins words as a sentence does: "dogs, cats and lizards".
+func list(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // inWords returns an age in its largest whole unit, as age.js does.

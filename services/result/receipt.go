@@ -12,6 +12,7 @@ import (
 	"petvote/shared/ballot"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 // receiptReader looks up stored votes.
@@ -54,9 +55,8 @@ type receipt struct {
 	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
 }
 
-// receipt answers GET /votes/{id}?entry=… with how far a vote has come, to browsers with a page. It answers 404 only
-// for a vote that is nowhere. If that can't be known, because PostgreSQL or Redis is unavailable or the vote may be at
-// another entry, it answers 503.
+// receipt answers GET /votes/{id}?entry=… with how far a vote has come, to browsers with a page: 404 only for a vote
+// that is nowhere, 503 if PostgreSQL or Redis is unavailable or the vote may be at another entry.
 func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	id, err := uuid.Parse(r.PathValue("id"))
@@ -94,7 +94,7 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 		a.pages.renderReceipt(w, r, status, found)
 		return
 	}
-	writeJSON(w, status, found)
+	web.JSON(w, status, found)
 }
 
 // find asks PostgreSQL, then Redis, and if neither has the vote PostgreSQL again: it may have been stored in between.

@@ -59,7 +59,7 @@ func (j *journey) api(t *testing.T) *api {
 	for i, text := range j.pushes {
 		c.pushes.add(snapshot(t, text), castVote.CastAt.Add(time.Duration(i+1)*time.Second))
 	}
-	return &api{cache: c, store: j, queue: j, pages: newTestPages(t, linked, view{})}
+	return &api{cache: c, store: j, queue: j, pages: newTestPages(linked, view{})}
 }
 
 func (j *journey) ask(t *testing.T, accept ...string) *httptest.ResponseRecorder {

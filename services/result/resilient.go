@@ -23,8 +23,7 @@ func subscribePolicy(l resilience.Listener) *resilience.Policy {
 		Permanent: votestore.IsPermanent, Listener: l})
 }
 
-// queuePolicy is for look-ups in the queue, which must not keep a request waiting. After an attempt that hangs, the
-// budget leaves time for a quick one.
+// queuePolicy is for look-ups that a request waits for. After an attempt that hangs there is time for a quick one.
 func queuePolicy(l resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{Name: "redis", Timeout: 800 * time.Millisecond, Budget: time.Second,
 		Permanent: votestream.IsPermanent, Listener: l})
@@ -50,6 +49,10 @@ func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Re
 	return resilience.Call(ctx, s.policy, func(ctx context.Context) (votestore.Receipt, error) {
 		return s.next.Receipt(ctx, id)
 	})
+}
+
+func (s resilientStore) Stats(ctx context.Context) (votestore.Stats, error) {
+	return resilience.Call(ctx, s.policy, s.next.Stats)
 }
 
 // resilientQueue looks up under a policy.

@@ -52,8 +52,7 @@ func (s *sampledViewers) leave(box chan []string) {
 	delete(s.boxes, box)
 }
 
-// notify adds the recorded traces to the notifications of some viewers. A slow viewer still finds those of earlier
-// pushes there.
+// notify adds the recorded traces to the notifications of some viewers, where a slow one still has earlier ones.
 func (s *sampledViewers) notify(traces []tracecontext.TraceContext) {
 	var parents []string
 	for _, t := range traces {

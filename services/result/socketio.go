@@ -24,8 +24,7 @@ const (
 	closeWithin   = time.Second     // for the last answers to polls
 )
 
-// socketServer answers /socket.io/ (protocol version 4, by polling and websocket) from the same hub as the event
-// stream. Only this file knows the library.
+// socketServer answers /socket.io/ (protocol version 4) from the event stream's hub. Only this file knows the library.
 type socketServer struct {
 	io          *socket.Server
 	handler     http.Handler
@@ -174,8 +173,7 @@ func (c gatedConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// disconnect ends every session, so that polls are answered before the drain; soon after it ends the requests that the
-// library leaves unanswered.
+// disconnect ends every session, which answers its poll, and soon after it the requests left unanswered.
 func (s *socketServer) disconnect() {
 	s.io.Close(nil)
 	time.AfterFunc(closeWithin, s.endRequests)

@@ -94,8 +94,8 @@ func watch(t *testing.T, w *wire, current ...ballot.Counts) *watching {
 		hangUp()
 		stop()
 		<-s.stopped
-		if n := h.audience().Viewers[transportSSE]; n != 0 {
-			t.Errorf("%d viewers after the stream's end", n)
+		if err := viewers(h, transportSSE, 0)(); err != nil {
+			t.Errorf("after the stream's end: %v", err)
 		}
 		if n := len(s.sampled.boxes); n != 0 {
 			t.Errorf("%d viewers could still be sampled after the stream's end", n)
@@ -151,20 +151,6 @@ func TestAStreamBeforeTheFirstTallyIsOpenAndHasAHeartbeat(t *testing.T) {
 	})
 }
 
-func TestAClientThatReadsNothingForAWhileGetsTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := watch(t, &wire{})
-		s.received()
-		s.blocked = make(chan struct{})
-		for n := range int64(100) {
-			publish(s.hub, dogs(n))
-			synctest.Wait()
-		}
-		close(s.blocked)
-		s.want(event(dogs(0)) + event(dogs(99))) // the one being sent, and the newest
-	})
-}
-
 func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	for name, end := range map[string]func(*watching){
 		"client":  func(s *watching) { s.hangUp() },
@@ -173,8 +159,9 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := watch(t, &wire{})
-			if s.received(); s.hub.audience().Viewers[transportSSE] != 1 {
-				t.Errorf("%s: %+v at first", name, s.hub.audience())
+			s.received()
+			if err := viewers(s.hub, transportSSE, 1)(); err != nil {
+				t.Errorf("%s, at first: %v", name, err)
 			}
 			end(s)
 			synctest.Wait()

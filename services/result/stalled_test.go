@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"petvote/infra/voters"
 	"petvote/shared/ballot"
 )
 
@@ -42,57 +43,32 @@ func dialNarrow(ctx context.Context, network, address string) (net.Conn, error) 
 	return d.DialContext(ctx, network, address)
 }
 
-// watcher is a viewer on a real connection.
-type watcher struct {
-	shown atomic.Pointer[string] // the last counts it read
-	done  chan struct{}
-}
-
-// watchOn reads events from a connection until hangUp, if it reads at all. next returns the data of the next event, or
-// ends the reading.
-func watchOn(t *testing.T, reads bool, next func() (data string, ok bool), hangUp func() error) *watcher {
+// follow reads a viewer's pushes and returns the last one.
+func follow(t *testing.T, server string, transport voters.Transport) *atomic.Pointer[ballot.Counts] {
 	t.Helper()
-	w := &watcher{done: make(chan struct{})}
-	t.Cleanup(func() { _ = hangUp(); <-w.done })
+	shown, done := new(atomic.Pointer[ballot.Counts]), make(chan struct{})
+	ctx, leave := context.WithCancel(context.Background())
+	t.Cleanup(func() { leave(); <-done })
 	go func() {
-		defer close(w.done)
-		for reads {
-			data, ok := next()
-			if !ok {
-				return
-			}
-			if strings.HasPrefix(data, "{") {
-				w.shown.Store(&data)
-			}
-		}
+		defer close(done)
+		_ = transport(ctx, server, func(c ballot.Counts) { shown.Store(&c) }) // ends with ctx
 	}()
-	return w
+	return shown
 }
 
-func watchSSE(t *testing.T, server string, reads bool) *watcher {
+// stall opens a viewer of each kind that reads nothing.
+func stall(t *testing.T, server string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DialContext: dialNarrow, DisableKeepAlives: true, ReadBufferSize: 1}}
-	resp, err := client.Get(server + "/events")
+	stream, err := dialNarrow(t.Context(), "tcp", strings.TrimPrefix(server, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(resp.Body)
-	return watchOn(t, reads, func() (string, bool) {
-		ok := lines.Scan()
-		return strings.TrimPrefix(lines.Text(), "data: "), ok
-	}, resp.Body.Close)
-}
-
-func watchSocketIO(t *testing.T, server string, reads bool) *watcher {
-	t.Helper()
-	conn := dialSocketIO(t, &websocket.Dialer{NetDialContext: dialNarrow}, server)
-	if err := conn.WriteMessage(websocket.TextMessage, []byte("40")); err != nil {
+	socket := dialSocketIO(t, &websocket.Dialer{NetDialContext: dialNarrow}, server)
+	t.Cleanup(func() { _ = stream.Close(); _ = socket.Close() })
+	_, err = io.WriteString(stream, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if err := errors.Join(err, socket.WriteMessage(websocket.TextMessage, []byte("40"))); err != nil {
 		t.Fatal(err)
 	}
-	return watchOn(t, reads, func() (string, bool) {
-		_, message, err := conn.ReadMessage()
-		return strings.TrimSuffix(strings.TrimPrefix(string(message), `42["`+pushEvent+`",`), "]"), err == nil
-	}, conn.Close)
 }
 
 func heap() int64 {
@@ -122,13 +98,12 @@ func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 	})
 
 	const live, stalled = 5, 20
-	var readers []*watcher
+	var readers []*atomic.Pointer[ballot.Counts]
 	for range live {
-		readers = append(readers, watchSSE(t, server.URL, true), watchSocketIO(t, server.URL, true))
+		readers = append(readers, follow(t, server.URL, voters.SSE), follow(t, server.URL, voters.SocketIO))
 	}
 	for range stalled {
-		watchSSE(t, server.URL, false)
-		watchSocketIO(t, server.URL, false)
+		stall(t, server.URL)
 	}
 	var pushed int64
 	push := func(n int) {
@@ -136,11 +111,10 @@ func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 			pushed++
 			publish(h, dogs(pushed))
 		}
-		want := fmt.Sprintf(`{"dogs":%d,"cats":0,"lizards":0}`, pushed)
 		within(t, 5*time.Second, func() error {
 			for _, r := range readers {
-				if got := r.shown.Load(); got == nil || *got != want {
-					return fmt.Errorf("a viewer that reads does not show %s", want)
+				if got := r.Load(); got == nil || *got != dogs(pushed) {
+					return fmt.Errorf("a viewer that reads shows %+v, want %d", got, pushed)
 				}
 			}
 			return nil
@@ -164,8 +138,8 @@ func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 // viewers returns an error unless the hub has that many viewers.
 func viewers(h *hub, transport string, want int64) func() error {
 	return func() error {
-		if n := h.audience().Viewers[transport]; n != want {
-			return fmt.Errorf("%d viewers by %s, want %d", n, transport, want)
+		if connected, _, _ := h.audience(); connected[transport] != want {
+			return fmt.Errorf("%d viewers by %s, want %d", connected[transport], transport, want)
 		}
 		return nil
 	}

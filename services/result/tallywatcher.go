@@ -21,8 +21,7 @@ type refresher interface {
 	Refresh(ctx context.Context, n votestore.Notice) error
 }
 
-// tallyWatcher is the only reader of the tally, however many viewers there are. It reads on each notice of a change,
-// and every two seconds in any case.
+// tallyWatcher is the only reader of the tally, for all viewers. It reads on each notice of a change, and every 2 s.
 type tallyWatcher struct {
 	cache     refresher
 	subscribe func(context.Context) (*votestore.Subscription, error)

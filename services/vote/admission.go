@@ -13,12 +13,10 @@ import (
 // errOverloaded reports that no slot became free in time.
 var errOverloaded = errors.New("too many votes in flight")
 
-// acquireTimeout leaves a vote enough of its budget for an attempt that hangs. It is not shorter because refusing costs
-// nearly as much as accepting.
+// acquireTimeout leaves a vote time for an attempt that hangs. Refusing sooner would cost nearly as much as accepting.
 const acquireTimeout = time.Second
 
-// admission bounds the number of votes in flight. Others wait for a slot, at next to no cost, and are refused if none
-// becomes free in time.
+// admission bounds the number of votes in flight. Others wait for a slot, and are refused if none becomes free in time.
 type admission struct {
 	next             publisher
 	slots            chan struct{} // holds an element for each vote in flight
@@ -60,8 +58,6 @@ func (a *admission) acquire(ctx context.Context) error {
 	}
 }
 
-type admissionStats struct{ InFlight, Waiting, Refused int64 }
-
-func (a *admission) stats() admissionStats {
-	return admissionStats{InFlight: int64(len(a.slots)), Waiting: a.waiting.Load(), Refused: a.refused.Load()}
+func (a *admission) stats() (inFlight, waiting, refused int64) {
+	return int64(len(a.slots)), a.waiting.Load(), a.refused.Load()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"testing"
@@ -17,11 +18,11 @@ func TestAVoteThatGetsNoSlotInTimeIsRefusedAndTheOthersAreAccepted(t *testing.T)
 		h := (&queue{}).handler()
 		limit := newAdmission(full, 3)
 		h.queue = limit
-		check := func(want admissionStats) {
+		check := func(inFlight, waiting, refused int64) {
 			t.Helper()
 			synctest.Wait()
-			if got := limit.stats(); got != want {
-				t.Errorf("stats %+v, want %+v", got, want)
+			if f, w, r := limit.stats(); f != inFlight || w != waiting || r != refused {
+				t.Errorf("%d in flight, %d waiting, %d refused; want %d, %d, %d", f, w, r, inFlight, waiting, refused)
 			}
 		}
 		start := time.Now()
@@ -43,9 +44,9 @@ func TestAVoteThatGetsNoSlotInTimeIsRefusedAndTheOthersAreAccepted(t *testing.T)
 				}
 			})
 		}
-		check(admissionStats{InFlight: 3, Waiting: 5})
+		check(3, 5, 0)
 		time.Sleep(2 * acquireTimeout)
-		check(admissionStats{InFlight: 3, Refused: 5})
+		check(3, 0, 5)
 		for range 2 {
 			voters.Go(func() {
 				if w := post(t.Context(), h); w.Code != http.StatusOK {
@@ -56,7 +57,7 @@ func TestAVoteThatGetsNoSlotInTimeIsRefusedAndTheOthersAreAccepted(t *testing.T)
 		time.Sleep(acquireTimeout / 2)
 		close(full)
 		voters.Wait()
-		check(admissionStats{Refused: 5})
+		check(0, 0, 5)
 	})
 }
 
@@ -91,4 +92,48 @@ func (s slow) Publish(ctx context.Context, _ votestream.Message) (votestream.Ent
 	case <-ctx.Done():
 		return votestream.Entry{}, ctx.Err()
 	}
+}
+
+func guarded(publish func(context.Context) error) (*queue, *voteHandler) {
+	q := &queue{publish: publish}
+	h := q.handler()
+	h.queue = resilientPublisher{next: q, policy: redisPolicy(nil)}
+	return q, h
+}
+
+func TestAVoterIsAnsweredWithinTheBudgetWhateverRedisDoes(t *testing.T) {
+	for name, publish := range map[string]func(context.Context) error{
+		"it hangs":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"it refuses": func(context.Context) error { return errors.New("connection refused") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q, h := guarded(publish)
+			for range 20 {
+				start := time.Now()
+				w := post(t.Context(), h)
+				if took := time.Since(start); w.Code != http.StatusServiceUnavailable || took > budget {
+					t.Errorf("%s: status %d after %v", name, w.Code, took)
+				}
+			}
+			if len(q.messages) > 0 {
+				t.Errorf("%s: published %+v", name, q.messages)
+			}
+		})
+	}
+}
+
+func TestTheVoterDoesNotSeeATransientFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		q, h := guarded(func(context.Context) error {
+			if tries++; tries < 3 {
+				return errors.New("LOADING Redis is loading the dataset in memory")
+			}
+			return nil
+		})
+		w := post(t.Context(), h)
+		if w.Code != http.StatusOK || len(q.messages) != 1 || q.messages[0].Vote.ID.String() != testKey {
+			t.Errorf("status %d, published %+v", w.Code, q.messages)
+		}
+	})
 }

@@ -33,11 +33,7 @@ func BenchmarkAcceptedVote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	page, err := newPage("", "")
-	if err != nil {
-		b.Fatal(err)
-	}
-	h := tel.HTTP(routes(page, publisher, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
+	h := tel.HTTP(routes(newPage(settings{}, ""), publisher, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
 	b.ReportAllocs()
 	for b.Loop() {
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/vote", strings.NewReader(`{"pet":"dogs"}`))

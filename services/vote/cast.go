@@ -11,15 +11,13 @@ import (
 	"petvote/shared/votestream"
 )
 
-// publisher adds a vote to a queue. Once it returns the entry the vote is safe; after an error it may be in the queue
-// nevertheless.
+// publisher adds a vote to a queue. Once it returns the entry the vote is safe; after an error it may be queued too.
 type publisher interface {
 	Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error)
 }
 
-// castVote makes a vote and publishes it. key, unless zero, is the caller's idempotency key and becomes the vote's id,
-// so that the call may be repeated. Otherwise the id is a new UUIDv7: ids in the order of time keep the database's
-// index small.
+// castVote makes a vote and publishes it. The id is key, the caller's idempotency key, with which the call may be
+// repeated, or if that is zero a new UUIDv7: ids in the order of time keep the database's index small.
 func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.UUID) (
 	ballot.Vote, votestream.Entry, error,
 ) {

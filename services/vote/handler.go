@@ -6,8 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -17,6 +17,7 @@ import (
 	"petvote/observability/telemetry"
 	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
+	"petvote/shared/resilience"
 	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
@@ -42,7 +43,7 @@ func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "application/x-www-form-urlencoded":
 		h.serveForm(w, r)
 	default:
-		answerError(w, r, errMediaType)
+		answerError(w, r, requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"})
 	}
 }
 
@@ -58,19 +59,15 @@ func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
 		answerError(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, accepted{"success", vote.ID.String(), h.traceID(r.Context()), entry.String()})
+	web.JSON(w, http.StatusOK, accepted{"success", vote.ID.String(), h.traceID(r.Context()), entry.String()})
 }
 
 func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
-		return
-	}
 	form, _ := url.ParseQuery(string(body)) // values that it can't parse are missing below
 	pet, errPet := ballot.ParseChoice(form.Get("pet"))
 	key, errKey := parseKey(form.Get("key"))
-	if errPet != nil || errKey != nil {
+	if cmp.Or(err, errPet, errKey) != nil {
 		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
 	}
@@ -98,19 +95,19 @@ func readChoice(body io.Reader) (ballot.Choice, error) {
 	raw, err := io.ReadAll(body)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return "", errTooLarge
+			return "", requestError{http.StatusRequestEntityTooLarge, "the body is larger than 4 KiB"}
 		}
-		return "", fmt.Errorf("%w: the body did not arrive in full", errBadRequest)
+		return "", requestError{http.StatusBadRequest, "the body did not arrive in full"}
 	}
 	if pet, ok := plainChoice(raw); ok {
 		return pet, nil
 	}
 	if !json.Valid(raw) {
-		return "", fmt.Errorf("%w: the body is not JSON", errBadRequest)
+		return "", requestError{http.StatusBadRequest, "the body is not JSON"}
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
-		return "", fmt.Errorf(`%w: the body is not a JSON object like {"pet":"dogs"}`, errBadRequest)
+		return "", requestError{http.StatusBadRequest, `the body is not a JSON object like {"pet":"dogs"}`}
 	}
 	var name string
 	if err := json.Unmarshal(members["pet"], &name); err != nil {
@@ -135,8 +132,8 @@ func parseKey(text string) (uuid.UUID, error) {
 	const canonicalLength = 36
 	key, err := uuid.Parse(text)
 	if err != nil || len(text) != canonicalLength || key == uuid.Nil {
-		return uuid.Nil, fmt.Errorf("%w: Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e",
-			errBadRequest)
+		return uuid.Nil, requestError{http.StatusBadRequest,
+			"Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e"}
 	}
 	return key, nil
 }
@@ -147,12 +144,57 @@ func redirect(w http.ResponseWriter, path string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// requestError is an error in a request: the status and the text of its answer.
+type requestError struct {
+	status int
+	text   string
+}
+
+func (e requestError) Error() string { return e.text }
+
+type accepted struct {
+	Status  string `json:"status"`
+	ID      string `json:"id"`
+	TraceID string `json:"trace_id"`
+	Entry   string `json:"entry"`
+}
+
+// retryAfter, in seconds, is longer than a breaker stays open.
+const retryAfter = "1"
+
+// answerError is the one place that turns an error into an answer. A failure of Redis is logged, not sent.
+func answerError(w http.ResponseWriter, r *http.Request, err error) {
+	if bad, ok := errors.AsType[requestError](err); ok {
+		web.Problem(w, bad.status, bad.text)
+		return
+	}
+	if errors.Is(err, ballot.ErrUnknownChoice) {
+		web.Problem(w, http.StatusBadRequest, ballot.ErrUnknownChoice.Error())
+		return
+	}
+	logRefusal(r.Context(), err)
+	w.Header().Set("Retry-After", retryAfter)
+	web.Problem(w, http.StatusServiceUnavailable, "Votes can't be taken right now; please try again")
+}
+
+// logRefusal logs breaker-open and overload rejections at debug: they come in floods, and the breaker logs its change.
+func logRefusal(ctx context.Context, err error) {
+	level := slog.LevelWarn
+	if resilience.Refused(err) || errors.Is(err, errOverloaded) {
+		level = slog.LevelDebug
+	}
+	slog.Log(ctx, level, "vote refused", "error", err)
+}
+
 // routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
 func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(http.HandlerFunc(denyCrossOrigin))
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		web.Problem(w, http.StatusForbidden, "votes from other sites are not accepted")
+	}))
 	mux := http.NewServeMux()
-	page.register(mux)
+	mux.HandleFunc("GET /{$}", page.serveVote)
+	page.assets.Register(mux)
 	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
 	mux.Handle("POST /spans", sameOrigin.Handler(spans))
 	mux.HandleFunc("GET /healthz", health.Live)

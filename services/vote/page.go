@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"embed"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	pages "petvote/services/vote/web"
 	"petvote/shared/ballot"
-	"petvote/shared/config"
 	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
@@ -25,28 +23,13 @@ const resultPort = 8085
 
 // page is the voting page: a form that works without JavaScript, and modules that send, keep and repeat votes.
 type page struct {
-	resultURL string // without a trailing slash; empty: not configured
-	jaegerURL string // the same
-	assets    *web.AssetSet
-
-	traceShare string // as telemetry.TraceShare gives it
+	settings   settings
+	traceShare string // from telemetry.TraceShare
+	assets     *web.AssetSet
 }
 
-// newPage builds the page. Both addresses may be empty.
-func newPage(resultURL, jaegerURL config.Link) (*page, error) {
-	p := &page{resultURL: string(resultURL), jaegerURL: string(jaegerURL)}
-	var err error
-	if p.assets, err = web.Assets(pageFiles); err != nil {
-		return nil, fmt.Errorf("vote page: %w", err)
-	}
-	return p, nil
-}
-
-// register mounts the page, its static files and its icon. The caller adds the security headers.
-func (p *page) register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", p.serveVote)
-	mux.Handle("GET "+web.StaticPath, p.assets)
-	mux.HandleFunc("GET /favicon.ico", p.assets.Icon)
+func newPage(cfg settings, traceShare string) *page {
+	return &page{settings: cfg, traceShare: traceShare, assets: web.Assets(pageFiles)}
 }
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
@@ -58,12 +41,12 @@ func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
 func (p *page) data(r *http.Request) pages.VotePage {
 	query := r.URL.Query()
 	n := noticeFor(query)
-	results := web.Sibling(p.resultURL, r.Host, resultPort)
+	results := web.Sibling(string(p.settings.ResultURL), r.Host, resultPort)
 	d := pages.VotePage{
 		Theme:    web.Theme(r),
 		Masthead: web.Masthead{Vote: web.Link{Href: "/"}, Results: results, Here: web.HereVote},
 		State:    cmp.Or(n.state, "idle"), Notice: n.text,
-		ResultURL: p.resultURL, JaegerURL: p.jaegerURL, TraceShare: p.traceShare,
+		ResultURL: string(p.settings.ResultURL), JaegerURL: string(p.settings.JaegerURL), TraceShare: p.traceShare,
 	}
 	for _, pet := range ballot.Choices() {
 		d.Pets = append(d.Pets, string(pet))
@@ -88,23 +71,14 @@ const (
 	noticeInvalid     = "invalid"     // no vote; repeating it is useless
 )
 
-// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome. An unknown kind or
-// pet leads to the page without a notice.
+// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome.
 func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
-	query := url.Values{}
+	query := url.Values{"problem": {kind}}
 	switch kind {
 	case noticeVoted:
-		query.Set("voted", string(pet))
-		query.Set("vote", vote.String())
+		query = url.Values{"voted": {string(pet)}, "vote": {vote.String()}}
 	case noticeUnavailable:
-		query.Set("problem", kind)
-		query.Set("pet", string(pet))
-		query.Set("vote", vote.String())
-	case noticeInvalid:
-		query.Set("problem", kind)
-	}
-	if noticeFor(query) == (notice{}) {
-		return "/"
+		query = url.Values{"problem": {kind}, "pet": {string(pet)}, "vote": {vote.String()}}
 	}
 	return "/?" + query.Encode()
 }

@@ -8,8 +8,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// A voter waits for the answer: the vote is accepted or refused within budget, whatever Redis does. Two attempts that
-// hang fit into it.
+// A voter waits for the answer, so it comes within budget, whatever Redis does. Two attempts that hang fit into it.
 const (
 	budget         = 2 * time.Second
 	attemptTimeout = 900 * time.Millisecond
@@ -36,9 +35,7 @@ func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) (
 
 // resilientStats reads the queue's figures under a policy.
 type resilientStats struct {
-	next interface {
-		Stats(ctx context.Context) (votestream.Stats, error)
-	}
+	next   *votestream.Queue
 	policy *resilience.Policy
 }
 

@@ -43,9 +43,14 @@ func (c *claimIdle) UnmarshalText(text []byte) error {
 // queueTraces says whether a vote's trace continues after the queue or is linked to a new one.
 type queueTraces string
 
+const (
+	continueTraces queueTraces = "continue"
+	linkTraces     queueTraces = "link"
+)
+
 // UnmarshalText refuses other words.
 func (q *queueTraces) UnmarshalText(text []byte) error {
-	return config.OneOf(q, text, "continue", "link")
+	return config.OneOf(q, text, continueTraces, linkTraces)
 }
 
 // load reads the settings and adds the defaults that depend on others or on the machine.

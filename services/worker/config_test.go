@@ -6,7 +6,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"petvote/infra/testenv"
 )
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 func TestTheWorkersSettingsHaveDefaults(t *testing.T) {
 	cfg, err := load(nil)

@@ -14,8 +14,7 @@ type source interface {
 	Next(ctx context.Context) ([]votestream.Delivery, error)
 }
 
-// consumer reads and processes one batch after another. With several consumers the reads of one overlap the commits of
-// another.
+// consumer reads and processes one batch after another. Several overlap: one reads while another commits.
 type consumer struct {
 	source  source
 	process func(ctx context.Context, batch []votestream.Delivery) error
@@ -26,8 +25,7 @@ type consumer struct {
 }
 
 const (
-	// quarantineAfter is the number of deliveries after which an entry is retried in isolation: if it kills the worker,
-	// it takes no other entry with it.
+	// After this many deliveries an entry is retried in isolation: if it kills the worker, it takes no other with it.
 	quarantineAfter = 3
 	// finishTimeout bounds the work in hand at a stop.
 	finishTimeout = 5 * time.Second

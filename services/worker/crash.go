@@ -11,8 +11,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// crashPoint is a point for fault injection: there the worker exits without clean-up, as if killed, to test that no
-// vote is lost or counted twice.
+// crashPoint is where fault injection makes the worker exit as if killed: no vote may be lost or counted twice.
 type crashPoint string
 
 const (

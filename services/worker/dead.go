@@ -26,7 +26,7 @@ func subcommand(ctx context.Context, args, environ []string) (done bool, err err
 	if len(args) > 0 && args[0] == "dead" {
 		return true, deadLetters(ctx, args[1:], environ, os.Stdout)
 	}
-	return lifecycle.Subcommand(ctx, name, args, environ, "dead       manage the dead letters: list, replay, drop")
+	return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop")
 }
 
 // deadLetters manages the dead letters from the command line.

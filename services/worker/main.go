@@ -19,7 +19,7 @@ const name = "worker"
 
 func main() { os.Exit(lifecycle.Main(name, run)) }
 
-func run(ctx context.Context, args, environ []string) (err error) {
+func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanups) error {
 	if done, err := subcommand(ctx, args, environ); done {
 		return err
 	}
@@ -28,10 +28,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 
-	var cleanups lifecycle.Cleanups
-	defer func() { err = errors.Join(err, cleanups.Run()) }()
-
-	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, &cleanups)
+	tel, listener, err := telemetry.StartService(ctx, name, cfg.Service, cleanups)
 	if err != nil {
 		return err
 	}
@@ -56,7 +53,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
 	err = errors.Join(
 		tel.ObserveBreakers(policies.all()...),
-		lifecycle.ServeOps(&cleanups, cfg.Service, health, tel.Metrics()))
+		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
 	}
@@ -73,7 +70,7 @@ func run(ctx context.Context, args, environ []string) (err error) {
 		return err
 	}
 	processor := &processor{store: recorder, queue: acker, maxRetries: int64(cfg.MaxTries)}
-	step, err := tel.Processor(processor.Process, telemetry.QueueTraces(cfg.QueueTraces))
+	step, err := tel.Processor(processor.Process, cfg.QueueTraces == linkTraces)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,7 @@ type acker interface {
 	CountRetry(ctx context.Context, entryID string) (int64, error)
 }
 
-// processor is the worker's business step: store a batch, then acknowledge it. An entry that can't be stored is
-// dead-lettered and does not hold up the others.
+// processor stores a batch, then acknowledges it. An entry that can't be stored is dead-lettered and holds up no other.
 type processor struct {
 	store      recorder
 	queue      acker

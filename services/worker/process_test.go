@@ -118,13 +118,12 @@ func (l *ledger) wantCalls(t *testing.T, want ...string) {
 	}
 }
 
-func TestNothingIsAckedBeforeItIsRecorded(t *testing.T) {
+func TestARecordedEntryIsTheDeliveredOne(t *testing.T) {
 	l := &ledger{}
 	votes := batch("1", "2", "3")
 	if err := l.process(t, votes); err != nil {
 		t.Fatal(err)
 	}
-	l.wantCalls(t, "record 1 2 3", "ack 1 2 3")
 	for i, e := range l.entries {
 		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace || e.EntryID != votes[i].EntryID {
 			t.Errorf("stored %+v of %+v", e, votes[i])
@@ -132,14 +131,35 @@ func TestNothingIsAckedBeforeItIsRecorded(t *testing.T) {
 	}
 }
 
-func TestABatchThatCanNotBeRecordedStaysPendingAsAWhole(t *testing.T) {
-	l := &ledger{downFrom: 1}
-	votes := batch("1", "2")
-	votes[0].Err = votestream.ErrUndecodable
-	if err := l.process(t, votes); !errors.Is(err, errDown) {
-		t.Errorf("err = %v", err)
+func TestEntriesLeaveTheStreamOnlyOnceTheirEffectIsDurable(t *testing.T) {
+	undecodable := batch("1")[0]
+	undecodable.Err = votestream.ErrUndecodable
+	for name, c := range map[string]struct {
+		ledger ledger
+		batch  []votestream.Delivery
+		err    error
+		calls  []string
+	}{
+		"nothing is acked before it is recorded": {ledger{}, batch("1", "2"), nil, []string{"record 1 2", "ack 1 2"}},
+		"the store is down: all stays pending": {
+			ledger{downFrom: 1}, append(batch("2"), undecodable), errDown, []string{"record 2"}},
+		"the store has nothing to do": {
+			ledger{downFrom: 1}, []votestream.Delivery{undecodable}, nil, []string{"dead-letter 1"}},
+		"the batch is empty": {ledger{downFrom: 1}, nil, nil, nil},
+		"the ack fails: nothing is dead-lettered": {ledger{culprits: []string{"2"}, ackErr: errDown},
+			batch("1", "2"), errDown, []string{"record 1 2", "record 1", "record 2", "ack 1"}},
+		"the dead-lettering fails: the rest is done": {ledger{culprits: []string{"2"}, deadLetterErr: errDown},
+			batch("1", "2"), nil, []string{"record 1 2", "record 1", "record 2", "ack 1", "dead-letter 2"}},
+		"a retry is not counted: it is made": {ledger{countErr: errDown}, []votestream.Delivery{often("1")}, nil,
+			[]string{"retry 1", "record 1", "ack 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := c.ledger.process(t, c.batch); !errors.Is(err, c.err) {
+				t.Errorf("err = %v, want %v", err, c.err)
+			}
+			c.ledger.wantCalls(t, c.calls...)
+		})
 	}
-	l.wantCalls(t, "record 2")
 }
 
 func TestABatchIsBisectedUntilTheCulpritIsFound(t *testing.T) {
@@ -193,23 +213,6 @@ func TestAStoreThatFailsDuringTheSearchLeavesTheWholeBatchPending(t *testing.T) 
 	}
 }
 
-func TestAFailedDeadLetteringUndoesNothing(t *testing.T) {
-	l := &ledger{culprits: []string{"2"}, deadLetterErr: errDown}
-	if err := l.process(t, batch("1", "2", "3")); err != nil {
-		t.Errorf("err = %v, though the others are done and the failed entry is still pending", err)
-	}
-	if !slices.Equal(l.acked, []string{"1", "3"}) {
-		t.Errorf("acked %v", l.acked)
-	}
-}
-
-func TestNothingIsDeadLetteredAfterAFailedAck(t *testing.T) {
-	l := &ledger{culprits: []string{"2"}, ackErr: errDown}
-	if err := l.process(t, batch("1", "2")); !errors.Is(err, errDown) || len(l.dead) > 0 {
-		t.Errorf("err = %v, dead-lettered %v", err, l.dead)
-	}
-}
-
 func TestInvalidEntriesAreDeadLetteredWithTheirReasonAndNotRecorded(t *testing.T) {
 	undecodable := fmt.Errorf("%w: field id: invalid UUID length: 1", votestream.ErrUndecodable)
 	for name, c := range map[string]struct {
@@ -254,24 +257,4 @@ func TestOnlyAnEntryWithTooManyIsolatedRetriesIsDeadLettered(t *testing.T) {
 	if f.Reason != votestream.ReasonDeliveries || !strings.Contains(f.Err.Error(), "retried alone 5 times") {
 		t.Errorf("dead-lettered for %s: %v", f.Reason, f.Err)
 	}
-}
-
-func TestAQuarantinedEntryIsRetriedEvenIfTheRetryCanNotBeCounted(t *testing.T) {
-	l := &ledger{countErr: errDown}
-	votes := batch("1")
-	votes[0].Deliveries = 99
-	if err := l.process(t, votes); err != nil {
-		t.Fatal(err)
-	}
-	l.wantCalls(t, "retry 1", "record 1", "ack 1")
-}
-
-func TestABatchWithNothingToStoreDoesNotCallTheStore(t *testing.T) {
-	l := &ledger{downFrom: 1}
-	votes := batch("1")
-	votes[0].Err = votestream.ErrUndecodable
-	if err := errors.Join(l.process(t, votes), l.process(t, nil)); err != nil {
-		t.Error(err)
-	}
-	l.wantCalls(t, "dead-letter 1")
 }

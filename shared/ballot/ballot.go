@@ -4,6 +4,7 @@ package ballot
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,8 +40,7 @@ func ParseChoice(name string) (Choice, error) {
 	return "", ErrUnknownChoice
 }
 
-// Vote is one person's choice. It counts once per ID, so that it may be sent again; the first one stored under an ID
-// decides the choice.
+// Vote is one person's choice. It counts once per ID, so it may be sent again; the first one stored decides the choice.
 type Vote struct {
 	ID     uuid.UUID
 	Pet    Choice
@@ -59,4 +59,41 @@ func (v Vote) Validate() error {
 		return fmt.Errorf("%w: no plausible time of casting", ErrInvalidVote)
 	}
 	return nil
+}
+
+// Counts is the number of votes for each choice. Its JSON form is the payload of pushes and of the tally.
+type Counts struct {
+	Dogs    int64 `json:"dogs"`
+	Cats    int64 `json:"cats"`
+	Lizards int64 `json:"lizards"`
+}
+
+// Of returns the number for one choice, 0 for an unknown one.
+func (c Counts) Of(pet Choice) int64 { return *c.field(pet) }
+
+// Add adds n votes to one choice and ignores an unknown one.
+func (c *Counts) Add(pet Choice, n int64) { *c.field(pet) += n }
+
+// Total is the sum over all choices.
+func (c Counts) Total() int64 { return c.Dogs + c.Cats + c.Lizards }
+
+func (c *Counts) field(pet Choice) *int64 {
+	switch pet {
+	case Dogs:
+		return &c.Dogs
+	case Cats:
+		return &c.Cats
+	case Lizards:
+		return &c.Lizards
+	}
+	return new(int64) // of an unknown choice, and no part of c
+}
+
+// Digits writes a count with a comma between each three digits: 1,234,567.
+func Digits[N int | int64](n N) string {
+	digits := strconv.FormatInt(int64(n), 10)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }

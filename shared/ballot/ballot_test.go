@@ -24,25 +24,21 @@ func TestParseChoiceKnowsOnlyTheExactNames(t *testing.T) {
 
 func TestValidateNamesWhatIsWrong(t *testing.T) {
 	good := Vote{ID: uuid.New(), Pet: Cats, CastAt: time.Now()}
-	tests := []struct {
-		name string
+	for name, c := range map[string]struct {
 		edit func(*Vote)
 		want error
 	}{
-		{"complete", func(*Vote) {}, nil},
-		{"unknown pet", func(v *Vote) { v.Pet = "birds" }, ErrUnknownChoice},
-		{"no id", func(v *Vote) { v.ID = uuid.Nil }, ErrInvalidVote},
-		{"no time", func(v *Vote) { v.CastAt = time.Time{} }, ErrInvalidVote},
-		{"a year beyond RFC 3339", func(v *Vote) { v.CastAt = v.CastAt.AddDate(10_000, 0, 0) }, ErrInvalidVote},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			v := good
-			tt.edit(&v)
-			if err := v.Validate(); !errors.Is(err, tt.want) {
-				t.Errorf("Validate() = %v, want %v", err, tt.want)
-			}
-		})
+		"complete":               {func(*Vote) {}, nil},
+		"unknown pet":            {func(v *Vote) { v.Pet = "birds" }, ErrUnknownChoice},
+		"no id":                  {func(v *Vote) { v.ID = uuid.Nil }, ErrInvalidVote},
+		"no time":                {func(v *Vote) { v.CastAt = time.Time{} }, ErrInvalidVote},
+		"a year beyond RFC 3339": {func(v *Vote) { v.CastAt = v.CastAt.AddDate(10_000, 0, 0) }, ErrInvalidVote},
+	} {
+		v := good
+		c.edit(&v)
+		if err := v.Validate(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
 	}
 }
 

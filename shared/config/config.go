@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -16,74 +15,46 @@ import (
 // [os.Environ]. NAME_FILE, the path of a file that holds the value, may take the place of NAME: a secret need not be in
 // the environment. If any variable is bad, the error is one message with a sorted line for each, and into is unusable.
 func Load(environ []string, into any) error {
-	problems := parse(reflect.ValueOf(into).Elem(), env.ToMap(environ))
-	if len(problems) == 0 {
-		return nil
+	vars := env.ToMap(environ)
+	fields, err := env.GetFieldParams(into)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
 	}
-	slices.Sort(problems)
-	return fmt.Errorf("bad configuration:\n  %s", strings.Join(problems, "\n  "))
+	var problems []string
+	for _, field := range fields {
+		if err := check(field.Key, vars, into); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return fmt.Errorf("bad configuration:\n  %s", strings.Join(problems, "\n  "))
+	}
+	return env.ParseWithOptions(into, env.Options{Environment: vars})
 }
 
-// parse fills a struct's own fields, then the structs in it. The library gets only the former: its errors name fields,
-// not variables, and two structs may use the same field name.
-func parse(into reflect.Value, vars map[string]string) (problems []string) {
-	var own []reflect.StructField
-	variables := map[string]string{} // by field name
-	for field, value := range into.Fields() {
-		if name, _, _ := strings.Cut(field.Tag.Get("env"), ","); name != "" {
-			own = append(own, reflect.StructField{Name: field.Name, Type: field.Type, Tag: field.Tag})
-			variables[field.Name] = name
-		} else if field.Type.Kind() == reflect.Struct {
-			problems = append(problems, parse(value, vars)...)
-		}
-	}
-	problems = append(problems, readFiles(vars, variables)...)
-	flat := reflect.New(reflect.StructOf(own))
-	if err := env.ParseWithOptions(flat.Interface(), env.Options{Environment: vars}); err != nil {
-		all, ok := errors.AsType[env.AggregateError](err)
-		if !ok {
-			return append(problems, err.Error())
-		}
-		for _, err := range all.Errors {
-			problems = append(problems, describe(err, variables, vars))
-		}
-	}
-	for _, field := range own {
-		into.FieldByName(field.Name).Set(flat.Elem().FieldByName(field.Name))
-	}
-	return problems
-}
-
-// readFiles sets NAME from NAME_FILE for each variable of a struct.
-func readFiles(vars, variables map[string]string) (problems []string) {
-	for _, name := range variables {
-		path := vars[name+"_FILE"]
-		if path == "" {
-			continue
-		}
+// check takes a variable's value from its file, if it has one, and parses the variable alone: the library's errors name
+// fields, which two structs may share. The error shows the value unless that may hold a password.
+func check(name string, vars map[string]string, into any) error {
+	if path := vars[name+"_FILE"]; path != "" {
 		if vars[name] != "" {
-			problems = append(problems, fmt.Sprintf("%s and %s_FILE are both set; set one", name, name))
-			continue
+			return fmt.Errorf("%s and %s_FILE are both set; set one", name, name)
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("%s_FILE: %v", name, err))
-			continue
+			return fmt.Errorf("%s_FILE: %w", name, err)
 		}
 		vars[name] = strings.TrimRight(string(content), "\r\n")
 	}
-	return problems
-}
-
-// describe names the variable, as the library's error does not, and shows its value unless that may hold a password.
-func describe(err error, variables, vars map[string]string) string {
-	bad, ok := errors.AsType[env.ParseError](err)
-	if !ok {
-		return err.Error()
+	err := env.ParseWithOptions(into, env.Options{Environment: map[string]string{name: vars[name]}})
+	if err == nil {
+		return nil
 	}
-	name := variables[bad.Name]
+	if bad, ok := errors.AsType[env.ParseError](err); ok {
+		err = bad.Err
+	}
 	if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_PASSWORD") {
-		return fmt.Sprintf("%s: %v", name, bad.Err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return fmt.Sprintf("%s=%q: %v", name, vars[name], bad.Err)
+	return fmt.Errorf("%s=%q: %w", name, vars[name], err)
 }

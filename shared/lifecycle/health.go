@@ -14,8 +14,7 @@ type Dependency struct {
 	Required bool // the service can't do its job without it, so it is not ready
 }
 
-// Health answers the probes. Liveness depends on nothing. Readiness depends on the required dependencies, on a gate of
-// the service's own, and on whether the service is stopping.
+// Health answers the probes. Liveness depends on nothing; readiness on the required dependencies, a gate, and draining.
 type Health struct {
 	dependencies []Dependency
 	gate         func() error
@@ -30,14 +29,6 @@ func NewHealth(gate func() error, dependencies ...Dependency) *Health {
 	return &Health{dependencies: dependencies, gate: gate}
 }
 
-// The states of readiness; the last two have HTTP status 503.
-const (
-	statusReady       = "ready"
-	statusDegraded    = "degraded"
-	statusUnavailable = "unavailable"
-	statusDraining    = "draining"
-)
-
 type report struct {
 	Status       string             `json:"status"`
 	Reason       string             `json:"reason,omitempty"`
@@ -51,9 +42,6 @@ type dependencyReport struct {
 
 // Drain turns readiness because the service is stopping.
 func (h *Health) Drain() { h.draining.Store(true) }
-
-// Draining reports whether [Health.Drain] was called.
-func (h *Health) Draining() bool { return h.draining.Load() }
 
 // Live answers GET /healthz.
 func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
@@ -73,28 +61,28 @@ func (h *Health) ReadyDetailed(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *Health) check() (int, report) {
-	r := report{Status: statusReady}
+	code, r := http.StatusOK, report{Status: "ready"}
+	unready := func(status, reason string) {
+		code, r.Status, r.Reason = http.StatusServiceUnavailable, status, reason
+	}
 	for _, d := range h.dependencies {
 		state := d.Health()
 		r.Dependencies = append(r.Dependencies, dependencyReport{state, d.Required})
 		switch {
 		case state.Up:
 		case d.Required:
-			r.Status, r.Reason = statusUnavailable, state.Name+" unavailable"
-		case r.Status == statusReady:
-			r.Status, r.Reason = statusDegraded, state.Name+" unavailable"
+			unready("unavailable", state.Name+" unavailable")
+		case r.Status == "ready":
+			r.Status, r.Reason = "degraded", state.Name+" unavailable"
 		}
 	}
 	if err := h.gate(); err != nil {
-		r.Status, r.Reason = statusUnavailable, err.Error()
+		unready("unavailable", err.Error())
 	}
-	if h.Draining() {
-		r.Status, r.Reason = statusDraining, "the service is stopping"
+	if h.draining.Load() {
+		unready("draining", "the service is stopping")
 	}
-	if r.Status == statusUnavailable || r.Status == statusDraining {
-		return http.StatusServiceUnavailable, r
-	}
-	return http.StatusOK, r
+	return code, r
 }
 
 func writeReport(w http.ResponseWriter, code int, r report) {

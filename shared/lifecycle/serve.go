@@ -7,18 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"time"
 
 	"petvote/shared/config"
-)
-
-// Limits of every server, on a client's share of its time and memory.
-const (
-	readHeaderTimeout = 2 * time.Second
-	readTimeout       = 5 * time.Second
-	writeTimeout      = 10 * time.Second // a handler that streams sets its own deadlines
-	idleTimeout       = 5 * time.Second  // an idle connection occupies a slot where their number is bounded
-	maxHeaderBytes    = 16 << 10
 )
 
 // drainTimeout bounds the wait for requests in progress once the server has stopped accepting.
@@ -29,8 +23,7 @@ type Server struct {
 	Listener net.Listener
 	Handler  http.Handler
 	Health   *Health
-	// DrainDelay is how long the server goes on accepting requests after readiness has turned, so that load balancers
-	// have time to notice.
+	// DrainDelay is how long the server still accepts requests once unready, so that load balancers can notice.
 	DrainDelay time.Duration
 	// OnDrain, which may be nil, ends the handlers that would not end by themselves.
 	OnDrain func()
@@ -68,15 +61,14 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Health.Draining() {
+		if s.Health.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up, which comes
-// after the public server's end.
+// ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up.
 func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Handler) error {
 	listener, err := net.Listen("tcp", cfg.OpsPort.On(cfg.Host))
 	if err != nil {
@@ -106,12 +98,50 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 
 func newHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		Handler: h,
+		// Limits of a client's share of the server's time and memory.
+		ReadHeaderTimeout: 2 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      10 * time.Second, // a handler that streams sets its own deadlines
+		IdleTimeout:       5 * time.Second,  // an idle connection occupies a slot where their number is bounded
+		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+}
+
+// serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default. With
+// net/http/pprof, which does the same, the image of result would exceed its limit of 25 MB.
+func serveProfiles(mux *http.ServeMux) {
+	runtime.SetMutexProfileFraction(100)                     // one contention of so many is sampled
+	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // one event in so much time blocked
+	mux.HandleFunc("GET /debug/pprof/profile", profileCPU)
+	mux.HandleFunc("GET /debug/pprof/{name}", func(w http.ResponseWriter, r *http.Request) {
+		p := pprof.Lookup(r.PathValue("name"))
+		if p == nil {
+			http.Error(w, "no such profile; try profile, heap, allocs, goroutine, mutex or block", http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		_ = p.WriteTo(w, 0) // an error means that the client is gone
+	})
+}
+
+// profileCPU profiles for the requested number of seconds, 1 to 255, or else 30; or until the client is gone.
+func profileCPU(w http.ResponseWriter, r *http.Request) {
+	seconds, err := strconv.ParseUint(r.FormValue("seconds"), 10, 8)
+	if err != nil || seconds == 0 {
+		seconds = 30
+	}
+	conn := http.NewResponseController(w) // the server's own deadlines are shorter; its connections take others
+	_, _ = conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := pprof.StartCPUProfile(w); err != nil {
+		http.Error(w, err.Error(), http.StatusConflict) // one is being taken already
+		return
+	}
+	defer pprof.StopCPUProfile()
+	select {
+	case <-r.Context().Done():
+	case <-time.After(time.Duration(seconds) * time.Second):
 	}
 }

@@ -94,6 +94,14 @@ func (r *running) get(path string) reply {
 	return reply{resp.StatusCode, string(body), resp.Close, err}
 }
 
+// begin sends a request and returns once the server works on it.
+func (r *running) begin(path string) <-chan reply {
+	answer := make(chan reply, 1)
+	go func() { answer <- r.get(path) }()
+	synctest.Wait()
+	return answer
+}
+
 func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
 
 func TestReadinessTurnsBeforeTheListenerCloses(t *testing.T) {
@@ -131,9 +139,7 @@ func TestARequestInProgressIsFinished(t *testing.T) {
 			}
 			hello(w, r)
 		}, nil)
-		answer := make(chan reply, 1)
-		go func() { answer <- r.get("/work") }()
-		synctest.Wait()
+		answer := r.begin("/work")
 		r.stop()
 		if err := <-r.ended; err != nil {
 			t.Errorf("ended with %v", err)
@@ -152,9 +158,7 @@ func TestStreamsAreEndedOnceNoRequestIsTakenAnyMore(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-streams.Done()
 		}, end)
-		answer := make(chan reply, 1)
-		go func() { answer <- r.get("/work") }()
-		synctest.Wait()
+		answer := r.begin("/work")
 		start := time.Now()
 		r.stop()
 		time.Sleep(drainDelay - time.Millisecond)
@@ -176,9 +180,7 @@ func TestStreamsAreEndedOnceNoRequestIsTakenAnyMore(t *testing.T) {
 func TestTheDrainIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, nil)
-		answer := make(chan reply, 1)
-		go func() { answer <- r.get("/work") }()
-		synctest.Wait()
+		answer := r.begin("/work")
 		start := time.Now()
 		r.stop()
 		err := <-r.ended

@@ -35,14 +35,12 @@ const (
 	pingTimeout = time.Second // shows a hanging dependency soon, even where a call may take long
 )
 
-// NewMonitor returns a monitor that reports the dependency as down until the first ping of [Monitor.Run] succeeds. ping
-// must be cheap and safe to repeat.
+// NewMonitor returns a monitor that reports "down" until the first ping of [Monitor.Run] succeeds. Pings must be cheap.
 func NewMonitor(p *Policy, ping func(context.Context) error) *Monitor {
 	return &Monitor{
 		policy: p, ping: ping,
-		pings: New(Settings{
-			Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2, Permanent: p.settings.Permanent,
-		}),
+		pings: New(Settings{Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2,
+			Permanent: p.settings.Permanent}),
 		state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{}),
 	}
 }

@@ -12,6 +12,32 @@ import (
 	"github.com/sony/gobreaker"
 )
 
+// ErrUnavailable reports that a dependency did not complete a call within the policy's limits.
+var ErrUnavailable = errors.New("unavailable")
+
+// class is what an error means to the policy.
+type class int
+
+const (
+	failed   class = iota // the dependency did not do it: counted, retried
+	answered              // it did it, or would answer the same again: not retried
+	canceled              // the caller gave up: neither counted nor retried
+)
+
+// classify recognises a canceled call by the caller's context, because clients wrap the cancellation in errors of their
+// own. An attempt's own time-out is the dependency's failure.
+func (p *Policy) classify(caller context.Context, err error) class {
+	switch {
+	case err == nil:
+		return answered
+	case errors.Is(caller.Err(), context.Canceled):
+		return canceled
+	case errors.Is(err, context.DeadlineExceeded) || p.settings.Permanent == nil || !p.settings.Permanent(err):
+		return failed
+	}
+	return answered
+}
+
 // Settings configure a [Policy]. Zero values take the defaults given.
 type Settings struct {
 	// Name identifies the policy in metrics, logs and health answers, as "dependency" or "dependency-use".
@@ -26,15 +52,13 @@ type Settings struct {
 	Failures uint32
 	// OpenFor is how long an open breaker refuses calls before it lets one probe through. Default 500 ms.
 	OpenFor time.Duration
-	// Permanent reports errors with which the dependency would answer again: they are neither counted nor retried. It is
-	// never called with nil. Nil reports none.
+	// Permanent reports errors with which the dependency would answer again: not counted, not retried. Nil: none.
 	Permanent func(error) bool
 	// Listener may be nil.
 	Listener Listener
 }
 
-// Listener receives a policy's events, for metrics, logs and span events. Its methods must return quickly and must not
-// call the policy.
+// Listener receives a policy's events. Its methods must return quickly and must not call the policy.
 type Listener interface {
 	// Attempt is called after every attempt that reached the dependency, with the attempt's error or nil.
 	Attempt(ctx context.Context, policy string, took time.Duration, err error)
@@ -106,18 +130,8 @@ func (p *Policy) failing() bool {
 	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
 }
 
-func (p *Policy) noteOutcome(c class, err error) {
-	switch now := time.Now(); c {
-	case failed:
-		p.failure.Store(&failure{now, err})
-	case rejected: // it answered, as it does on success
-		p.wellAt.Store(now.UnixNano())
-	}
-}
-
-// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is nil, a permanent
-// error as call returned it, the context's error if the caller gave up, or one that wraps [ErrUnavailable] and the last
-// attempt's error.
+// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent one
+// as call returned it, the context's if the caller gave up, or wraps [ErrUnavailable] and the last attempt's error.
 func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error {
 	begin := time.Now()
 	err := p.attempt(ctx, call)
@@ -170,8 +184,7 @@ func (p *Policy) once(ctx context.Context, call func(context.Context) error) err
 	return err
 }
 
-// attempt makes the call once, through the breaker and under the time-out. An error that must not be retried comes back
-// as a backoff.PermanentError.
+// attempt makes the call once. An error that must not be retried comes back as a backoff.PermanentError.
 func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) error {
 	before := p.Breaker()
 	done, err := p.breaker.Allow()
@@ -192,17 +205,17 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	}()
 	err = call(attemptCtx)
 	finished = true
-	outcome := rejected // counts as a success
-	if err != nil {
-		outcome = p.classify(ctx, err)
-	}
+	outcome := p.classify(ctx, err)
 	switch {
-	case outcome != canceled:
-		done(outcome != failed)
+	case outcome == failed:
+		done(false)
+		p.failure.Store(&failure{time.Now(), err})
+	case outcome == answered:
+		done(true)
+		p.wellAt.Store(time.Now().UnixNano())
 	case before != Closed:
 		done(false) // a canceled probe proves nothing, so the breaker stays open
 	}
-	p.noteOutcome(outcome, err)
 	p.settings.Listener.Attempt(ctx, p.settings.Name, time.Since(start), err)
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)

@@ -41,43 +41,30 @@ func TestRetriesUntilTheCallSucceeds(t *testing.T) {
 	})
 }
 
-func TestBudgetEndsTheCallAndNamesTheCause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := New(Settings{Name: "redis", Budget: 2 * time.Second, Failures: 1000, Permanent: isData})
-		start := time.Now()
-		err := p.Do(t.Context(), func(context.Context) error { return errDown })
-		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errDown) {
-			t.Errorf("err = %v, want ErrUnavailable with its cause", err)
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("took %v, more than its budget", took)
-		}
-	})
-}
-
-func TestAHangingAttemptIsCutOffAndCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := New(Settings{Name: "redis", Timeout: 900 * time.Millisecond, Budget: 2 * time.Second, Failures: 2})
-		start := time.Now()
-		err := p.Do(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
-		if took := time.Since(start); took > 2*time.Second || !errors.Is(err, ErrUnavailable) {
-			t.Errorf("hung for %v with %v", took, err)
-		}
-		if p.Breaker() != Open {
-			t.Errorf("breaker is %v after two time-outs, want open", p.Breaker())
-		}
-	})
-}
-
-func TestTheBudgetBoundsTheFirstAttemptToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := New(Settings{Name: "redis", Timeout: time.Hour, Budget: 2 * time.Second})
-		start := time.Now()
-		err := p.Do(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
-		if took := time.Since(start); took != 2*time.Second || !errors.Is(err, ErrUnavailable) {
-			t.Errorf("hung for %v with %v", took, err)
-		}
-	})
+func TestTheBudgetBoundsTheCallAndTheErrorNamesTheCause(t *testing.T) {
+	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	for name, c := range map[string]struct {
+		settings Settings
+		call     func(context.Context) error
+		cause    error
+		breaker  State
+	}{
+		"failing attempts":  {Settings{Failures: 1000}, func(context.Context) error { return errDown }, errDown, Closed},
+		"hanging attempts":  {Settings{Timeout: 900 * time.Millisecond, Failures: 2}, hang, gobreaker.ErrOpenState, Open},
+		"the first attempt": {Settings{Timeout: time.Hour}, hang, context.DeadlineExceeded, Closed},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c.settings.Name, c.settings.Budget = "redis", 2*time.Second
+			p, start := New(c.settings), time.Now()
+			err := p.Do(t.Context(), c.call)
+			if took := time.Since(start); took > 2*time.Second || !errors.Is(err, ErrUnavailable) || !errors.Is(err, c.cause) {
+				t.Errorf("%s: %v after %v", name, err, took)
+			}
+			if p.Breaker() != c.breaker {
+				t.Errorf("%s: the breaker is %v, want %v", name, p.Breaker(), c.breaker)
+			}
+		})
+	}
 }
 
 func TestWithABudgetAnOpenBreakerRefusesAtOnce(t *testing.T) {

@@ -4,7 +4,7 @@ import "testing"
 
 func TestOnlyValidParentsHaveATraceID(t *testing.T) {
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
-	tests := []struct {
+	for _, tt := range []struct {
 		parent  string
 		id      string
 		sampled bool
@@ -19,8 +19,7 @@ func TestOnlyValidParentsHaveATraceID(t *testing.T) {
 		{"00-" + id + "-0000000000000000-01", "", false},
 		{"00-" + id + "-00f067aa0ba902b7-0x", "", false},
 		{"00-" + id + "-00f067aa0ba902b7-01-more", "", false},
-	}
-	for _, tt := range tests {
+	} {
 		tc := TraceContext{Parent: tt.parent}
 		if tc.TraceID() != tt.id || tc.Sampled() != tt.sampled {
 			t.Errorf("%q: id %q, sampled %v", tt.parent, tc.TraceID(), tc.Sampled())

@@ -34,18 +34,18 @@ func (n Notice) Merge(other Notice) Notice {
 // Subscription is a connection that receives notices. It is not safe for concurrent use.
 type Subscription struct{ conn *pgx.Conn }
 
-// Subscribe listens on a connection of its own. It misses notices sent before it returns, so the caller must read the
-// tally afterwards.
+// Subscribe listens on a connection of its own. It misses earlier notices: read the tally afterwards.
 func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}
+	sub := &Subscription{conn: conn}
 	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
-		_ = closeWithin(conn, time.Second) // the first error matters
+		_ = sub.Close() // the first error matters
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}
-	return &Subscription{conn: conn}, nil
+	return sub, nil
 }
 
 // A connection that is silent for pingAfter is pinged, and given up if the reply takes longer than pingTimeout.
@@ -83,12 +83,10 @@ func (s *Subscription) ping(ctx context.Context) error {
 }
 
 // Close closes the connection.
-func (s *Subscription) Close() error { return closeWithin(s.conn, time.Second) }
-
-func closeWithin(conn *pgx.Conn, d time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+func (s *Subscription) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	return conn.Close(ctx)
+	return s.conn.Close(ctx)
 }
 
 func parseNotice(payload string) Notice {

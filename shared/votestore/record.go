@@ -29,8 +29,7 @@ type Outcome struct {
 
 // recordStatement stores the new votes of a batch and updates everything derived from them, as one transaction.
 // Concurrent batches wait for one another but never deadlock: rows are inserted in the order of their ids, and the
-// tally's rows are locked in order before the history's are touched. Of several votes under one id in a batch the first
-// one in the stream counts.
+// tally's rows are locked in order before the history's are touched. Of votes under one id the first counts.
 const recordStatement = `-- record votes
 with batch as (
   select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
@@ -55,8 +54,7 @@ with batch as (
 )
 select (select count(*) from fresh), (select pg_notify('` + channel + `', $6)::text from fresh limit 1)`
 
-// duplicatesStatement notes the entries of a batch that repeat a vote of another entry, as a transaction of its own. It
-// may be repeated: an entry is noted once.
+// duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated.
 const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id

@@ -44,8 +44,7 @@ const (
 	otherConns  = 16
 )
 
-// Dial returns a client that connects on first use, with a connection for each blocking reader besides those for other
-// commands. Its own retries are off: the policy retries.
+// Dial returns a client that connects on first use, with a connection more for each blocking reader. It never retries.
 func (c Config) Dial(readers int) *redis.Client {
 	o := c.URL.options
 	if o == nil {

@@ -119,12 +119,30 @@ func (c *Consumer) claim(ctx context.Context) ([]redis.XMessage, error) {
 	}
 	c.claimFrom = next
 	if len(entries) == 0 && next == claimStart {
-		if err := forgetConsumers(ctx, c.rdb); err != nil {
+		err := forgetScript.Run(ctx, c.rdb, []string{Stream}, Group, forgetAfter.Milliseconds()).Err()
+		if err != nil {
 			return nil, err
 		}
 	}
 	return entries, nil
 }
+
+// forgetAfter is how long an idle consumer without pending entries remains in the group.
+const forgetAfter = time.Hour
+
+// forgetScript removes such consumers, so that workers that come and go leave nothing behind. It checks and removes in
+// one script because removing a consumer drops its pending entries.
+var forgetScript = redis.NewScript(`
+local gone = 0
+for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local info = {}
+  for i = 1, #c, 2 do info[c[i]] = c[i + 1] end
+  if info.pending == 0 and info.idle > tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], info.name)
+    gone = gone + 1
+  end
+end
+return gone`)
 
 // pendingPage is the page size for looking up pending entries; others may lie between those just read.
 const pendingPage = 1000

@@ -122,9 +122,8 @@ func deadLetter(e redis.XMessage) DeadLetter {
 // ErrNoDeadLetter reports that there is no dead letter with that ID.
 var ErrNoDeadLetter = errors.New("no such dead letter")
 
-// removeScript removes a dead letter. If there is a KEYS[3], it first adds it to that stream, without the fields that
-// were added to it. It is atomic: the entry is always in exactly one of the streams, even if others replay it too or
-// Redis runs out of memory.
+// removeScript removes a dead letter. If there is a KEYS[3], it first adds the original entry to that stream. It is
+// atomic: the entry is always in exactly one of the streams, even if others replay it too or Redis is out of memory.
 var removeScript = redis.NewScript(`
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
 if #found == 0 then return 0 end

@@ -47,8 +47,7 @@ func (m Message) encode() []any {
 	}
 }
 
-// decode is the inverse of encode. It checks the format, not the vote's validity, and accepts a missing or malformed
-// trace context. The error wraps [ErrUndecodable].
+// decode is the inverse of encode. It checks neither the vote's validity nor its trace. Errors wrap [ErrUndecodable].
 func decode(fields map[string]any) (Message, error) {
 	text := func(name string) string { s, _ := fields[name].(string); return s }
 	id, err := uuid.Parse(text(fieldID))

@@ -7,17 +7,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxQueued bounds the commands that wait inside the client; beyond it Publish fails at once.
-const maxQueued = 16_384
-
 // Producer adds votes to the stream. Concurrent calls share a round trip, and with it the fsync before Redis's reply.
-// It is safe for concurrent use.
 type Producer struct{ pipeline *redis.AutoPipeliner }
 
 // NewProducer returns a producer on rdb; closing rdb closes it.
 func NewProducer(rdb *redis.Client) (*Producer, error) {
 	o := redis.DefaultBlockingAutoPipelineOptions()
-	o.MaxQueuedCommands = maxQueued
+	o.MaxQueuedCommands = 16_384 // wait inside the client; beyond them Publish fails at once
 	// Asynchronous, because its wait ends with the context: the blocking pipeline waits for as long as Redis hangs.
 	pipeline, err := rdb.AsyncAutoPipelineWithOptions(o)
 	if err != nil {
@@ -26,8 +22,7 @@ func NewProducer(rdb *redis.Client) (*Producer, error) {
 	return &Producer{pipeline: pipeline}, nil
 }
 
-// Publish returns the message's entry once it is in the stream, and on disk with appendfsync always. After an error it
-// may be there nevertheless.
+// Publish returns the entry once it is in the stream, and with appendfsync always on disk. An error leaves that open.
 func (p *Producer) Publish(ctx context.Context, m Message) (Entry, error) {
 	args := append(make([]any, 0, 13), "xadd", Stream, "*")
 	cmd := redis.NewStringCmd(ctx, append(args, m.encode()...)...)

@@ -3,6 +3,9 @@ package votestream
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -32,9 +35,8 @@ func (q *Queue) PingWrite(ctx context.Context) error {
 	return explain(err)
 }
 
-// EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry, so that votes
-// cast before the first worker ran are not skipped. An existing group needs no write, so EnsureGroup succeeds on a
-// Redis that is out of memory.
+// EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry: votes cast
+// before the first worker ran count. An existing group needs no write, which a Redis out of memory would refuse.
 func (q *Queue) EnsureGroup(ctx context.Context) error {
 	groups, err := q.rdb.XInfoGroups(ctx, Stream).Result()
 	if err != nil && !missing(err) {
@@ -81,17 +83,67 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 	return nil
 }
 
-// retriesKey is a hash of the number of isolated retries of each entry, from its first one until it is acknowledged or
-// dead-lettered.
+// retriesKey is a hash of the isolated retries of each entry that had some, until it leaves the stream.
 const retriesKey = "votes:tries"
 
-// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated retries,
-// this one included. That number, not the deliveries, identifies an entry that kills its worker: innocent entries that
-// were delivered together with it have as many deliveries.
+// CountRetry notes that an entry is about to be retried in isolation and returns how often it has been, this time
+// included. That number identifies an entry that kills its worker: innocent ones have as many deliveries.
 func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	n, err := q.rdb.HIncrBy(ctx, retriesKey, entryID, 1).Result()
 	if err != nil {
 		return 0, fmt.Errorf("count retry: %w", explain(err))
 	}
 	return n, nil
+}
+
+// Stats are the queue's figures, all of one moment.
+type Stats struct {
+	Added    int64         // entries ever added; survives restarts of Redis
+	Waiting  int64         // not yet delivered
+	InFlight int64         // delivered, not yet acknowledged
+	Dead     int64         // entries ever dead-lettered
+	DeadNow  int64         // current dead letters
+	Oldest   time.Duration // age of the oldest unacknowledged entry, by Redis's clock
+}
+
+// statsScript is a script because a Redis that is out of memory refuses MULTI. A missing group counts as empty.
+var statsScript = redis.NewScript(`
+local function stream(key)
+  local found = {['entries-added'] = 0, length = 0}
+  if redis.call('EXISTS', key) == 1 then
+    local info = redis.call('XINFO', 'STREAM', key)
+    for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+  end
+  return found
+end
+local votes, dead = stream(KEYS[1]), stream(KEYS[2])
+local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1])
+local first, now = votes['first-entry'], redis.call('TIME')
+return {votes['entries-added'], votes.length, pending.err and 0 or pending[1], dead['entries-added'], dead.length,
+  now[1] * 1000 + math.floor(now[2] / 1000), first and first[1] or ''}`)
+
+// Stats reads the queue's figures. A missing stream counts as empty.
+func (q *Queue) Stats(ctx context.Context) (Stats, error) {
+	values, err := statsScript.Run(ctx, q.rdb, []string{Stream, DeadStream}, Group).Slice()
+	if err != nil {
+		return Stats{}, fmt.Errorf("read queue figures: %w", explain(err))
+	}
+	number := func(i int) int64 { n, _ := values[i].(int64); return n }
+	length := number(1)
+	s := Stats{Added: number(0), InFlight: number(2), Dead: number(3), DeadNow: number(4)}
+	s.Waiting = max(0, length-s.InFlight)
+	if first, _ := values[6].(string); first != "" {
+		s.Oldest = max(0, time.UnixMilli(number(5)).Sub(EntryTime(first)))
+	}
+	return s, nil
+}
+
+// EntryTime returns the time (UTC) in an entry's ID, "<milliseconds>-<sequence>", or the zero time if id is none.
+func EntryTime(id string) time.Time {
+	ms, _, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
 }

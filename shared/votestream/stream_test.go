@@ -389,35 +389,6 @@ func TestRetryCountsAreForgottenWithTheirEntry(t *testing.T) {
 	}
 }
 
-func TestAnAcceptedVoteSurvivesTheKillingOfRedis(t *testing.T) {
-	s := newStream(t)
-	sent := s.publish(t, 50)
-	if err := s.server.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); err == nil {
-		t.Error("a vote was accepted without Redis")
-	}
-	if err := s.server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c := s.consumer("a")
-	found := map[string]bool{}
-	for len(found) < len(sent) {
-		for _, d := range next(t, c) {
-			found[d.Message.Vote.ID.String()] = true
-		}
-	}
-	for _, m := range sent {
-		if !found[m.Vote.ID.String()] {
-			t.Errorf("vote %s is lost", m.Vote.ID)
-		}
-	}
-	if st := s.stats(t); st.Added != 50 {
-		t.Errorf("the count of entries did not survive: %+v", st)
-	}
-}
-
 func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	s := newStream(t)
 	if err := s.server.Pause(); err != nil {

@@ -5,12 +5,31 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
-	"strings"
 )
 
-// Origin is the origin of an address: scheme, host and port, or host and port alone, which stands for the page's
-// scheme. Only OriginOf makes one, so it holds no character that could end the policy directive it is written into. The
-// zero Origin names nothing.
+// Link is a checked address. If it was guessed, SiblingPort is the other service's port, and the page's scripts correct
+// the host to the one the browser used.
+type Link struct {
+	Href        string
+	SiblingPort int // 0 if the address is configured
+}
+
+// Sibling links to the front page of another service: at its configured base or, where that is empty, on another port
+// of the host that the request was sent to (its Host header), in the page's scheme. The guess is right wherever the
+// default ports are published; a malformed host becomes localhost.
+func Sibling(base, requestHost string, port int) Link {
+	if base != "" {
+		return Link{Href: base + "/"}
+	}
+	name := (&url.URL{Host: requestHost}).Hostname()
+	if !plainName.MatchString(name) && net.ParseIP(name) == nil {
+		name = "localhost"
+	}
+	return Link{Href: "//" + net.JoinHostPort(name, strconv.Itoa(port)) + "/", SiblingPort: port}
+}
+
+// Origin is an address's scheme, host and port, or host and port alone for the page's scheme; the zero Origin names
+// nothing. Only OriginOf makes one, so it holds no character that could end the policy directive it is written into.
 type Origin struct{ value string }
 
 // OriginOf returns the origin of an http or https URL, which may lack the scheme ("//host:port/"). It returns the zero
@@ -33,18 +52,3 @@ var (
 	namedHost = regexp.MustCompile(`^[A-Za-z0-9._-]+(:[0-9]{1,5})?$`)
 	plainName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
-
-// SiblingURL returns the address of the service on another port of the host that the request was sent to (its Host
-// header), in the page's scheme. The guess is right wherever the default ports are published; a malformed host becomes
-// localhost.
-func SiblingURL(requestHost string, port int) string {
-	name := requestHost
-	if host, _, err := net.SplitHostPort(requestHost); err == nil {
-		name = host
-	}
-	name = strings.Trim(name, "[]")
-	if !plainName.MatchString(name) && net.ParseIP(name) == nil {
-		name = "localhost"
-	}
-	return "//" + net.JoinHostPort(name, strconv.Itoa(port)) + "/"
-}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// StaticPath is where an AssetSet is to be mounted.
-const StaticPath = "/static/"
+// staticPath is where [AssetSet.Register] mounts the files.
+const staticPath = "/static/"
 
 // contentTypes lists all types that may be served. The mime package won't do: it also reads the machine's own tables,
 // and browsers refuse a module with another type than JavaScript's.
@@ -38,13 +38,13 @@ type asset struct {
 	etag        string // weak, since the same file is sent compressed or not
 }
 
-// Assets reads the shared static files and those of a page, whatever folders they are in, into one set. It returns an
-// error for a name that occurs twice and for a type that is not in the list.
-func Assets(own fs.FS) (*AssetSet, error) {
+// Assets reads the shared static files and those of a page, whatever folders they are in, into one set. The files are
+// embedded, so it panics on a name that occurs twice and on a type that is not in the list.
+func Assets(own fs.FS) *AssetSet {
 	a := &AssetSet{files: map[string]asset{}}
 	for _, fsys := range []fs.FS{shared, own} {
 		if err := a.read(fsys); err != nil {
-			return nil, fmt.Errorf("read static files: %w", err)
+			panic(fmt.Errorf("read static files: %w", err))
 		}
 	}
 	all := sha256.New()
@@ -52,7 +52,7 @@ func Assets(own fs.FS) (*AssetSet, error) {
 		fmt.Fprintf(all, "%s %s\n", name, a.files[name].etag)
 	}
 	a.version = shortHex(all.Sum(nil))
-	return a, nil
+	return a
 }
 
 func (a *AssetSet) read(fsys fs.FS) error {
@@ -78,24 +78,26 @@ func (a *AssetSet) read(fsys fs.FS) error {
 	})
 }
 
-// URL returns the path of a file, including the version. The path of an unknown name is not found; the pages' tests
-// follow every path.
-func (a *AssetSet) URL(name string) string { return StaticPath + a.version + "/" + name }
+// Register mounts the files, and the site's icon for browsers that request it unasked.
+func (a *AssetSet) Register(mux *http.ServeMux) {
+	mux.Handle("GET "+staticPath, a)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+		a.serve(w, r, "icon.svg", "public, max-age=86400")
+	})
+}
+
+// URL returns the path of a file, including the version. The templates' tests look for every name.
+func (a *AssetSet) URL(name string) string { return staticPath + a.version + "/" + name }
 
 // ServeHTTP answers with the file. Under the set's own version it may be cached for ever. During an upgrade, pages of
 // another release ask for another version: they get the file too, but must revalidate it.
 func (a *AssetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	version, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, StaticPath), "/")
+	version, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, staticPath), "/")
 	cacheControl := "no-cache"
 	if version == a.version {
 		cacheControl = "public, max-age=31536000, immutable"
 	}
 	a.serve(w, r, name, cacheControl)
-}
-
-// Icon answers with the site's icon, for browsers that request /favicon.ico unasked.
-func (a *AssetSet) Icon(w http.ResponseWriter, r *http.Request) {
-	a.serve(w, r, "icon.svg", "public, max-age=86400")
 }
 
 func (a *AssetSet) serve(w http.ResponseWriter, r *http.Request, name, cacheControl string) {

@@ -8,22 +8,7 @@ import (
 	"testing/fstest"
 )
 
-func assetsOf(t *testing.T, files map[string]string) *AssetSet {
-	t.Helper()
-	a, err := Assets(mapFS(files))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func mapFS(files map[string]string) fstest.MapFS {
-	fsys := fstest.MapFS{}
-	for name, body := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(body)}
-	}
-	return fsys
-}
+func fileOf(body string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(body)} }
 
 func get(h http.Handler, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -37,8 +22,10 @@ func get(h http.Handler, target string, header ...string) *httptest.ResponseReco
 }
 
 func TestAssetsAreServedWithTheirTypeAndCachedUnderTheirVersionOnly(t *testing.T) {
-	a := assetsOf(t, map[string]string{"folder/page.js": "export {}"})
-	const other, forEver = StaticPath + "0123456789abcdef/", "public, max-age=31536000, immutable"
+	a := Assets(fstest.MapFS{"folder/page.js": fileOf("export {}")})
+	mux := http.NewServeMux()
+	a.Register(mux)
+	const other, forEver = staticPath + "0123456789abcdef/", "public, max-age=31536000, immutable"
 	for target, want := range map[string][2]string{ // Content-Type and Cache-Control
 		a.URL("page.js"):   {"text/javascript; charset=utf-8", forEver},
 		a.URL("base.css"):  {"text/css; charset=utf-8", forEver},
@@ -46,11 +33,7 @@ func TestAssetsAreServedWithTheirTypeAndCachedUnderTheirVersionOnly(t *testing.T
 		other + "base.css": {"text/css; charset=utf-8", "no-cache"}, // of another release
 		"/favicon.ico":     {"image/svg+xml", "public, max-age=86400"},
 	} {
-		var h http.Handler = a
-		if target == "/favicon.ico" {
-			h = http.HandlerFunc(a.Icon)
-		}
-		w := get(h, target)
+		w := get(mux, target)
 		if got := [2]string{w.Header().Get("Content-Type"), w.Header().Get("Cache-Control")}; got != want {
 			t.Errorf("%s: %q, want %q", target, got, want)
 		}
@@ -60,7 +43,7 @@ func TestAssetsAreServedWithTheirTypeAndCachedUnderTheirVersionOnly(t *testing.T
 	}
 	version := strings.TrimSuffix(a.URL("base.css"), "base.css")
 	for _, path := range []string{
-		StaticPath, version, version + "missing.css", version + "../assets.go", StaticPath + "base.css",
+		staticPath, version, version + "missing.css", version + "../assets.go", staticPath + "base.css",
 	} {
 		if w := get(a, path); w.Code != http.StatusNotFound {
 			t.Errorf("%s: status %d, want 404", path, w.Code)
@@ -69,20 +52,17 @@ func TestAssetsAreServedWithTheirTypeAndCachedUnderTheirVersionOnly(t *testing.T
 }
 
 func TestAChangedAssetChangesTheVersionOfAll(t *testing.T) {
-	one, same := assetsOf(t, map[string]string{"page.js": "1"}), assetsOf(t, map[string]string{"page.js": "1"})
-	other := assetsOf(t, map[string]string{"page.js": "2"})
+	with := func(page string) *AssetSet { return Assets(fstest.MapFS{"page.js": fileOf(page)}) }
+	one, same, other := with("1"), with("1"), with("2")
 	if one.URL("base.css") != same.URL("base.css") || one.URL("base.css") == other.URL("base.css") {
 		t.Errorf("%s, %s, and with another file %s", one.URL("base.css"), same.URL("base.css"), other.URL("base.css"))
 	}
 }
 
 func TestAssetsRefusesFilesThatItCouldNotServe(t *testing.T) {
-	for problem, files := range map[string]map[string]string{
-		"a name that occurs twice": {"folder/base.css": ""},
-		"an unknown type":          {"notes.txt": ""},
-	} {
-		if _, err := Assets(mapFS(files)); err == nil {
-			t.Errorf("no error for %s", problem)
+	for _, name := range []string{"folder/base.css", "notes.txt"} { // occurs twice, of an unknown type
+		if err := Assets(fstest.MapFS{}).read(fstest.MapFS{name: fileOf("")}); err == nil {
+			t.Errorf("no error for %s", name)
 		}
 	}
 }

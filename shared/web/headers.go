@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
 )
 
 // SecurityHeaders isolates the pages among next's answers: they load from their own origin only, connect to no other
@@ -38,3 +40,23 @@ const (
 	policy       = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " + connectSelf +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+// Compress gzips pages, static files and JSON for clients that accept it, and sets Vary on every answer. Requests other
+// than GET and HEAD bypass it: their answers are small. It passes on the request it gets, so a wrapper sees the route.
+func Compress(next http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false),
+		gzhttp.MinSize(1024), // a smaller answer fits into one packet anyway
+		gzhttp.ContentTypes([]string{ // not event streams, whose events are small and must be sent at once
+			"text/html", "text/css", "text/javascript", "image/svg+xml", "application/json"}))
+	if err != nil {
+		panic(err) // only for contradictory options, which these constants are not
+	}
+	compressed := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			compressed(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -15,6 +15,7 @@ package web
 
 import (
 	"embed"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -36,6 +37,47 @@ func Render(w http.ResponseWriter, status int, document string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, document) // fails only if the client is gone
+}
+
+// JSON answers with a JSON document that no cache keeps.
+func JSON(w http.ResponseWriter, status int, document any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(document) // fails only if the client is gone
+}
+
+// Problem answers with an error in JSON.
+func Problem(w http.ResponseWriter, status int, message string) {
+	JSON(w, status, struct {
+		Status  string `json:"status"`
+		Message string `json:"message"`
+	}{"error", message})
+}
+
+// Masthead is the head of every page, with the links between them.
+type Masthead struct {
+	Vote, Results Link
+	Here          Here
+}
+
+// Here is the page that a masthead is on.
+type Here int
+
+// The pages that the masthead links to, and any other.
+const (
+	HereElsewhere Here = iota
+	HereVote
+	HereResults
+)
+
+// Theme is "light" or "dark" if the person has chosen one, else "": the system decides. Unlike localStorage, both
+// services have the cookie, before the first paint.
+func Theme(r *http.Request) string {
+	if c, err := r.Cookie("petvote-theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
 }
 
 // Label capitalizes a word.

@@ -1,4 +1,4 @@
-// The leader in words, as in leader.go.
+// The leader in words, as in pages.go.
 
 import { grouped, PETS, share } from './counts.js';
 

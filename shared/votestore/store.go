@@ -1,11 +1,12 @@
-// Package votestore keeps votes in PostgreSQL: each vote once, with the tally and the history by minute in step, and a
-// notice of each change.
+// Package votestore keeps votes in PostgreSQL, each once, with tally and history in step and a notice of each change.
 package votestore
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"slices"
@@ -14,6 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	"petvote/shared/config"
 )
@@ -51,27 +55,50 @@ func (c Config) address() string {
 	return u.String()
 }
 
-// connectTimeout is below the policies' time-outs, so that an address that drops packets gives its own error.
-const connectTimeout = time.Second
-
 // Store is safe for concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
-// Open returns a store with at most maxConns connections, made on first use. tracer, which may be nil, traces every
-// statement.
+// Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil.
 func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(c.address())
 	if err != nil {
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
 	cfg.MaxConns = maxConns
-	cfg.ConnConfig.ConnectTimeout = connectTimeout
+	cfg.ConnConfig.ConnectTimeout = time.Second // below the policies': an address that drops packets gives its own error
 	cfg.ConnConfig.Tracer = tracer
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
 	return &Store{pool: pool}, nil
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrate upgrades the schema to this program's version. Only one process migrates at a time; the others wait for the
+// lock and find nothing to do. A schema newer than the program is left alone.
+func (s *Store) Migrate(ctx context.Context) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	const everySecond, attempts = 1, 30
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(everySecond, attempts))
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
 }
 
 // Close waits for calls in progress, then closes all connections.
