@@ -196,8 +196,8 @@ func TestAWriteThatWasTriedAgainSaysSoInTheTrace(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// That was longer than CLAIM_IDLE: other consumers have claimed the vote meanwhile, and have such spans too. There may be
-		// no push: the result service had lost its connection, and with it the notice.
+		// That was longer than CLAIM_IDLE: other consumers have claimed the vote meanwhile, and have such spans too. There
+		// may be no push: the result service had lost its connection, and with it the notice.
 		stores := found.named("store votes")
 		if !slices.ContainsFunc(stores, func(s span) bool { return s.event("retry") }) {
 			return fmt.Errorf("no write says that it was tried again: %+v", stores)

@@ -56,6 +56,13 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 		}
 	}
 	status, ok = tool.Parse(flags, args, func() (err error) {
+		localPort := "" // given by a flag, though only the pages' ports are published by Docker
+		for _, p := range o.wanted {
+			if page := p.variable == "VOTE_PORT" || p.variable == "RESULT_PORT"; !page && getenv(p.variable) == "" &&
+				flags.Lookup(p.flag()).DefValue != p.String() {
+				localPort = p.flag()
+			}
+		}
 		switch {
 		case len(bad) > 0:
 			return errors.Join(bad...)
@@ -63,6 +70,8 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 			return errors.New("--docker and --local exclude each other")
 		case *docker && o.folder != "":
 			return errors.New("--data is for --local; Docker keeps the data in volumes")
+		case *docker && localPort != "":
+			return fmt.Errorf("--%s is for --local; Docker publishes no such port", localPort)
 		case *docker:
 			o.mode = modeDocker
 		case *local || o.folder != "":

@@ -70,11 +70,6 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 // attack runs what the options ask for. The record is nil if nothing was run. An error beside a record does not affect
 // the verdicts of the scenarios in it.
 func attack(ctx context.Context, o options, args []string, progress io.Writer) (r *record.Run, err error) {
-	t, err := openTarget(ctx, &o, progress)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	folder := o.report
 	if folder == "" {
 		if folder, err = os.MkdirTemp("", "petvote-answers-*"); err != nil {
@@ -88,6 +83,11 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	} else if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
+	t, err := openTarget(ctx, &o, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	say := log.New(progress, "", 0)
 	defer context.AfterFunc(ctx, func() {
 		say.Print("interrupted: undoing the faults, then proving what there is (interrupt again to leave at once)")

@@ -148,6 +148,6 @@ func (o *observer) status() string {
 		return fmt.Sprint(*n)
 	}
 	accepted := o.answers.Count(ledger.Accepted)
-	return fmt.Sprintf("  %5.1f s  accepted %d  not %d  queue %s  stored %s  on screen %s", o.at(), accepted,
+	return fmt.Sprintf("  %5.1f s  accepted %d  not accepted %d  queue %s  stored %s  on screen %s", o.at(), accepted,
 		len(o.answers.Answers())-accepted, number(last.Queue), number(last.Stored), number(last.OnScreen))
 }

@@ -99,6 +99,9 @@ func parse(args []string, out io.Writer) (o options, status int, ok bool) {
 		if o.seeded = set["seed"]; o.random > 0 && !o.seeded {
 			o.seed = uint64(rand.Uint32())
 		}
+		if set["project"] && o.target == targetAuto {
+			o.target = targetCompose // a project that is not there must not become another platform
+		}
 		return o.check(set)
 	})
 	return o, status, ok
