@@ -71,14 +71,18 @@ const (
 	noticeInvalid     = "invalid"     // no vote; repeating it is useless
 )
 
-// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome.
+// noticePath returns the path to redirect a form post to. The page there shows the vote's outcome.
 func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
-	query := url.Values{"problem": {kind}}
+	var query url.Values
 	switch kind {
 	case noticeVoted:
 		query = url.Values{"voted": {string(pet)}, "vote": {vote.String()}}
 	case noticeUnavailable:
 		query = url.Values{"problem": {kind}, "pet": {string(pet)}, "vote": {vote.String()}}
+	case noticeInvalid:
+		query = url.Values{"problem": {kind}}
+	default:
+		return "/"
 	}
 	return "/?" + query.Encode()
 }
