@@ -34,9 +34,8 @@ func Load(environ []string, into any) error {
 }
 
 // check takes a variable's value from its file, if it has one, and parses the variable alone, because the library's
-// errors name fields, which two structs may share. Parsing one variable resets the other fields to their defaults, and
-// Load's last parse sets them. So no field may be tagged required or notEmpty: it would fail with every other variable.
-// The error shows the value unless that may hold a password.
+// errors name fields, which two structs may share. In that parse all other variables are unset, so no field may be
+// tagged required or notEmpty. The error shows the value unless that may hold a password.
 func check(name string, vars map[string]string, into any) error {
 	if path := vars[name+"_FILE"]; path != "" {
 		if vars[name] != "" {

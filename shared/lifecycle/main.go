@@ -1,8 +1,7 @@
 // Package lifecycle is what every service does in the same way: start, serve, report its health, and stop in order.
 //
 // The order of a stop: turn unready, wait until callers have noticed, stop accepting, finish the work in hand, run the
-// clean-ups in reverse order of the set-up. So clients close after their users. Telemetry is set up first, so it closes
-// last.
+// clean-ups in reverse order of the set-up. So clients close after their users. Telemetry starts first and ends last.
 package lifecycle
 
 import (
@@ -45,9 +44,8 @@ func Subcommand(service string, args, environ []string, more ...string) (done bo
 		"health     ask the running service whether it is ready",
 		"version    print the version",
 	}, more...)
-	usage := "usage: " + service + " [command]\n\n" +
-		"Without a command it runs the service, configured by its environment. Commands:\n  " +
-		service + " " + strings.Join(commands, "\n  "+service+" ")
+	usage := "usage: " + service + " [command]\n\nWithout a command it runs the service, configured by its environment. " +
+		"Commands:\n  " + service + " " + strings.Join(commands, "\n  "+service+" ")
 	if PrintVersion(os.Stdout, service, args) {
 		return true, nil
 	}
