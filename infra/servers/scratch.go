@@ -11,9 +11,9 @@ import (
 
 // sweeper is a shell that outlives this process and cleans up after it. It reads from a pipe of which this process
 // alone holds the other end, so it wakes when this process is gone: after its ordinary end, but also after a panic, a
-// timeout or a SIGKILL, when no clean-up in Go runs. The kernel has told the servers to end by then (see Process); the
-// sweeper resumes those that are paused, so that they can, and kills those that have not ended after six seconds. It
-// recognises servers by their working directory.
+// timeout or a SIGKILL, when no clean-up in Go runs. By then the kernel has signalled the servers to end (see Process).
+// The sweeper resumes those that are paused, so that they can, and kills those that have not ended after six seconds.
+// It recognises servers by their working directory.
 const sweeper = `
 read -r _
 for attempt in $(seq 40); do

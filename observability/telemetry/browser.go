@@ -45,7 +45,7 @@ type browserSpan struct {
 }
 
 // Pages accepts spans from pages, so that a trace reaches from the click to the screen. It answers 204, or 404 if
-// nothing is exported. Reports are not authenticated: too many, too old ones and unknown names are rejected.
+// nothing is exported. Reports are not authenticated, so it limits their rate, age and names.
 func (t *Telemetry) Pages(name string) http.Handler {
 	if t.pages == nil {
 		return http.NotFoundHandler()

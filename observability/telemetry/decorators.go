@@ -177,11 +177,11 @@ func (s acker) DeadLetter(ctx context.Context, failures []votestream.Failure) er
 		return err
 	}
 	spans := spansOf(ctx)
-	for _, b := range failures {
-		s.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(b.Reason))))
-		if span := spans[b.Delivery.EntryID]; span != nil {
-			span.AddEvent("dead letter", trace.WithAttributes(attribute.String("petvote.reason", string(b.Reason))))
-			span.SetStatus(codes.Error, b.Err.Error())
+	for _, f := range failures {
+		s.deadLetters.Add(ctx, 1, metric.WithAttributes(attribute.String("reason", string(f.Reason))))
+		if span := spans[f.Delivery.EntryID]; span != nil {
+			span.AddEvent("dead letter", trace.WithAttributes(attribute.String("petvote.reason", string(f.Reason))))
+			span.SetStatus(codes.Error, f.Err.Error())
 		}
 	}
 	return nil
@@ -194,7 +194,7 @@ type RefreshFunc func(context.Context, votestore.Notice) error
 func (f RefreshFunc) Refresh(ctx context.Context, n votestore.Notice) error { return f(ctx, n) }
 
 // Refresher gives each sampled vote behind a notice a CONSUMER span, "push results", in its own trace, and hands on the
-// spans' contexts in place of the notice's. Of a push's tries a trace has the first failure and the success.
+// spans' contexts in place of the notice's. A retried push records only its first failure and its success.
 func (t *Telemetry) Refresher(next RefreshFunc) (RefreshFunc, error) {
 	i := t.instruments()
 	duration := i.histogram("petvote.push.duration", "s",

@@ -23,7 +23,8 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) })))
 }
 
-// suppressPolling measures polling requests, but samples none without a trace of its own: they would drown out votes.
+// suppressPolling keeps polling requests from being traced unless the caller sends a trace: they would drown out the
+// votes. They are still measured.
 func suppressPolling(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isPolling(r.URL.Path) && r.Header.Get("traceparent") == "" {

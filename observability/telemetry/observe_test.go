@@ -15,7 +15,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 	tel := started(t)
 	policy := resilience.New(resilience.Settings{Name: "redis", Failures: 1, OpenFor: time.Hour, Budget: time.Second,
 		Listener: must(tel.PolicyListener())})
-	_ = policy.Do(t.Context(), func(context.Context) error { return errAway })
+	_ = policy.Do(t.Context(), func(context.Context) error { return errUnavailable })
 	stream := votestream.Stats{Added: 10, Dead: 1, Waiting: 2, InFlight: 3, DeadNow: 4, Oldest: 1500 * time.Millisecond}
 	store := votestore.Stats{Stored: 5, Duplicates: 6}
 	err := errors.Join(
@@ -46,7 +46,7 @@ func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 	err := errors.Join(
 		tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
 			_, bounded = ctx.Deadline()
-			return votestream.Stats{Added: 10}, errAway
+			return votestream.Stats{Added: 10}, errUnavailable
 		}),
 		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return votestore.Stats{Stored: 5}, nil }))
 	if err != nil {
@@ -63,9 +63,9 @@ func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 func TestRareEventsAreCountedFromZero(t *testing.T) {
 	tel := started(t)
 	_, processing := tel.Processor(nil, false)
-	_, settling := tel.Acker(nil)
+	_, acking := tel.Acker(nil)
 	breakers := tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))
-	if err := errors.Join(processing, settling, breakers); err != nil {
+	if err := errors.Join(processing, acking, breakers); err != nil {
 		t.Fatal(err)
 	}
 	wantMetric(t, tel, `petvote_redeliveries_total 0`, `petvote_dependency_retries_total{petvote_policy="redis"} 0`,

@@ -114,13 +114,13 @@ func TestUnsampledVotesHaveNoSpans(t *testing.T) {
 
 func TestAFailedBatchIsSeenInEverySpanOfIt(t *testing.T) {
 	tel, spans := recording(t)
-	fail := func(context.Context, []votestream.Delivery) error { return errAway }
+	fail := func(context.Context, []votestream.Delivery) error { return errUnavailable }
 	err := process(t, tel, deliveries(recordedA, recordedB), fail)
-	if n := len(spans.Ended()); n != 3 || !errors.Is(err, errAway) {
+	if n := len(spans.Ended()); n != 3 || !errors.Is(err, errUnavailable) {
 		t.Errorf("err = %v, %d spans, want the batch's and one for each vote", err, n)
 	}
 	for _, span := range spans.Ended() {
-		if s := span.Status(); s.Code != codes.Error || s.Description != errAway.Error() {
+		if s := span.Status(); s.Code != codes.Error || s.Description != errUnavailable.Error() {
 			t.Errorf("%s: status %v", span.Name(), s)
 		}
 	}
@@ -152,8 +152,8 @@ func TestRetriesAndBreakersAreEventsInEveryVotesTrace(t *testing.T) {
 		tel, spans := recording(t)
 		listener := must(tel.PolicyListener())
 		err := process(t, tel, deliveries(traces...), func(ctx context.Context, _ []votestream.Delivery) error {
-			listener.Attempt(ctx, "postgres", time.Second, errAway)
-			listener.Retry(ctx, "postgres", 1, errAway, 50*time.Millisecond)
+			listener.Attempt(ctx, "postgres", time.Second, errUnavailable)
+			listener.Retry(ctx, "postgres", 1, errUnavailable, 50*time.Millisecond)
 			listener.BreakerSeen(ctx, "postgres", resilience.Closed, resilience.Open)
 			listener.Attempt(ctx, "postgres", time.Millisecond, nil)
 			return nil
@@ -187,7 +187,7 @@ func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
 		outcome error
 		counted int
 	}{
-		"moved": {nil, 1}, "not moved": {errAway, 0},
+		"moved": {nil, 1}, "not moved": {errUnavailable, 0},
 	} {
 		tel, spans := recording(t)
 		s := must(tel.Acker(ackFuncs{c.outcome}))
@@ -300,9 +300,9 @@ func TestVotesAreCountedByOutcome(t *testing.T) {
 func TestAFailureToStoreMarksEverySpanAndCountsNoVote(t *testing.T) {
 	tel, spans := recording(t)
 	err := record(t, tel, func(context.Context, []votestore.Entry) (votestore.Outcome, error) {
-		return votestore.Outcome{}, errAway
+		return votestore.Outcome{}, errUnavailable
 	}, recordedA, recordedB)
-	if !errors.Is(err, errAway) || len(spans.Ended()) != 2 {
+	if !errors.Is(err, errUnavailable) || len(spans.Ended()) != 2 {
 		t.Errorf("err = %v, %d spans", err, len(spans.Ended()))
 	}
 	for _, span := range spans.Ended() {

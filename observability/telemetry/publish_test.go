@@ -13,7 +13,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-var errAway = errors.New("connection refused")
+var errUnavailable = errors.New("connection refused")
 
 // publish sends a message through the decorator and returns what the decorated function got.
 func publish(t *testing.T, tel *Telemetry, ctx context.Context, err error) (
@@ -54,9 +54,9 @@ func TestAPublishedMessageCarriesTheContextOfItsSpan(t *testing.T) {
 
 func TestAMessageThatIsNotPublishedLeavesAFailedSpan(t *testing.T) {
 	tel, spans := recording(t)
-	publish(t, tel, t.Context(), errAway)
+	publish(t, tel, t.Context(), errUnavailable)
 	span := spans.only(t, "publish votes")
-	if s := span.Status(); s.Code != codes.Error || s.Description != errAway.Error() ||
+	if s := span.Status(); s.Code != codes.Error || s.Description != errUnavailable.Error() ||
 		attributeOf(span.Attributes(), "error.type") == "" {
 		t.Errorf("status %v, attributes %v", s, span.Attributes())
 	}

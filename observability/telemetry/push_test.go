@@ -28,7 +28,7 @@ func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
 		for _, tc := range n.Traces {
 			handedOn = append(handedOn, tc.Parent)
 		}
-		listener.Retry(ctx, "postgres", 1, errAway, time.Second)
+		listener.Retry(ctx, "postgres", 1, errUnavailable, time.Second)
 		return nil
 	}, recordedA, recordedB)
 	if err != nil {
@@ -59,18 +59,18 @@ func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
 
 func TestAPushThatFailedIsAFailureInTheTrace(t *testing.T) {
 	tel, spans := recording(t)
-	err := refresh(t, tel, func(context.Context, votestore.Notice) error { return errAway }, recordedA)
-	if span := spans.only(t, "push results"); !errors.Is(err, errAway) || span.Status().Code != codes.Error {
+	err := refresh(t, tel, func(context.Context, votestore.Notice) error { return errUnavailable }, recordedA)
+	if span := spans.only(t, "push results"); !errors.Is(err, errUnavailable) || span.Status().Code != codes.Error {
 		t.Errorf("err = %v, status %v", err, span.Status())
 	}
 }
 
 func TestTheTimeToTheScreenIsThatOfAPushesOldestVote(t *testing.T) {
 	tel := started(t)
-	err := errAway
+	err := errUnavailable
 	r := must(tel.Refresher(func(context.Context, votestore.Notice) error { return err }))
 	n := votestore.Notice{Oldest: time.Now().Add(-90 * time.Millisecond)}
-	if got := r.Refresh(t.Context(), n); !errors.Is(got, errAway) {
+	if got := r.Refresh(t.Context(), n); !errors.Is(got, errUnavailable) {
 		t.Fatal(got)
 	}
 	err = nil

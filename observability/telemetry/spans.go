@@ -63,7 +63,7 @@ type message struct {
 }
 
 // start starts a span for each sampled message, in its trace, and returns them by key. A batch of several gets a span
-// too, linked to theirs and back. The context holds all spans; the only message's or the batch's is the current one.
+// too; it and theirs link to each other. The context holds all spans. The batch's, or a lone message's, is current.
 func (f fanOut) start(
 	ctx context.Context, at time.Time, messages []message, attrs ...attribute.KeyValue,
 ) (context.Context, map[string]trace.Span) {

@@ -67,7 +67,7 @@ func StartService(ctx context.Context, name string, cfg config.Service, cleanups
 // Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an OTLP
 // endpoint no trace is recorded or exported, but every trace still has its ids. [Telemetry.Metrics] serves the metrics.
 func Start(ctx context.Context, service string) (*Telemetry, error) {
-	// For errors that the libraries can't return, such as those of exports: while a collector is down, one each second.
+	// It gets the errors of exports in the background: one each second while a collector is down.
 	sometimes := rate.Sometimes{First: 1, Interval: time.Minute}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		sometimes.Do(func() { slog.Warn("telemetry export failed", "error", err) })
@@ -100,7 +100,7 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" { // for several thousand votes; what does not fit is dropped
 			batching = append(batching, sdktrace.WithMaxQueueSize(16_384))
 		}
-		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" { // a person who looks for a trace finds it soon
+		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" { // so that a new trace can soon be found
 			batching = append(batching, sdktrace.WithBatchTimeout(time.Second))
 		}
 		batcher := sdktrace.NewBatchSpanProcessor(exporter, batching...)

@@ -98,7 +98,7 @@ func TestAHangingCollectorDoesNotDelayAStop(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	start := time.Now()
 	oneSpan(t)
-	if took := time.Since(start); took > 3*flushTimeout {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("stopping took %v, want about %v", took, flushTimeout)
 	}
 }
@@ -195,9 +195,9 @@ func line(t *testing.T, out *bytes.Buffer) map[string]any {
 func TestALineWrittenInASpanCarriesItsIDs(t *testing.T) {
 	out := logged(t, "json", slog.LevelInfo)
 	ctx := extract(t.Context(), recordedA)
-	slog.InfoContext(ctx, "vote refused", "error", errAway)
+	slog.InfoContext(ctx, "vote refused", "error", errUnavailable)
 	if l := line(t, out); l["trace_id"] != traceA || l["span_id"] != parentA || l["service"] != "vote" ||
-		l["error"] != errAway.Error() || l["msg"] != "vote refused" {
+		l["error"] != errUnavailable.Error() || l["msg"] != "vote refused" {
 		t.Errorf("line %v", l)
 	}
 	slog.Info("serving")

@@ -64,7 +64,7 @@ func (h *hub) leave(v *viewer) {
 	h.connected[v.transport]--
 }
 
-// publish puts the counts into every mailbox, in place of a frame not taken yet, unless they are the current ones.
+// publish puts the counts into every mailbox, where they replace a frame not taken yet. It skips unchanged counts.
 func (h *hub) publish(c ballot.Counts) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -73,7 +73,8 @@ func (p *resultPages) serveResult(w http.ResponseWriter, r *http.Request) {
 	web.Render(w, http.StatusOK, pages.Result(p.assets, d))
 }
 
-// share returns a pet's share of all votes in per cent, as a number and as text, where only all are 100.0 and none 0.0.
+// share returns a pet's share of all votes in per cent, as a number and as text. The text is 100.0 only for all votes,
+// and 0.0 only for none.
 func share(count, total int64) (percent, text string) {
 	if total == 0 {
 		return "0.0", "0.0"

@@ -55,8 +55,8 @@ type receipt struct {
 	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
 }
 
-// receipt answers GET /votes/{id}?entry=… with how far a vote has come, to browsers with a page: 404 only for a vote
-// that is nowhere, 503 if PostgreSQL or Redis is unavailable or the vote may be at another entry.
+// receipt answers GET /votes/{id}?entry=… with a vote's progress, as a page for browsers. It answers 404 only for a
+// vote that is nowhere. It answers 503 if PostgreSQL or Redis is unavailable or the vote may be at another entry.
 func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	id, err := uuid.Parse(r.PathValue("id"))

@@ -52,7 +52,7 @@ func (s *sampledViewers) leave(box chan []string) {
 	delete(s.boxes, box)
 }
 
-// notify adds the recorded traces to the notifications of some viewers, where a slow one still has earlier ones.
+// notify sends the recorded traces to some viewers. A slow viewer gets them together with those of earlier pushes.
 func (s *sampledViewers) notify(traces []tracecontext.TraceContext) {
 	var parents []string
 	for _, t := range traces {

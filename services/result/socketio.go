@@ -173,7 +173,8 @@ func (c gatedConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// disconnect ends every session, which answers its poll, and soon after it the requests left unanswered.
+// disconnect ends every session, so that its poll is answered. Soon afterwards it ends the requests that the library
+// leaves unanswered.
 func (s *socketServer) disconnect() {
 	s.io.Close(nil)
 	time.AfterFunc(closeWithin, s.endRequests)

@@ -11,13 +11,13 @@ import (
 	"petvote/shared/votestream"
 )
 
-// publisher adds a vote to a queue. Once it returns the entry the vote is safe; after an error it may be queued too.
+// publisher adds a vote to a queue. Once it returns the entry, the vote is safe. After an error the vote may be queued.
 type publisher interface {
 	Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error)
 }
 
-// castVote makes a vote and publishes it. The id is key, the caller's idempotency key, with which the call may be
-// repeated, or if that is zero a new UUIDv7: ids in the order of time keep the database's index small.
+// castVote makes a vote and publishes it. The id is key, the caller's idempotency key, so the call may be repeated.
+// If key is zero, the id is a new UUIDv7: ids in the order of time keep the database's index small.
 func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.UUID) (
 	ballot.Vote, votestream.Entry, error,
 ) {

@@ -71,16 +71,18 @@ const (
 	noticeInvalid     = "invalid"     // no vote; repeating it is useless
 )
 
-// noticePath returns the path to redirect a form post to, where the page tells the vote's outcome.
+// noticePath returns the path to redirect a form post to. The page there shows the vote's outcome.
 func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
-	query := url.Values{"problem": {kind}}
 	switch kind {
 	case noticeVoted:
-		query = url.Values{"voted": {string(pet)}, "vote": {vote.String()}}
+		return "/?" + url.Values{"voted": {string(pet)}, "vote": {vote.String()}}.Encode()
 	case noticeUnavailable:
-		query = url.Values{"problem": {kind}, "pet": {string(pet)}, "vote": {vote.String()}}
+		return "/?" + url.Values{"problem": {kind}, "pet": {string(pet)}, "vote": {vote.String()}}.Encode()
+	case noticeInvalid:
+		return "/?problem=" + kind
+	default:
+		return "/"
 	}
-	return "/?" + query.Encode()
 }
 
 // notice is the initial content of the page's status region; the zero notice is empty. The query only selects one of

@@ -78,6 +78,7 @@ func TestANoticeTellsTheOutcomeOfAFormPost(t *testing.T) {
 		{noticeVoted, "cats", "/?vote=" + testVoteID + "&voted=cats", "accepted", "Your vote for cats was accepted."},
 		{noticeUnavailable, "dogs", "/?pet=dogs&problem=unavailable&vote=" + testVoteID, "refused", "could not be taken"},
 		{noticeInvalid, "", "/?problem=invalid", "refused", "nothing was counted"},
+		{"unknown", "dogs", "/", "idle", ""},
 	} {
 		path := noticePath(c.kind, c.pet, uuid.MustParse(testVoteID))
 		if path != c.path {
@@ -135,6 +136,17 @@ func TestThePageMayAskTheResultServiceAndNobodyElse(t *testing.T) {
 		if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, want) {
 			t.Errorf("the policy %q lacks %s", policy, want)
 		}
+	}
+}
+
+func TestAHostileHostIsNotInThePage(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Host = `"><wince>`
+	w := httptest.NewRecorder()
+	public(settings{}).ServeHTTP(w, r)
+	wantInPage(t, w, `href="//localhost:8085/"`)
+	if policy := w.Header().Get("Content-Security-Policy"); strings.Contains(w.Body.String()+policy, "wince") {
+		t.Errorf("the service believes the host: policy %q, page\n%s", policy, w.Body)
 	}
 }
 

@@ -14,7 +14,7 @@ type source interface {
 	Next(ctx context.Context) ([]votestream.Delivery, error)
 }
 
-// consumer reads and processes one batch after another. Several overlap: one reads while another commits.
+// consumer reads and processes one batch after another. While one consumer commits, another can read.
 type consumer struct {
 	source  source
 	process func(ctx context.Context, batch []votestream.Delivery) error
@@ -25,7 +25,7 @@ type consumer struct {
 }
 
 const (
-	// After this many deliveries an entry is retried in isolation: if it kills the worker, it takes no other with it.
+	// After this many deliveries an entry is retried in isolation. If it kills the worker, no other entry is affected.
 	quarantineAfter = 3
 	// finishTimeout bounds the work in hand at a stop.
 	finishTimeout = 5 * time.Second

@@ -86,7 +86,7 @@ func (c *Counts) field(pet Choice) *int64 {
 	case Lizards:
 		return &c.Lizards
 	}
-	return new(int64) // of an unknown choice, and no part of c
+	return new(int64) // for an unknown choice; not part of c
 }
 
 // Digits writes a count with a comma between each three digits: 1,234,567.

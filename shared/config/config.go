@@ -33,8 +33,9 @@ func Load(environ []string, into any) error {
 	return env.ParseWithOptions(into, env.Options{Environment: vars})
 }
 
-// check takes a variable's value from its file, if it has one, and parses the variable alone: the library's errors name
-// fields, which two structs may share. The error shows the value unless that may hold a password.
+// check takes a variable's value from its file, if it has one, and parses the variable alone, because the library's
+// errors name fields, which two structs may share. In that parse all other variables are unset, so no field may be
+// tagged required or notEmpty. The error shows the value unless that may hold a password.
 func check(name string, vars map[string]string, into any) error {
 	if path := vars[name+"_FILE"]; path != "" {
 		if vars[name] != "" {

@@ -25,8 +25,8 @@ func (c *Cleanups) Add(name string, do func(context.Context) error) {
 	c.tasks = append(c.tasks, cleanup{name, do})
 }
 
-// Run empties the stack from the top. Each task has its own time-out, and a failed one skips no other. The error joins
-// theirs, each with its task's name.
+// Run empties the stack from the top. Each task has its own time-out. After a failed task the others still run. The
+// error joins theirs, each with its task's name.
 func (c *Cleanups) Run() error {
 	var errs []error
 	for i := len(c.tasks) - 1; i >= 0; i-- {

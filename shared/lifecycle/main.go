@@ -1,7 +1,7 @@
 // Package lifecycle is what every service does in the same way: start, serve, report its health, and stop in order.
 //
 // The order of a stop: turn unready, wait until callers have noticed, stop accepting, finish the work in hand, run the
-// clean-ups in reverse order of the set-up. So clients close after their users, and telemetry, set up first, last.
+// clean-ups in reverse order of the set-up. So clients close after their users. Telemetry starts first and ends last.
 package lifecycle
 
 import (
@@ -38,14 +38,14 @@ func Main(name string, run func(ctx context.Context, args, environ []string, cle
 	return 0
 }
 
-// Subcommand runs a command other than the service itself, if args name one. more are the caller's own, for the usage.
+// Subcommand runs a command other than the service itself, if args name one. more has the usage of the caller's own.
 func Subcommand(service string, args, environ []string, more ...string) (done bool, err error) {
 	commands := append([]string{
-		"           run the service, configured by its environment",
 		"health     ask the running service whether it is ready",
 		"version    print the version",
 	}, more...)
-	usage := "usage: " + service + " " + strings.Join(commands, "\n       "+service+" ")
+	usage := "usage: " + service + " [command]\n\nWithout a command it runs the service, configured by its environment. " +
+		"Commands:\n  " + service + " " + strings.Join(commands, "\n  "+service+" ")
 	if PrintVersion(os.Stdout, service, args) {
 		return true, nil
 	}

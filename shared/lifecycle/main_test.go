@@ -174,7 +174,7 @@ func TestSubcommandHealthProbesAndAnythingElseIsAnsweredWithTheUsage(t *testing.
 	}
 }
 
-func TestTheVersionIsWhatTheLinkerWasToldElseGosStamp(t *testing.T) {
+func TestTheVersionIsTheLinkersElseGosStamp(t *testing.T) {
 	stamp := func(version, modified string) *debug.BuildInfo {
 		return &debug.BuildInfo{Main: debug.Module{Version: version}, Settings: []debug.BuildSetting{
 			{Key: "vcs.modified", Value: modified}, {Key: "vcs.revision", Value: "0f3c"},
@@ -186,7 +186,7 @@ func TestTheVersionIsWhatTheLinkerWasToldElseGosStamp(t *testing.T) {
 		info              *debug.BuildInfo
 		want              Build
 	}{
-		"told":                 {"v1.2.0", "ab12", stamp("v0.9.0", "true"), Build{"v1.2.0", "ab12", ""}},
+		"set by the linker":    {"v1.2.0", "ab12", stamp("v0.9.0", "true"), Build{"v1.2.0", "ab12", ""}},
 		"a clean checkout":     {"", "", stamp("v1.1.0", "false"), Build{"v1.1.0", "0f3c", ""}},
 		"a changed checkout":   {"", "", stamp("v1.1.0+dirty", "true"), Build{"v1.1.0+dirty", "0f3c-dirty", ""}},
 		"go run":               {"", "", &debug.BuildInfo{Main: unstamped}, Build{"devel", "unknown", ""}},

@@ -112,8 +112,8 @@ func newHTTPServer(h http.Handler) *http.Server {
 // serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default. With
 // net/http/pprof, which does the same, the image of result would exceed its limit of 25 MB.
 func serveProfiles(mux *http.ServeMux) {
-	runtime.SetMutexProfileFraction(100)                     // one contention of so many is sampled
-	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // one event in so much time blocked
+	runtime.SetMutexProfileFraction(100)                     // samples one contention in 100
+	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // samples one event for each 100 µs blocked
 	mux.HandleFunc("GET /debug/pprof/profile", profileCPU)
 	mux.HandleFunc("GET /debug/pprof/{name}", func(w http.ResponseWriter, r *http.Request) {
 		p := pprof.Lookup(r.PathValue("name"))
@@ -126,13 +126,13 @@ func serveProfiles(mux *http.ServeMux) {
 	})
 }
 
-// profileCPU profiles for the requested number of seconds, 1 to 255, or else 30; or until the client is gone.
+// profileCPU profiles for the requested 1 to 255 seconds, by default 30. It stops when the client is gone.
 func profileCPU(w http.ResponseWriter, r *http.Request) {
 	seconds, err := strconv.ParseUint(r.FormValue("seconds"), 10, 8)
 	if err != nil || seconds == 0 {
 		seconds = 30
 	}
-	conn := http.NewResponseController(w) // the server's own deadlines are shorter; its connections take others
+	conn := http.NewResponseController(w) // the server's own deadlines are shorter
 	_, _ = conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{})
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if err := pprof.StartCPUProfile(w); err != nil {

@@ -52,7 +52,7 @@ type Settings struct {
 	Failures uint32
 	// OpenFor is how long an open breaker refuses calls before it lets one probe through. Default 500 ms.
 	OpenFor time.Duration
-	// Permanent reports errors with which the dependency would answer again: not counted, not retried. Nil: none.
+	// Permanent reports errors that a retry would only repeat. They are neither counted nor retried. Nil reports none.
 	Permanent func(error) bool
 	// Listener may be nil.
 	Listener Listener

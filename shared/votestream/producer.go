@@ -22,7 +22,8 @@ func NewProducer(rdb *redis.Client) (*Producer, error) {
 	return &Producer{pipeline: pipeline}, nil
 }
 
-// Publish returns the entry once it is in the stream, and with appendfsync always on disk. An error leaves that open.
+// Publish returns the entry once it is in the stream; with "appendfsync always" it is then on disk. After an error the
+// entry may be in the stream.
 func (p *Producer) Publish(ctx context.Context, m Message) (Entry, error) {
 	args := append(make([]any, 0, 13), "xadd", Stream, "*")
 	cmd := redis.NewStringCmd(ctx, append(args, m.encode()...)...)

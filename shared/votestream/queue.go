@@ -35,8 +35,8 @@ func (q *Queue) PingWrite(ctx context.Context) error {
 	return explain(err)
 }
 
-// EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry: votes cast
-// before the first worker ran count. An existing group needs no write, which a Redis out of memory would refuse.
+// EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry, so votes
+// cast before the first worker ran are counted. An existing group needs no write, so a full Redis does not refuse it.
 func (q *Queue) EnsureGroup(ctx context.Context) error {
 	groups, err := q.rdb.XInfoGroups(ctx, Stream).Result()
 	if err != nil && !missing(err) {
@@ -83,11 +83,12 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 	return nil
 }
 
-// retriesKey is a hash of the isolated retries of each entry that had some, until it leaves the stream.
+// retriesKey is a hash that counts the isolated retries of each entry until the entry leaves the stream.
 const retriesKey = "votes:tries"
 
-// CountRetry notes that an entry is about to be retried in isolation and returns how often it has been, this time
-// included. That number identifies an entry that kills its worker: innocent ones have as many deliveries.
+// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated
+// retries, this one included. Only that number identifies an entry that kills its worker: innocent entries that were
+// delivered with it have as many deliveries.
 func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	n, err := q.rdb.HIncrBy(ctx, retriesKey, entryID, 1).Result()
 	if err != nil {
@@ -138,7 +139,7 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// EntryTime returns the time (UTC) in an entry's ID, "<milliseconds>-<sequence>", or the zero time if id is none.
+// EntryTime returns the time (UTC) in an entry's ID, "<milliseconds>-<sequence>", or the zero time for any other id.
 func EntryTime(id string) time.Time {
 	ms, _, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseInt(ms, 10, 64)

@@ -38,7 +38,7 @@ func wantStatic(t *testing.T, path, page, name string) {
 	}
 }
 
-// The generator escapes for text and quoted attributes, unless told not to, wherever the value is.
+// The generator escapes for text and quoted attributes, unless a template opts out, wherever the value is.
 func TestTemplatesHaveNoPlaceWhereEscapingIsNotEnough(t *testing.T) {
 	for problem, pattern := range map[string]string{
 		"unescaped output":                   `\{%-?\s*[a-z]+=`,

@@ -71,8 +71,8 @@ const (
 	HereResults
 )
 
-// Theme is "light" or "dark" if the person has chosen one, else "": the system decides. Unlike localStorage, both
-// services have the cookie, before the first paint.
+// Theme is "light" or "dark" if the person has chosen one. If it is "", the system decides. The choice is in a
+// cookie, which both services can read before the first paint. They can't read localStorage.
 func Theme(r *http.Request) string {
 	if c, err := r.Cookie("petvote-theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
 		return c.Value
