@@ -74,7 +74,15 @@ func held(t *testing.T, code int, r record.Run, scenarios int) {
 	}
 }
 
+// notShort leaves a test out of -short, which keeps the naive worker's as the one run of the whole tool.
+func notShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a platform of its own")
+	}
+}
+
 func TestTheRealWorkerLosesNothing(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	const three = "kill-postgres,cut-vote-redis,crash-after-commit"
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", three, "-rate", "150")
@@ -109,6 +117,7 @@ func TestTheNaiveWorkerIsCaught(t *testing.T) {
 }
 
 func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "100", "-retry")
 	held(t, code, r, 1)
@@ -118,6 +127,7 @@ func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing
 }
 
 func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
