@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	answerLimit = 5 * time.Second // a voter's default time-out: well beyond the service's 2 s
-	retryPause  = 300 * time.Millisecond
+	answerLimit = 5 * time.Second        // a voter's default time-out: well beyond the service's 2 s
+	retryPause  = 300 * time.Millisecond // before the first retry, then twice as long each time, up to maxPause
+	maxPause    = 3 * time.Second        // without it, all that an outage refused would be a storm at its end
 	idleConns   = 512
 	idleLimit   = time.Second // the services close an idle connection after 5 s, and an unused one after 2 s
 )
@@ -91,14 +92,15 @@ func (v *Voters) Finish() {
 }
 
 func (v *Voters) vote(ctx context.Context, pet ballot.Choice) {
-	key := uuid.Must(uuid.NewV7())
+	key, pause := uuid.Must(uuid.NewV7()), retryPause
 	for attempt := 1; ; attempt++ {
 		a := v.client.Cast(ctx, key, pet)
 		a.Attempt = attempt
 		v.options.Record(a)
-		if a.Status == ledger.Accepted || !v.options.Retry || wait.For(ctx, retryPause) != nil {
+		if a.Status == ledger.Accepted || !v.options.Retry || wait.For(ctx, pause) != nil {
 			return
 		}
+		pause = min(2*pause, maxPause)
 	}
 }
 

@@ -119,7 +119,7 @@ func TestTheNaiveWorkerIsCaught(t *testing.T) {
 func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing.T) {
 	notShort(t)
 	t.Parallel()
-	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "100", "-retry")
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "30", "-retry")
 	held(t, code, r, 1)
 	if p := r.Scenarios[0].Proof; p.Retries == 0 || p.Accepted != p.Sent || p.Stored != p.Sent {
 		t.Errorf("%+v", p)
