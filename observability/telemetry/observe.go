@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"petvote/shared/lifecycle"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
@@ -81,6 +82,21 @@ func (t *Telemetry) ObserveTally(age func() (old time.Duration, known bool)) err
 	return i.observe(func(o metric.Observer) {
 		if old, known := age(); known {
 			o.ObserveFloat64(tally, old.Seconds())
+		}
+	})
+}
+
+const settingKey = attribute.Key("petvote.setting")
+
+// ObserveFindings exports the conditions that weaken a promise, each as 1 while it lasts.
+func (t *Telemetry) ObserveFindings(sources ...func() []lifecycle.Finding) error {
+	i := t.instruments()
+	findings := i.gauge("petvote.findings", "", "1 for each setting or object at fault that weakens a promise.")
+	return i.observe(func(o metric.Observer) {
+		for _, source := range sources {
+			for _, f := range source() {
+				o.ObserveFloat64(findings, 1, metric.WithAttributes(settingKey.String(f.Setting)))
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
@@ -25,6 +26,9 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		tel.ObserveAudience(func() (viewers map[string]int64, pushes, conflated int64) {
 			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9
 		}),
+		tel.ObserveFindings(func() []lifecycle.Finding {
+			return []lifecycle.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
+		}),
 		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +40,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		`petvote_viewers{transport="socket.io"} 0`, `petvote_pushes_total 8`, `petvote_pushes_conflated_total 9`,
 		`petvote_admission_in_flight 11`, `petvote_admission_waiting 12`, `petvote_admission_refused_total 13`,
 		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
+		`petvote_findings{petvote_setting="redis appendonly"} 1`,
 		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
 }
 

@@ -15,9 +15,11 @@ type Dependency struct {
 }
 
 // Health answers the probes. Liveness depends on nothing; readiness on the required dependencies, a gate, and draining.
+// Other dependencies and findings degrade it.
 type Health struct {
 	dependencies []Dependency
 	gate         func() error
+	findings     []func() []Finding
 	draining     atomic.Bool
 }
 
@@ -29,10 +31,15 @@ func NewHealth(gate func() error, dependencies ...Dependency) *Health {
 	return &Health{dependencies: dependencies, gate: gate}
 }
 
+// AddFindings adds a source of findings. The service stays ready with them, but says "degraded". It must be called before
+// the probes are served.
+func (h *Health) AddFindings(source func() []Finding) { h.findings = append(h.findings, source) }
+
 type report struct {
 	Status       string             `json:"status"`
 	Reason       string             `json:"reason,omitempty"`
 	Dependencies []dependencyReport `json:"dependencies,omitempty"`
+	Findings     []Finding          `json:"findings,omitempty"`
 }
 
 type dependencyReport struct {
@@ -75,6 +82,12 @@ func (h *Health) check() (int, report) {
 		case r.Status == "ready":
 			r.Status, r.Reason = "degraded", state.Name+" unavailable"
 		}
+	}
+	for _, source := range h.findings {
+		r.Findings = append(r.Findings, source()...)
+	}
+	if len(r.Findings) > 0 && r.Status == "ready" {
+		r.Status, r.Reason = "degraded", r.Findings[0].Setting+": "+r.Findings[0].Problem
 	}
 	if err := h.gate(); err != nil {
 		unready("unavailable", err.Error())

@@ -1,0 +1,78 @@
+package lifecycle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
+	var log bytes.Buffer
+	previous := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	t.Cleanup(func() { slog.SetDefault(previous) })
+	synctest.Test(t, func(t *testing.T) {
+		weak := []Finding{{"redis appendfsync", "it is everysec, so that a crash loses up to a second of votes"}}
+		var found []Finding
+		err := errors.New("connection refused")
+		runs := 0
+		inspector := NewInspector(
+			func(context.Context) ([]Finding, error) { runs++; return found, err },
+			func(context.Context) ([]Finding, error) { return []Finding{{"clock", "it differs by 3 s"}}, nil })
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- inspector.Run(ctx) }()
+		findings := func(after time.Duration, want int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if got := inspector.Findings(); len(got) != want {
+				t.Errorf("%d checks: findings %v, want %d", runs, got, want)
+			}
+		}
+		findings(0, 1) // the dependency is down: the other check counts
+		found, err = weak, nil
+		findings(inspectAgain, 2)
+		err = errors.New("connection refused")
+		findings(inspectEvery, 2) // unknown is not gone
+		found, err = nil, nil
+		findings(inspectAgain, 1)
+		stop()
+		if err := <-done; err != nil || runs != 4 {
+			t.Errorf("Run returned %v after %d checks, want 4", err, runs)
+		}
+	})
+	for _, once := range []string{`unmet" setting="redis appendfsync"`, `met" setting="redis appendfsync"`, `unmet" setting=clock`} {
+		if n := strings.Count(log.String(), `"precondition `+once); n != 1 {
+			t.Errorf("logged %d times: %s\n%s", n, once, log.String())
+		}
+	}
+}
+
+func TestFindingsDegradeReadinessAndAreListedForOperators(t *testing.T) {
+	h := NewHealth(nil, dependency("redis", true, true))
+	var found []Finding
+	h.AddFindings(func() []Finding { return found })
+	if code, body := ask(t, h.Ready); code != http.StatusOK || body != `{"status":"ready"}` {
+		t.Errorf("without findings: %d %s", code, body)
+	}
+	found = []Finding{{"redis appendonly", "it is off"}}
+	if code, body := ask(t, h.Ready); code != http.StatusOK || body != `{"status":"degraded"}` {
+		t.Errorf("in public: %d %s", code, body)
+	}
+	code, body := ask(t, h.ReadyDetailed)
+	if code != http.StatusOK || !strings.Contains(body, `"findings":[{"setting":"redis appendonly","problem":"it is off"}]`) ||
+		!strings.Contains(body, `"reason":"redis appendonly: it is off"`) {
+		t.Errorf("for operators: %d %s", code, body)
+	}
+	h.Drain()
+	if code, body := ask(t, h.Ready); code != http.StatusServiceUnavailable || body != `{"status":"draining"}` {
+		t.Errorf("while draining: %d %s", code, body)
+	}
+}
