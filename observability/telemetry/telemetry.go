@@ -54,7 +54,7 @@ type Telemetry struct {
 func StartService(ctx context.Context, name string, cfg config.Service, cleanups *lifecycle.Cleanups) (
 	*Telemetry, resilience.Listener, error,
 ) {
-	Log(os.Stdout, name, string(cfg.LogFormat), cfg.LogLevel)
+	Log(os.Stdout, name, string(cfg.LogFormat), slog.Level(cfg.LogLevel))
 	t, err := Start(ctx, name)
 	if err != nil {
 		return nil, nil, err

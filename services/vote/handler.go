@@ -43,7 +43,8 @@ func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "application/x-www-form-urlencoded":
 		h.serveForm(w, r)
 	default:
-		answerError(w, r, requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"})
+		answerError(w, r, requestError{http.StatusUnsupportedMediaType,
+			"Content-Type must be application/json or application/x-www-form-urlencoded"})
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -53,9 +55,24 @@ func check(name string, vars map[string]string, into any) error {
 	}
 	if bad, ok := errors.AsType[env.ParseError](err); ok {
 		err = bad.Err
+		if _, ok := errors.AsType[*strconv.NumError](err); ok { // the standard library's wording, for plain Go types
+			err = plain(bad.Type)
+		}
 	}
 	if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_PASSWORD") {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return fmt.Errorf("%s=%q: %w", name, vars[name], err)
+}
+
+// plain says what a value of a plain Go type looks like.
+func plain(t reflect.Type) error {
+	switch {
+	case t.Kind() == reflect.Bool:
+		return errors.New("neither true nor false")
+	case t.Kind() >= reflect.Uint && t.Kind() <= reflect.Uint64:
+		return fmt.Errorf("not a number from 0 to %d", uint64(1)<<t.Bits()-1)
+	default:
+		return errors.New("not a number")
+	}
 }

@@ -17,11 +17,11 @@ import (
 
 // Service holds the settings that every service has besides the addresses of its dependencies.
 type Service struct {
-	Host      string     `env:"LISTEN_HOST"` // empty: all interfaces
-	OpsPort   Port       `env:"OPS_PORT" envDefault:"9464"`
-	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
-	LogFormat LogFormat  `env:"LOG_FORMAT" envDefault:"json"`
-	Pprof     bool       `env:"PPROF"` // serve Go's profiles on the ops port
+	Host      string    `env:"LISTEN_HOST"` // empty: all interfaces
+	OpsPort   Port      `env:"OPS_PORT" envDefault:"9464"`
+	LogLevel  LogLevel  `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat LogFormat `env:"LOG_FORMAT" envDefault:"json"`
+	Pprof     bool      `env:"PPROF"` // serve Go's profiles on the ops port
 }
 
 // Port is a TCP port. 0 lets the system choose one.
@@ -73,6 +73,17 @@ func (d *Delay) UnmarshalText(text []byte) error {
 		return errors.New(`not a time from 0s to 1m, such as "500ms"`)
 	}
 	*d = Delay(v)
+	return nil
+}
+
+// LogLevel is the least severe level that is logged.
+type LogLevel slog.Level
+
+// UnmarshalText accepts the names of the levels, in any case, and offsets from them such as "info+2".
+func (l *LogLevel) UnmarshalText(text []byte) error {
+	if (*slog.Level)(l).UnmarshalText(text) != nil {
+		return errors.New("not debug, info, warn or error")
+	}
 	return nil
 }
 
