@@ -127,7 +127,8 @@ func DockerWith(ctx context.Context, env []string, input string, args ...string)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it stops its plug-ins
+	cmd.WaitDelay = time.Second                                           // then it is killed
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
