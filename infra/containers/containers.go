@@ -35,13 +35,16 @@ const (
 	labelOneOff  = "com.docker.compose.oneoff"
 )
 
-// Container is the part of docker inspect's answer that is used here.
+// Container is the part of docker inspect's answer that the tools and the container tests use.
 type Container struct {
-	ID, Image    string
-	RestartCount int
-	State        struct {
-		Running, Paused bool
-		StartedAt       time.Time
+	ID, Name, Image string
+	RestartCount    int
+	State           struct {
+		Running, Paused, OOMKilled bool
+		Status                     string
+		Pid, ExitCode              int
+		StartedAt                  time.Time
+		Health                     struct{ Status string }
 	}
 	Config struct {
 		Hostname string
@@ -49,7 +52,11 @@ type Container struct {
 		Labels   map[string]string
 	}
 	HostConfig struct {
-		PortBindings map[string][]binding // as configured, also of a stopped container
+		PortBindings                                map[string][]binding // as configured, also of a stopped container
+		PublishAllPorts, Privileged, ReadonlyRootfs bool
+		CapDrop, CapAdd, SecurityOpt                []string
+		Memory, PidsLimit                           int64
+		RestartPolicy                               struct{ Name string }
 	}
 	NetworkSettings struct {
 		Networks map[string]struct{ NetworkID string }
