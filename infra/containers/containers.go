@@ -35,13 +35,16 @@ const (
 	labelOneOff  = "com.docker.compose.oneoff"
 )
 
-// Container is the part of docker inspect's answer that is used here.
+// Container is the part of docker inspect's answer that the tools and the container tests use.
 type Container struct {
-	ID, Image    string
-	RestartCount int
-	State        struct {
-		Running, Paused bool
-		StartedAt       time.Time
+	ID, Name, Image string
+	RestartCount    int
+	State           struct {
+		Running, Paused, OOMKilled bool
+		Status                     string
+		Pid, ExitCode              int
+		StartedAt                  time.Time
+		Health                     struct{ Status string }
 	}
 	Config struct {
 		Hostname string
@@ -49,7 +52,11 @@ type Container struct {
 		Labels   map[string]string
 	}
 	HostConfig struct {
-		PortBindings map[string][]binding // as configured, also of a stopped container
+		PortBindings                                map[string][]binding // as configured, also of a stopped container
+		PublishAllPorts, Privileged, ReadonlyRootfs bool
+		CapDrop, CapAdd, SecurityOpt                []string
+		Memory, PidsLimit                           int64
+		RestartPolicy                               struct{ Name string }
 	}
 	NetworkSettings struct {
 		Networks map[string]struct{ NetworkID string }
@@ -127,7 +134,8 @@ func DockerWith(ctx context.Context, env []string, input string, args ...string)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it stops its plug-ins
+	cmd.WaitDelay = time.Second                                           // then it is killed
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {

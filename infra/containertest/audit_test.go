@@ -9,6 +9,7 @@ import (
 
 	"petvote/infra/containers"
 	"petvote/infra/ledger"
+	"petvote/infra/testenv"
 	"petvote/infra/voters"
 )
 
@@ -28,11 +29,9 @@ type election struct {
 // vote starts an election. What is not accepted is sent again until it is, or ctx ends.
 func (s *stack) vote(ctx context.Context, t *testing.T) *election {
 	t.Helper()
-	e := &election{t: t, ledger: ledger.New(nil)}
-	var err error
-	if e.before, err = store.Standings(ctx); err != nil {
-		t.Fatal(err)
-	}
+	before, err := store.Standings(ctx)
+	testenv.Must(t, err)
+	e := &election{t: t, ledger: ledger.New(nil), before: before}
 	e.Voters = voters.Start(ctx, voters.Options{
 		URL: s.votes + "/vote", Rate: votesPerSecond, Retry: true, Start: e.ledger.Began, Record: e.ledger.Add,
 	})
@@ -51,9 +50,7 @@ func (e *election) audit(ctx context.Context, s *stack) {
 	page := voters.NewViewer(viewing, s.results, voters.SSE, time.Now())
 	defer func() { leave(); page.Wait() }()
 	proof, err := e.ledger.Prove(ctx, store, e.before, page.Shown)
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	testenv.Must(e.t, err)
 	for _, failure := range proof.Refutes() {
 		e.t.Error(failure)
 	}

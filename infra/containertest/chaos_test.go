@@ -3,7 +3,7 @@
 package containertest
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,9 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"petvote/infra/testenv"
 )
 
 // chaos is the program, built for a test, with a journal of its own.
@@ -29,8 +30,8 @@ func chaos(ctx context.Context, t *testing.T, program, home string, args ...stri
 func buildChaos(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "chaos")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program,
-		"petvote/scripts/chaos").CombinedOutput(); err != nil {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "petvote/scripts/chaos").CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return program
@@ -92,41 +93,21 @@ func TestTheNextChaosRunUndoesTheFaultsOfAKilledOne(t *testing.T) {
 func leaveBehind(ctx context.Context, t *testing.T, program, home, scenario, fault, name, status string) {
 	t.Helper()
 	first := chaos(ctx, t, program, home, "-rate", "20", "-scenario", scenario)
-	said := &alarm{word: fault + " begins", rings: make(chan struct{})}
-	first.Stderr = said
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
+	stderr, err := first.StderrPipe()
+	testenv.Must(t, err)
+	testenv.Must(t, first.Start())
+	said := bufio.NewScanner(stderr)
+	for said.Scan() && !strings.Contains(said.Text(), fault+" begins") {
 	}
-	select {
-	case <-said.rings:
-	case <-ctx.Done():
+	if said.Text() == "" {
 		t.Error("it never began")
 	}
 	eventually(ctx, t, func() error {
-		all, err := platform.containers(ctx)
-		if err == nil && all[name].State.Status != status {
-			err = errors.New(name + " is " + all[name].State.Status)
+		if is := inspect(ctx, t)[name].State.Status; is != status {
+			return errors.New(name + " is " + is)
 		}
-		return err
+		return nil
 	})
-	if err := first.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, first.Process.Kill())
 	_ = first.Wait()
-}
-
-// alarm rings when a word is written to it.
-type alarm struct {
-	word  string
-	rings chan struct{}
-	said  bytes.Buffer
-}
-
-func (a *alarm) Write(p []byte) (int, error) {
-	rang := strings.Contains(a.said.String(), a.word)
-	a.said.Write(p)
-	if !rang && strings.Contains(a.said.String(), a.word) {
-		close(a.rings)
-	}
-	return len(p), nil
 }

@@ -3,21 +3,19 @@
 package containertest
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"petvote/infra/testenv"
 )
 
 func TestEveryContainerIsConfined(t *testing.T) {
 	ctx := within(t, time.Minute)
-	all, err := platform.containers(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := inspect(ctx, t)
 	if len(all) != 8+workers {
 		t.Fatalf("%d containers", len(all))
 	}
@@ -34,10 +32,7 @@ func TestEveryContainerIsConfined(t *testing.T) {
 			if h.RestartPolicy.Name != "unless-stopped" {
 				t.Errorf("restart policy %q", h.RestartPolicy.Name)
 			}
-			users, err := platform.docker(ctx, "top", c.ID, "-eo", "pid,uid")
-			if err != nil {
-				t.Fatal(err)
-			}
+			users := docker(ctx, t, "top", c.ID, "-eo", "pid,uid")
 			for _, line := range strings.Split(users, "\n")[1:] {
 				if f := strings.Fields(line); len(f) != 2 || f[1] == "0" {
 					t.Errorf("a process runs as root: %q", line)
@@ -49,13 +44,9 @@ func TestEveryContainerIsConfined(t *testing.T) {
 
 func TestOnlyThePagesArePublishedAndOnlyToThisMachine(t *testing.T) {
 	ctx := within(t, time.Minute)
-	all, err := platform.containers(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
 	published := map[string]string{"vote-1": "8084/tcp", "result-1": "8085/tcp", "jaeger-1": "16686/tcp",
 		"prometheus-1": "9090/tcp"}
-	for name, c := range all {
+	for name, c := range inspect(ctx, t) {
 		if c.HostConfig.PublishAllPorts {
 			t.Errorf("%s publishes all its ports", name)
 		}
@@ -71,9 +62,9 @@ func TestOnlyThePagesArePublishedAndOnlyToThisMachine(t *testing.T) {
 			t.Errorf("%s is on the networks %v", name, c.NetworkSettings.Networks)
 		}
 	}
-	internal, err := platform.docker(ctx, "network", "inspect", "--format", "{{.Internal}}", project+"_backend")
-	if err != nil || internal != "true" {
-		t.Errorf("backend network internal: %q, %v", internal, err)
+	internal := docker(ctx, t, "network", "inspect", "--format", "{{.Internal}}", project+"_backend")
+	if internal != "true" {
+		t.Errorf("backend network internal: %q", internal)
 	}
 }
 
@@ -82,28 +73,17 @@ func TestTheServicesAreSmall(t *testing.T) {
 	const maxImage, maxMemory = 25e6, 75 << 20 // of each image; of one of each service together, idle
 	var memory float64
 	for _, service := range []string{"vote", "result", "worker"} {
-		size, err := platform.docker(ctx, "image", "inspect", "--format", "{{.Size}}", project+"-"+service)
-		if err != nil {
-			t.Fatal(err)
-		}
+		size := docker(ctx, t, "image", "inspect", "--format", "{{.Size}}", project+"-"+service)
 		n, err := strconv.Atoi(size)
 		if err != nil || n == 0 || n > maxImage {
 			t.Errorf("the image of %s has %s bytes, more than %d: %v", service, size, int(maxImage), err)
 		}
-		out, err := platform.docker(ctx, "stats", "--no-stream", "--format", "json", project+"-"+service+"-1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var stats struct{ MemUsage string } // "7.1MiB / 128MiB"
-		if err := json.Unmarshal([]byte(out), &stats); err != nil {
-			t.Fatal(err)
-		}
-		used, err := parseBytes(strings.Fields(stats.MemUsage)[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		memory += used
-		t.Logf("%s: image %.1f MB, memory %s", service, float64(n)/1e6, stats.MemUsage)
+		usage := docker(ctx, t, "stats", "--no-stream", "--format", "{{.MemUsage}}", project+"-"+service+"-1")
+		used, _, _ := strings.Cut(usage, " / ") // "7.1MiB / 128MiB"
+		bytes, err := parseBytes(used)
+		testenv.Must(t, err)
+		memory += bytes
+		t.Logf("%s: image %.1f MB, memory %s", service, float64(n)/1e6, usage)
 	}
 	if memory == 0 || memory > maxMemory {
 		t.Errorf("the services take %.1f MiB together, more than %d", memory/(1<<20), maxMemory>>20)

@@ -5,6 +5,7 @@ package containertest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -95,21 +96,21 @@ func (j trace) named(name string) (found []span) {
 	return found
 }
 
-// trace asks Jaeger for a trace, and fails until the spans named are in it.
-func (s *stack) trace(ctx context.Context, id string, names ...string) (trace, error) {
-	var answer struct{ Data []trace }
-	if err := fetch(ctx, s.jaeger+"/api/traces/"+id, &answer); err != nil {
+// traceAt asks a Jaeger for a trace, and fails until the spans named are in it.
+func traceAt(ctx context.Context, jaeger, id string, names ...string) (trace, error) {
+	var found []trace
+	if err := data(ctx, jaeger+"/api/traces/"+id, &found); err != nil {
 		return trace{}, err
 	}
-	if len(answer.Data) != 1 {
-		return trace{}, fmt.Errorf("%d traces have the id %s", len(answer.Data), id)
+	if len(found) != 1 {
+		return trace{}, fmt.Errorf("%d traces have the id %s", len(found), id)
 	}
 	for _, name := range names {
-		if len(answer.Data[0].named(name)) == 0 {
-			return trace{}, fmt.Errorf("no span %q in trace %s: %v", name, id, answer.Data[0].edges())
+		if len(found[0].named(name)) == 0 {
+			return trace{}, fmt.Errorf("no span %q in trace %s: %v", name, id, found[0].edges())
 		}
 	}
-	return answer.Data[0], nil
+	return found[0], nil
 }
 
 // tracesSince lists the ids of the traces that began since then and have a span with one of the names.
@@ -117,25 +118,20 @@ func (s *stack) tracesSince(ctx context.Context, start time.Time, names ...strin
 	const most = 1000
 	ids := make(map[string]bool)
 	for _, service := range []string{"browser", "vote", "worker", "result"} {
-		var answer struct{ Data []trace }
+		var found []trace
 		query := url.Values{"service": {service}, "limit": {strconv.Itoa(most)},
 			"start": {strconv.FormatInt(start.UnixMicro(), 10)}, "end": {strconv.FormatInt(time.Now().UnixMicro(), 10)}}
-		if err := fetch(ctx, s.jaeger+"/api/traces?"+query.Encode(), &answer); err != nil {
+		if err := data(ctx, s.jaeger+"/api/traces?"+query.Encode(), &found); err != nil {
 			return nil, err
 		}
-		if len(answer.Data) == most {
+		if len(found) == most {
 			return nil, fmt.Errorf("more than %d traces of %s", most, service)
 		}
-		for _, j := range answer.Data {
-			ids[j.TraceID] = ids[j.TraceID] || slices.ContainsFunc(names,
-				func(name string) bool { return len(j.named(name)) > 0 })
+		for _, j := range found {
+			if slices.ContainsFunc(names, func(name string) bool { return len(j.named(name)) > 0 }) {
+				ids[j.TraceID] = true
+			}
 		}
 	}
-	var found []string
-	for id, ok := range ids {
-		if ok {
-			found = append(found, id)
-		}
-	}
-	return found, nil
+	return slices.Collect(maps.Keys(ids)), nil
 }

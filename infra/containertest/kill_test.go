@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/ledger"
+	"petvote/infra/testenv"
 )
 
 // goneFor is how long a container stays away that was killed by hand: longer than the CLAIM_IDLE after which another
@@ -27,29 +29,24 @@ func TestAcceptedVotesCountOnceWhateverIsKilled(t *testing.T) {
 	votes := platform.vote(ctx, t)
 	for _, victim := range []string{"worker-1", "vote-1", "result-1", "redis-1", "db-1"} {
 		t.Run(victim+" killed, started later", func(t *testing.T) {
-			alone(ctx, t, victim, func(c container) {
-				if _, err := platform.docker(ctx, "kill", c.ID); err != nil {
-					t.Fatal(err)
-				}
+			alone(ctx, t, victim, func(c containers.Container) {
+				docker(ctx, t, "kill", c.ID)
 				time.Sleep(goneFor)
-				if _, err := platform.docker(ctx, "start", c.ID); err != nil {
-					t.Fatal(err)
-				}
+				docker(ctx, t, "start", c.ID)
 			})
 		})
 		t.Run(victim+" crashes", func(t *testing.T) {
-			alone(ctx, t, victim, func(c container) {
-				if err := crash(c); errors.Is(err, errNotHere) {
+			alone(ctx, t, victim, func(c containers.Container) {
+				err := crash(c)
+				if errors.Is(err, errNotHere) {
 					t.Skip(err)
-				} else if err != nil {
-					t.Fatal(err)
 				}
+				testenv.Must(t, err)
 				eventually(ctx, t, func() error {
-					all, err := platform.containers(ctx)
-					if err == nil && all[victim].RestartCount != c.RestartCount+1 {
-						err = fmt.Errorf("restarted %d times, before %d", all[victim].RestartCount, c.RestartCount)
+					if n := inspect(ctx, t)[victim].RestartCount; n != c.RestartCount+1 {
+						return fmt.Errorf("restarted %d times, before %d", n, c.RestartCount)
 					}
-					return err
+					return nil
 				})
 			})
 		})
@@ -63,15 +60,11 @@ func TestWhatIsQueuedOutlivesRedisAndTheWorkers(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	votes := platform.vote(ctx, t)
 	for _, service := range []string{"db", "redis", "worker"} {
-		if _, err := platform.compose(ctx, "kill", service); err != nil {
-			t.Fatal(err)
-		}
+		docker(ctx, t, platform.compose("kill", service)...)
 		time.Sleep(2 * time.Second)
 	}
 	queued := votes.ledger.Count(ledger.Accepted)
-	if _, err := platform.compose(ctx, "start", "redis", "db", "worker"); err != nil {
-		t.Fatal(err)
-	}
+	docker(ctx, t, platform.compose("start", "redis", "db", "worker")...)
 	if queued < votesPerSecond {
 		t.Errorf("only %d votes were accepted while PostgreSQL was away", queued)
 	}
@@ -79,31 +72,19 @@ func TestWhatIsQueuedOutlivesRedisAndTheWorkers(t *testing.T) {
 }
 
 // alone runs kill on a container and waits until it is healthy again; every other must be as it was.
-func alone(ctx context.Context, t *testing.T, victim string, kill func(container)) {
+func alone(ctx context.Context, t *testing.T, victim string, kill func(containers.Container)) {
 	t.Helper()
-	before, err := platform.containers(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := inspect(ctx, t)
 	start := time.Now()
 	kill(before[victim])
-	eventually(ctx, t, func() error {
-		after, err := platform.containers(ctx)
-		if err != nil {
-			return err
+	allHealthy(ctx, t)
+	for name, c := range inspect(ctx, t) {
+		if b := before[name]; name != victim && (c.State.StartedAt != b.State.StartedAt ||
+			c.RestartCount != b.RestartCount || c.State.Status != "running") {
+			t.Fatalf("%s was restarted: %+v, %d restarts; before: %+v, %d", name, c.State, c.RestartCount, b.State,
+				b.RestartCount)
 		}
-		for name, c := range after {
-			if b := before[name]; name != victim && (c.State.StartedAt != b.State.StartedAt ||
-				c.RestartCount != b.RestartCount || c.State.Status != "running") {
-				t.Fatalf("%s was restarted: %+v, %d restarts; before: %+v, %d", name, c.State, c.RestartCount, b.State,
-					b.RestartCount)
-			}
-			if c.State.Health.Status != "healthy" {
-				return fmt.Errorf("%s is %s", name, c.State.Health.Status)
-			}
-		}
-		return nil
-	})
+	}
 	t.Logf("all healthy again after %v", time.Since(start).Round(100*time.Millisecond))
 }
 
@@ -113,7 +94,7 @@ var errNotHere = errors.New("the containers' processes are out of reach, so the 
 
 // crash kills the container's first process without the engine's knowledge. Before that it makes sure that the process
 // id, which may be one of a virtual machine, is that of the container.
-func crash(c container) error {
+func crash(c containers.Container) error {
 	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.State.Pid))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !strings.Contains(string(groups), c.ID) {
 		return errNotHere

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/infra/wait"
 )
 
@@ -98,7 +99,5 @@ const patience = time.Minute
 // eventually tries until check is content, and ends the test with its last error when the time is up.
 func eventually(ctx context.Context, t *testing.T, check func() error) {
 	t.Helper()
-	if err := wait.Until(ctx, patience, func(context.Context) error { return check() }); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, wait.Until(ctx, patience, func(context.Context) error { return check() }))
 }

@@ -9,30 +9,30 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"petvote/infra/testenv"
 )
 
 func TestPrometheusScrapesEveryContainerOfEveryService(t *testing.T) {
 	ctx := within(t, time.Minute)
 	eventually(ctx, t, func() error {
-		var answer struct {
-			Data struct {
-				ActiveTargets []struct {
-					Labels            map[string]string
-					Health, LastError string
-				}
+		var targets struct {
+			ActiveTargets []struct {
+				Labels            map[string]string
+				Health, LastError string
 			}
 		}
-		if err := fetch(ctx, platform.prometheus+"/api/v1/targets", &answer); err != nil {
+		if err := data(ctx, platform.prometheus+"/api/v1/targets", &targets); err != nil {
 			return err
 		}
 		up := make(map[string]int)
-		for _, target := range answer.Data.ActiveTargets {
+		for _, target := range targets.ActiveTargets {
 			if target.Health == "up" {
 				up[target.Labels["job"]]++
 			}
 		}
 		if up["vote"] != 1 || up["result"] != 1 || up["worker"] != workers || up["redis"] != 1 || up["postgres"] != 1 {
-			return fmt.Errorf("targets: %+v", answer.Data.ActiveTargets)
+			return fmt.Errorf("targets: %+v", targets.ActiveTargets)
 		}
 		return nil
 	})
@@ -43,13 +43,11 @@ func TestTheExportersReachTheirServers(t *testing.T) {
 	ctx := within(t, time.Minute)
 	for _, metric := range []string{"redis_up", "pg_up"} {
 		eventually(ctx, t, func() error {
-			var answer struct {
-				Data struct{ Result []struct{ Value [2]any } }
-			}
-			if err := fetch(ctx, platform.prometheus+"/api/v1/query?query="+metric, &answer); err != nil {
+			var answer struct{ Result []struct{ Value [2]any } }
+			if err := data(ctx, platform.prometheus+"/api/v1/query?query="+metric, &answer); err != nil {
 				return err
 			}
-			if r := answer.Data.Result; len(r) != 1 || r[0].Value[1] != "1" {
+			if r := answer.Result; len(r) != 1 || r[0].Value[1] != "1" {
 				return fmt.Errorf("%s: %+v", metric, r)
 			}
 			return nil
@@ -60,30 +58,24 @@ func TestTheExportersReachTheirServers(t *testing.T) {
 func TestEveryRuleIsLoadedAndEvaluatesWithoutErrors(t *testing.T) {
 	ctx := within(t, time.Minute)
 	files, err := filepath.Glob("../../observability/prometheus/rules/*.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	rules := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		rules += bytes.Count(text, []byte("- record: ")) + bytes.Count(text, []byte("- alert: "))
 	}
 	eventually(ctx, t, func() error {
 		var answer struct {
-			Data struct {
-				Groups []struct {
-					Rules []struct{ Name, Health, LastError string }
-				}
+			Groups []struct {
+				Rules []struct{ Name, Health, LastError string }
 			}
 		}
-		if err := fetch(ctx, platform.prometheus+"/api/v1/rules", &answer); err != nil {
+		if err := data(ctx, platform.prometheus+"/api/v1/rules", &answer); err != nil {
 			return err
 		}
 		loaded := 0
-		for _, group := range answer.Data.Groups {
+		for _, group := range answer.Groups {
 			for _, rule := range group.Rules {
 				if loaded++; rule.Health != "ok" && rule.Health != "unknown" { // unknown until its first turn
 					return fmt.Errorf("%s: %s %s", rule.Name, rule.Health, rule.LastError)

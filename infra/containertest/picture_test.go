@@ -33,13 +33,17 @@ func (j trace) picture() string {
 	}
 	height := headHeight + rowHeight*len(j.Spans) + 20
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="DejaVu Sans, Verdana, sans-serif" font-size="15"><rect width="%[1]d" height="%d" fill="#faf7f1"/>`, pictureWidth, height, height)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" `+
+		`font-family="DejaVu Sans, Verdana, sans-serif" font-size="15"><rect width="%[1]d" height="%[2]d" fill="#faf7f1"/>`,
+		pictureWidth, height)
 	step := int64(1000)
 	for (end-begin)/step > 8 {
 		step *= 2
 	}
 	for at := begin; at <= end; at += step {
-		fmt.Fprintf(&b, `<path d="M%.1f 40V%d" stroke="#e0dacd"/><text x="%[1]f" y="28" fill="#5d584d" text-anchor="middle" font-size="13">%[3]d ms</text>`, x(at), height-20, (at-begin)/1000)
+		fmt.Fprintf(&b, `<path d="M%.1f 40V%d" stroke="#e0dacd"/>`+
+			`<text x="%[1]f" y="28" fill="#5d584d" text-anchor="middle" font-size="13">%[3]d ms</text>`,
+			x(at), height-20, (at-begin)/1000)
 	}
 	row := 0
 	var draw func(parent string, depth int)
@@ -49,10 +53,12 @@ func (j trace) picture() string {
 			row++
 			service := j.Processes[s.ProcessID].ServiceName
 			colour := cmp.Or(serviceColours[service], "#5d584d")
-			fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#1f1c17">%s</text><text x="%d" y="%[2]d" fill="%[5]s" text-anchor="end" font-weight="bold">%[6]s</text>`,
+			fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#1f1c17">%s</text>`+
+				`<text x="%d" y="%[2]d" fill="%[5]s" text-anchor="end" font-weight="bold">%[6]s</text>`,
 				16+22*depth, y+23, html.EscapeString(s.OperationName), barsLeft-16, colour, html.EscapeString(service))
 			width := max(x(s.StartTime+s.Duration)-x(s.StartTime), 3)
-			fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="24" rx="4" fill="%s"/><text x="%.1f" y="%d" fill="#5d584d" font-size="13">%.1f ms</text>`,
+			fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="24" rx="4" fill="%s"/>`+
+				`<text x="%.1f" y="%d" fill="#5d584d" font-size="13">%.1f ms</text>`,
 				x(s.StartTime), y+6, width, colour, x(s.StartTime)+width+6, y+23, float64(s.Duration)/1000)
 			draw(s.SpanID, depth+1)
 		}

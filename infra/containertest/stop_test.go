@@ -12,14 +12,8 @@ func TestAStopIsCleanAndForgetsNothing(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	votes := platform.vote(ctx, t)
 	time.Sleep(2 * time.Second)
-	if _, err := platform.compose(ctx, "stop"); err != nil {
-		t.Fatal(err)
-	}
-	all, err := platform.containers(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range all {
+	docker(ctx, t, platform.compose("stop")...)
+	for name, c := range inspect(ctx, t) {
 		want := 0
 		if strings.HasPrefix(name, "postgres-exporter") {
 			want = 2 // It handles no signals, and that is what Go ends such a process with. It has nothing to forget.
@@ -28,9 +22,7 @@ func TestAStopIsCleanAndForgetsNothing(t *testing.T) {
 			t.Errorf("%s ended with %d, not %d (out of memory: %v)", name, c.State.ExitCode, want, c.State.OOMKilled)
 		}
 	}
-	if _, err := platform.compose(ctx, "start"); err != nil {
-		t.Fatal(err)
-	}
+	docker(ctx, t, platform.compose("start")...)
 	eventually(ctx, t, func() error { return fetch(ctx, platform.results+"/readyz", &struct{}{}) })
 	votes.audit(ctx, platform)
 }

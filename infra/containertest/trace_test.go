@@ -20,11 +20,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"petvote/infra/browser"
+	"petvote/infra/containers"
 	"petvote/infra/ledger"
+	local "petvote/infra/platform"
+	"petvote/infra/testenv"
 )
-
-// seen is how long Jaeger may take to show a span: the services send every second.
-const seen = 20 * time.Second
 
 // step is a span of a vote's journey, as it stands in a trace.
 type step struct{ edge, name, kind string }
@@ -65,7 +65,7 @@ func TestOneVoteIsOneTraceInJaeger(t *testing.T) {
 	ctx := within(t, time.Minute)
 	id := mustCast(ctx, t, http.StatusOK)
 	eventually(ctx, t, func() error {
-		found, err := platform.trace(ctx, id)
+		found, err := traceAt(ctx, platform.jaeger, id)
 		if err != nil {
 			return err
 		}
@@ -81,20 +81,16 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 	results := page(ctx, t, b, platform.results, `document.getElementById('connection').dataset.state === 'live'`)
 	before := look[string](t, results, `document.getElementById('total').textContent`)
 	vote := page(ctx, t, b, platform.votes, `document.querySelector('#ballot button[value=dogs]') !== null`)
-	if err := browser.Do(vote, chromedp.Click(chromedp.CSS("#ballot button[value=dogs]"),
-		chromedp.NodeVisible)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, browser.Do(vote, chromedp.Click(chromedp.CSS("#ballot button[value=dogs]"), chromedp.NodeVisible)))
 	shows(ctx, t, vote, `document.getElementById('status').dataset.state === 'accepted'`)
 	shows(ctx, t, results, fmt.Sprintf(`document.getElementById('total').textContent !== %q`, before))
 
 	// The links lead to the vote's own trace and receipt, in this stack.
-	const links = `Object.fromEntries([...document.querySelectorAll('#journey-links a')].map((a) => [a.textContent, a.href]))`
+	const links = `Object.fromEntries(
+		[...document.querySelectorAll('#journey-links a')].map((a) => [a.textContent, a.href]))`
 	shown := look[map[string]string](t, vote, links)
 	jaeger, err := url.Parse(platform.jaeger)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	address, id, ok := strings.Cut(shown["Trace"], "/trace/")
 	if !ok || address != "http://localhost:"+jaeger.Port() {
 		t.Fatalf("the page links to %v, Jaeger is at %s", shown, platform.jaeger)
@@ -105,30 +101,26 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 	if err := fetch(ctx, shown["Receipt"], &receipt); err != nil || receipt.TraceID != id {
 		t.Errorf("the receipt names the trace %q, the link leads to %q: %v", receipt.TraceID, id, err)
 	}
-	if status, err := visit(ctx, shown["Trace"]); err != nil || status != http.StatusOK {
-		t.Errorf("behind the link: status %d, %v", status, err)
+	if err := local.Probe(ctx, shown["Trace"]); err != nil {
+		t.Errorf("behind the link: %v", err)
 	}
 
 	tree := append([]step{{"browser: cast vote < (root)", "cast vote", "client"}}, steps("cast vote")...)
 	tree = append(tree, step{"browser: render results < push results", "render results", "internal"})
 	eventually(ctx, t, func() error {
-		var answer struct{ Data []trace }
-		if err := fetch(ctx, address+"/api/traces/"+id, &answer); err != nil {
+		found, err := traceAt(ctx, address, id)
+		if err != nil {
 			return err
 		}
-		if len(answer.Data) != 1 {
-			return fmt.Errorf("%d traces behind the link", len(answer.Data))
-		}
-		return answer.Data[0].isTree(tree)
+		return found.isTree(tree)
 	})
 	time.Sleep(2 * time.Second) // what belongs to no trace or to another would have been sent by now
 	traces, err := platform.tracesSince(ctx, start, "cast vote", "POST /vote", "publish votes", "process votes",
-		"process batch",
-		"store votes", "push results", "push batch", "render results")
+		"process batch", "store votes", "push results", "push batch", "render results")
 	if err != nil || !slices.Equal(traces, []string{id}) {
 		t.Errorf("the vote is in the traces %v, want %s alone: %v", traces, id, err)
 	}
-	found, err := platform.trace(ctx, id)
+	found, err := traceAt(ctx, platform.jaeger, id)
 	if err == nil {
 		err = found.isTree(tree)
 	}
@@ -143,8 +135,8 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 func TestARefusedVoteIsAnErrorInItsTrace(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	var refused []string
-	restored(t, "start", platform.id(ctx, t, "redis-1"))
-	alone(ctx, t, "redis-1", func(c container) {
+	restored(t, "start", project+"-redis-1")
+	alone(ctx, t, "redis-1", func(c containers.Container) {
 		docker(ctx, t, "kill", c.ID)
 		for range 20 { // long enough that the breaker opens and tries again
 			refused = append(refused, mustCast(ctx, t, http.StatusServiceUnavailable))
@@ -155,7 +147,7 @@ func TestARefusedVoteIsAnErrorInItsTrace(t *testing.T) {
 	events := make(map[string]int)
 	for _, id := range refused {
 		eventually(ctx, t, func() error {
-			found, err := platform.trace(ctx, id, "POST /vote", "publish votes")
+			found, err := traceAt(ctx, platform.jaeger, id, "POST /vote", "publish votes")
 			if err != nil {
 				return err
 			}
@@ -192,7 +184,7 @@ func TestAWriteThatWasTriedAgainSaysSoInTheTrace(t *testing.T) {
 	resume()
 	drained(ctx, t)
 	eventually(ctx, t, func() error {
-		found, err := platform.trace(ctx, id, "process votes", "store votes")
+		found, err := traceAt(ctx, platform.jaeger, id, "process votes", "store votes")
 		if err != nil {
 			return err
 		}
@@ -228,7 +220,7 @@ func TestARedeliveredVoteSaysSoInItsTrace(t *testing.T) {
 	resume()
 	drained(ctx, t) // by the other worker
 	eventually(ctx, t, func() error {
-		found, err := platform.trace(ctx, id, "process votes", "store votes")
+		found, err := traceAt(ctx, platform.jaeger, id, "process votes", "store votes")
 		if err != nil {
 			return err
 		}
@@ -254,14 +246,10 @@ func mustCast(ctx context.Context, t *testing.T, status int) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, platform.votes+"/vote",
 		strings.NewReader(`{"pet":"lizards"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer resp.Body.Close()
 	var answer struct {
 		TraceID string `json:"trace_id"`
@@ -276,25 +264,11 @@ func mustCast(ctx context.Context, t *testing.T, status int) string {
 	return header[1]
 }
 
-func visit(ctx context.Context, address string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, resp.Body.Close()
-}
-
 // page opens a page in a tab of its own and waits until an expression is true on it.
 func page(ctx context.Context, t *testing.T, in context.Context, address, ready string) context.Context {
 	t.Helper()
 	tab := browser.NewTab(t, in)
-	if err := browser.Do(tab, chromedp.Navigate(address)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, browser.Do(tab, chromedp.Navigate(address)))
 	shows(ctx, t, tab, ready)
 	return tab
 }
@@ -312,27 +286,17 @@ func shows(ctx context.Context, t *testing.T, tab context.Context, what string) 
 func look[T any](t *testing.T, tab context.Context, expression string) T {
 	t.Helper()
 	value, err := browser.Look[T](tab, expression)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return value
 }
 
-// docker runs the docker command.
-func docker(ctx context.Context, t *testing.T, args ...string) {
-	t.Helper()
-	if _, err := platform.docker(ctx, args...); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // restored runs a docker command on a container at the end of a test that failed halfway, for the sake of the others.
-func restored(t *testing.T, command, id string) {
+func restored(t *testing.T, command, container string) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			_, _ = platform.docker(ctx, command, id) // fails if there is nothing to restore
+			_, _ = platform.docker(ctx, command, container) // fails if there is nothing to restore
 		}
 	})
 }
@@ -340,33 +304,17 @@ func restored(t *testing.T, command, id string) {
 // pause freezes a container's processes, like a server that hangs, until resume is called.
 func pause(ctx context.Context, t *testing.T, name string) (resume func()) {
 	t.Helper()
-	id := platform.id(ctx, t, name)
-	restored(t, "unpause", id)
-	docker(ctx, t, "pause", id)
-	return sync.OnceFunc(func() { docker(ctx, t, "unpause", id) })
-}
-
-func (s *stack) id(ctx context.Context, t *testing.T, name string) string {
-	t.Helper()
-	all, err := s.containers(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all[name].ID == "" {
-		t.Fatalf("no container %s", name)
-	}
-	return all[name].ID
+	name = project + "-" + name
+	restored(t, "unpause", name)
+	docker(ctx, t, "pause", name)
+	return sync.OnceFunc(func() { docker(ctx, t, "unpause", name) })
 }
 
 // inHand waits until a worker has taken the one vote in the queue, and says which: its consumers are named for its
 // container.
-func inHand(ctx context.Context, t *testing.T) container {
+func inHand(ctx context.Context, t *testing.T) (holder containers.Container) {
 	t.Helper()
-	all, err := platform.containers(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var holder container
+	all := inspect(ctx, t)
 	eventually(ctx, t, func() error {
 		pending, err := store.Redis(ctx, "XPENDING", "votes", "workers", "-", "+", "10")
 		if err != nil {
@@ -390,20 +338,17 @@ func inHand(ctx context.Context, t *testing.T) container {
 // drained waits until nothing is in the queue.
 func drained(ctx context.Context, t *testing.T) {
 	t.Helper()
-	if err := ledger.Drain(ctx, store); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, ledger.Drain(ctx, store))
 }
 
 func allHealthy(ctx context.Context, t *testing.T) {
 	t.Helper()
 	eventually(ctx, t, func() error {
-		all, err := platform.containers(ctx)
-		for name, c := range all {
+		for name, c := range inspect(ctx, t) {
 			if c.State.Health.Status != "healthy" {
 				return fmt.Errorf("%s is %s", name, c.State.Health.Status)
 			}
 		}
-		return err
+		return nil
 	})
 }

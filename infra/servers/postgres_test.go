@@ -18,9 +18,7 @@ import (
 func postgresConn(t *testing.T, server *servers.Postgres) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -33,9 +31,7 @@ func postgresConn(t *testing.T, server *servers.Postgres) *pgx.Conn {
 func processesNaming(t *testing.T, text string) []string {
 	t.Helper()
 	out, err := exec.Command("ps", "-A", "-o", "pid=,args=").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	var found []string
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, text) {
@@ -56,12 +52,8 @@ func TestPostgresKeepsWhatItCommittedWhenKilled(t *testing.T) {
 		if _, err := conn.Exec(ctx, "insert into pets values ($1)", fmt.Sprint("lizard ", round)); err != nil {
 			t.Fatal(err)
 		}
-		if err := server.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := server.Start(ctx); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, server.Kill())
+		testenv.Must(t, server.Start(ctx))
 		conn = postgresConn(t, server)
 		var count int
 		if err := conn.QueryRow(ctx, "select count(*) from pets").Scan(&count); err != nil || count != round+1 {
@@ -79,9 +71,7 @@ func TestKillTakesPostgresBackendsAlong(t *testing.T) {
 		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		busy <- err
 	}()
-	if err := server.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, server.Kill())
 	state, err := exec.Command("ps", "-o", "state=", "-p", fmt.Sprint(backend)).Output()
 	if err == nil && !strings.HasPrefix(string(state), "Z") {
 		t.Errorf("the backend outlived Kill: state %s", state)
@@ -96,12 +86,8 @@ func TestPostgresStartsAgainWhileABackendOfTheKilledServerIsStillEnding(t *testi
 	server := testenv.NewPostgres(t)
 	backend := int(postgresConn(t, server).PgConn().PID())
 	// A kill from outside takes the postmaster alone. The backend, stopped, can't notice, and keeps the data locked.
-	if err := syscall.Kill(backend, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(server.PID(), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, syscall.Kill(backend, syscall.SIGSTOP))
+	testenv.Must(t, syscall.Kill(server.PID(), syscall.SIGKILL))
 	<-server.Done()
 	started := make(chan error, 1)
 	go func() { started <- server.Start(ctx) }()
@@ -110,20 +96,14 @@ func TestPostgresStartsAgainWhileABackendOfTheKilledServerIsStillEnding(t *testi
 		t.Fatalf("started with a backend of the killed server alive: %v", err)
 	case <-time.After(time.Second): // several attempts have failed by now, none of them for good
 	}
-	if err := syscall.Kill(backend, syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-started; err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, syscall.Kill(backend, syscall.SIGCONT))
+	testenv.Must(t, <-started)
 }
 
 func TestPausedPostgresAnswersWhenResumed(t *testing.T) {
 	server := testenv.NewPostgres(t)
 	conn := postgresConn(t, server)
-	if err := server.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, server.Pause())
 	answer := make(chan error, 1)
 	go func() {
 		_, err := conn.Exec(context.Background(), "select 1")
@@ -134,9 +114,7 @@ func TestPausedPostgresAnswersWhenResumed(t *testing.T) {
 		t.Errorf("a backend of a paused server answers: %v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
-	if err := server.Resume(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, server.Resume())
 	if err := <-answer; err != nil {
 		t.Errorf("after Resume: %v", err)
 	}
@@ -148,16 +126,12 @@ func TestStopLeavesNoProcess(t *testing.T) {
 			server := testenv.NewPostgres(t)
 			postgresConn(t, server) // an open session must not hold the stop up
 			if pause {
-				if err := server.Pause(); err != nil {
-					t.Fatal(err)
-				}
+				testenv.Must(t, server.Pause())
 			}
 			if len(processesNaming(t, server.Dir())) == 0 {
 				t.Fatal("the server's process is not found while it runs")
 			}
-			if err := server.Stop(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, server.Stop(t.Context()))
 			if left := processesNaming(t, server.Dir()); len(left) > 0 {
 				t.Errorf("left: %q", left)
 			}

@@ -33,9 +33,7 @@ func shell(script string) (p *servers.Process) {
 func started(t *testing.T, script string) *servers.Process {
 	t.Helper()
 	p := shell(script)
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, p.Start(t.Context()))
 	t.Cleanup(func() {
 		if err := p.Kill(); err != nil {
 			t.Error(err)
@@ -83,9 +81,7 @@ func TestStopKillsAProcessThatWillNotStopAndSaysSo(t *testing.T) {
 
 func TestKillReachesGrandchildren(t *testing.T) {
 	p := started(t, `sh -c 'sleep 612.5 & echo ready; wait' & wait`)
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, p.Kill())
 	if left := processesNaming(t, "sleep 612.5"); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
@@ -96,9 +92,7 @@ func TestAProcessStartsOnceAndAnEndFromOutsideShowsInDoneAndErr(t *testing.T) {
 	if err := p.Start(t.Context()); err == nil {
 		t.Error("started twice")
 	}
-	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, syscall.Kill(p.PID(), syscall.SIGKILL))
 	<-p.Done()
 	if p.Err() == nil || p.Err().Error() != "signal: killed" {
 		t.Errorf("Err is %v", p.Err())

@@ -14,9 +14,7 @@ import (
 func redisClient(t *testing.T, server *servers.Redis) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	options.MaxRetries = -1
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
@@ -26,22 +24,16 @@ func redisClient(t *testing.T, server *servers.Redis) *redis.Client {
 func TestRedisKeepsWhatItAcceptedWhenKilled(t *testing.T) {
 	ctx := t.Context()
 	server := testenv.NewRedis(t)
-	if err := redisClient(t, server).Set(ctx, "pet", "dogs", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, redisClient(t, server).Set(ctx, "pet", "dogs", 0).Err())
 	addr, first := server.Addr(), server.PID()
-	if err := server.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, server.Kill())
 	if server.Running() || server.Err() == nil || server.Err().Error() != "signal: killed" {
 		t.Fatalf("after Kill: running %v, err %v", server.Running(), server.Err())
 	}
 	if err := redisClient(t, server).Ping(ctx).Err(); err == nil {
 		t.Fatal("a killed server answers")
 	}
-	if err := server.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, server.Start(ctx))
 	if server.Addr() != addr || server.PID() == first {
 		t.Errorf("started again at %s as process %d, was %s and %d", server.Addr(), server.PID(), addr, first)
 	}
@@ -67,9 +59,7 @@ func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
 func TestStartOnATakenPortTellsSo(t *testing.T) {
 	first := testenv.NewRedis(t)
 	second, err := servers.NewRedis(servers.RedisConfig{Dir: testenv.NewFolder(t), Port: first.Port()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	err = second.Start(t.Context())
 	var early *servers.EarlyExit
 	if !errors.As(err, &early) || !strings.Contains(early.Output, "Address already in use") {

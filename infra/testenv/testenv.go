@@ -109,6 +109,14 @@ func Missing(t testing.TB, program string) {
 	t.Fatalf("%s is not installed: ./infra/packages/install %s does it, or says how", program, program)
 }
 
+// Must ends a test at an error of the test itself.
+func Must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // start starts a server in a new folder.
 func start[S servers.Server](ctx context.Context, describe func(dir string) (S, error)) (s S, err error) {
 	dir, err := newPath()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 )
 
 func TestAnEngineOrComposeThatIsTooOldIsRefused(t *testing.T) {
@@ -50,24 +51,18 @@ func TestTheStacksPortsAreReadFromItsConfiguration(t *testing.T) {
 func TestAPortThatCanNotBeUsedIsNamedWithItsPurposeAndVariable(t *testing.T) {
 	number := func() *int {
 		n, err := servers.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		return &n
 	}
 	result := &port{number(), "RESULT_PORT", "the results page", ""}
 	grafana := &port{number(), "GRAFANA_PORT", "grafana", servers.Loopback}
 	free := &port{number(), "VOTE_PORT", "the vote page", ""}
 	wanted := []*port{result, grafana, free}
-	if err := checkPorts(wanted); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, checkPorts(wanted))
 	for _, host := range []string{servers.Loopback, ""} {
 		for _, p := range []*port{result, grafana} {
 			listener, err := net.Listen("tcp", net.JoinHostPort(host, p.String()))
-			if err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, err)
 			want := fmt.Sprintf("port %v, for %s, can't be used (another program listens there): "+
 				"free it, or choose another: %s=N ./scripts/up", p, p.purpose, p.variable)
 			if err := checkPorts(wanted); err == nil || err.Error() != want {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"petvote/infra/testenv"
 )
 
 type environment map[string]string
@@ -66,9 +68,7 @@ func TestBadArgumentsAndVariablesAreRefusedByNameAndHelpNamesAll(t *testing.T) {
 func TestASecondPlatformInTheSameFolderIsRefusedWithTheFirstOnesProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "data")
 	first, err := lockFolder(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	_, err = lockFolder(path)
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s (process %d)", path, os.Getpid())) {
 		t.Errorf("got %v", err)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 	"petvote/infra/wait"
 )
 
@@ -66,9 +67,7 @@ func supervise(t *testing.T, backoff backoff, script string, names ...string) (*
 	})
 	for _, name := range names {
 		spec := servers.Spec{Name: name, Path: "/bin/sh", Args: []string{"-c", script, name}, Output: s.log.part(name)}
-		if err := s.start(t.Context(), servers.NewProcess(spec)); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.start(t.Context(), servers.NewProcess(spec)))
 		out.await(t, fmt.Sprintf("%-7s | up", name), 1)
 	}
 	return s, out
@@ -78,9 +77,7 @@ func TestAKilledPartIsStartedAgainAndTheLogSaysSo(t *testing.T) {
 	s, out := supervise(t, quick, "echo up; exec sleep 600", "sleeper")
 	sleeper := s.keepers[0]
 	first := sleeper.PID()
-	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, syscall.Kill(first, syscall.SIGKILL))
 	out.await(t, "petvote | sleeper died (signal: killed), starting again in 5ms", 1)
 	out.await(t, "sleeper | up", 2)
 	out.await(t, "runs again", 1)
@@ -120,13 +117,9 @@ func TestStopGoesInReverseOrderOneAfterTheOther(t *testing.T) {
 	script := fmt.Sprintf("trap 'echo $0 begins >>%[1]s; sleep 0.05; echo $0 ends >>%[1]s; exit' TERM; "+
 		"echo up; while :; do sleep 0.01; done", record)
 	s, out := supervise(t, quick, script, "redis", "worker", "vote")
-	if err := s.stop(t.Context(), 10*time.Second); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.stop(t.Context(), 10*time.Second))
 	got, err := os.ReadFile(record)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	want := "vote begins\nvote ends\nworker begins\nworker ends\nredis begins\nredis ends\n"
 	if string(got) != want {
 		t.Errorf("order of ends:\n%swant:\n%s", got, want)

@@ -37,15 +37,11 @@ type upRun struct {
 func startUp(t *testing.T) *upRun {
 	t.Helper()
 	p := &upRun{t: t, data: testenv.NewFolder(t)}
-	if err := os.Chmod(p.data, 0o755); err != nil { // the servers run as users of their own
-		t.Fatal(err)
-	}
+	testenv.Must(t, os.Chmod(p.data, 0o755)) // the servers run as users of their own
 	args := []string{"--local", "--data", p.data}
 	for _, port := range localPorts(&p.ports) {
 		number, err := servers.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		*port.number = number
 		args = append(args, "--"+port.flag(), port.String())
 	}
@@ -53,9 +49,7 @@ func startUp(t *testing.T) *upRun {
 		Name: "up", Path: "../../scripts/up", Args: args, Output: &p.transcript,
 		StopSignal: syscall.SIGINT, OrphanSignal: syscall.SIGTERM,
 	})
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, p.Start(t.Context()))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the platform's log:\n%s", &p.transcript)
@@ -155,9 +149,7 @@ func TestEveryPartComesBackWhenKilledAndNoVoteIsLost(t *testing.T) {
 		t.Errorf("order of the ends: %s", got)
 	}
 	out, err := exec.Command("ps", "-A", "-o", "args=").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	if left := strings.Count(string(out), p.data); left > 0 {
 		t.Errorf("%d processes are left:\n%s", left, out)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/infra/wait"
 )
 
@@ -28,21 +29,15 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 		t.Skip("runs a whole platform, and looks for its processes in /proc")
 	}
 	dir, err := os.MkdirTemp("", "petvote-bench-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // Redis and PostgreSQL may run as users of their own
-		t.Fatal(err)
-	}
+	testenv.Must(t, os.Chmod(dir, 0o755)) // Redis and PostgreSQL may run as users of their own
 	program := filepath.Join(dir, "bench")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	tmp := filepath.Join(dir, "tmp")
-	if err := os.Mkdir(tmp, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, os.Mkdir(tmp, 0o755))
 	for _, c := range []struct {
 		when string
 		wait func(await func(text string) string)
@@ -60,12 +55,8 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 			cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C goes to all of the group
 			progress, err := cmd.StderrPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, err)
+			testenv.Must(t, cmd.Start())
 			t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() }) // where the test gave up
 			hangs := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 			defer hangs.Stop()
@@ -82,9 +73,7 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 				return ""
 			})
 			interrupted := time.Now()
-			if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
 			last := ""
 			for said.Scan() {
 				last = said.Text()

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/infra/voters"
 )
 
@@ -66,17 +67,11 @@ func TestARunWithErrorsGivesNoFigureAndStatus1(t *testing.T) {
 			t.Errorf("-run %q: exit status %d, want %d: %s", only, code, want, &progress)
 		}
 		raw, err := os.ReadFile(filepath.Join(dir, "bench.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		var r report
-		if err := json.Unmarshal(raw, &r); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, json.Unmarshal(raw, &r))
 		markdown, err := os.ReadFile(filepath.Join(dir, "bench.md"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		for name, text := range map[string]string{
 			"the table": out.String(), "bench.json": string(raw), "bench.md": string(markdown),
 		} {

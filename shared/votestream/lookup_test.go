@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -40,13 +41,9 @@ func TestAVoteIsFoundAtItsEntryOnlyAndUntilItIsAcked(t *testing.T) {
 	s := newStream(t)
 	m, other := newMessage(ballot.Dogs), newMessage(ballot.Cats)
 	e, err := s.producer.Publish(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	otherEntry, err := s.producer.Publish(t.Context(), other)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	at := Location{Message: m, EntryID: e.ID}
 	s.wantLookup(t, "waiting", e, m.Vote.ID, at, nil)
 	for when, wrong := range map[string]Entry{
@@ -57,13 +54,9 @@ func TestAVoteIsFoundAtItsEntryOnlyAndUntilItIsAcked(t *testing.T) {
 	}
 	batch := next(t, s.consumer("a"))
 	s.wantLookup(t, "in flight", e, m.Vote.ID, at, nil)
-	if err := s.Ack(t.Context(), ids(batch[:1])); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Ack(t.Context(), ids(batch[:1])))
 	s.wantLookup(t, "acked, while the queue holds another", e, m.Vote.ID, Location{}, ErrMaybeQueued)
-	if err := s.Ack(t.Context(), ids(batch[1:])); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Ack(t.Context(), ids(batch[1:])))
 	s.wantLookup(t, "in an empty queue", e, m.Vote.ID, Location{}, ErrNotQueued)
 	s.wantLookup(t, "in an empty queue, without an entry", Entry{}, m.Vote.ID, Location{}, ErrNotQueued)
 }
@@ -79,24 +72,18 @@ func TestALookupCostsLittleHoweverLongTheQueueIs(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 	}
 	e := Entry{queueName, s.rdb.XRevRangeN(ctx, Stream, "+", "-", 1).Val()[0].ID}
 	s.wantLookup(t, "unknown", Entry{}, uuid.New(), Location{}, ErrMaybeQueued) // loads the script
-	if err := s.rdb.ConfigResetStat(ctx).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.rdb.ConfigResetStat(ctx).Err())
 	const lookups = 100
 	for range lookups {
 		s.wantLookup(t, "unknown", Entry{}, uuid.New(), Location{}, ErrMaybeQueued)
 		s.wantLookup(t, "at another vote's entry", e, uuid.New(), Location{}, ErrMaybeQueued)
 	}
 	info, err := s.rdb.Info(ctx, "commandstats").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	var reads, scripts, usec float64
 	for line := range strings.Lines(info) {
 		_, _ = fmt.Sscanf(line, "cmdstat_xrange:calls=%f,", &reads)

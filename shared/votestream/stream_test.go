@@ -35,18 +35,14 @@ func newBareStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream 
 	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
 	producer, err := NewProducer(rdb)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return &stream{Queue: NewQueue(rdb), server: server, producer: producer}
 }
 
 func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 	t.Helper()
 	s := newBareStream(t, options...)
-	if err := s.EnsureGroup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.EnsureGroup(t.Context()))
 	return s
 }
 
@@ -73,9 +69,7 @@ func next(t *testing.T, c *Consumer) []Delivery {
 	t.Helper()
 	for range 100 {
 		batch, err := c.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		if len(batch) > 0 {
 			return batch
 		}
@@ -95,9 +89,7 @@ func ids(batch []Delivery) []string {
 func (s *stream) stats(t *testing.T) Stats {
 	t.Helper()
 	st, err := s.Stats(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return st
 }
 
@@ -134,9 +126,7 @@ func TestConcurrentVotesShareRoundTrips(t *testing.T) {
 		t.Errorf("stats %+v, want %d added and waiting", st, votes)
 	}
 	info, err := s.rdb.Info(t.Context(), "stats").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	var reads int
 	for line := range strings.Lines(info) {
 		_, _ = fmt.Sscanf(line, "total_reads_processed:%d", &reads)
@@ -155,9 +145,7 @@ func TestAckedEntriesAreGoneAndCounted(t *testing.T) {
 		t.Errorf("in flight: %+v", st)
 	}
 	for range 2 { // a second time changes nothing
-		if err := s.Ack(t.Context(), ids(batch[:3])); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.Ack(t.Context(), ids(batch[:3])))
 	}
 	if st := s.stats(t); st.Added != 5 || st.InFlight != 2 || st.Waiting != 0 || st.Dead != 0 {
 		t.Errorf("acked 3 of 5: %+v", st)
@@ -204,17 +192,13 @@ func TestEntriesOfADeadConsumerAreClaimedAfterAWhile(t *testing.T) {
 	deadline := time.Now().Add(10 * time.Second)
 	for len(claimed) < 15 && time.Now().Before(deadline) {
 		batch, err := heir.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		for _, d := range batch {
 			if d.Deliveries != 2 || d.Err != nil {
 				t.Errorf("claimed %+v", d)
 			}
 		}
-		if err := s.Ack(t.Context(), append(ids(batch), "0-1")); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.Ack(t.Context(), append(ids(batch), "0-1")))
 		claimed = append(claimed, batch...)
 	}
 	if len(claimed) != 15 {
@@ -248,9 +232,7 @@ func TestIdleConsumersWithoutPendingAreForgotten(t *testing.T) {
 	}
 	forget := func(after time.Duration) int64 {
 		n, err := forgetScript.Run(t.Context(), s.rdb, []string{Stream}, Group, after.Milliseconds()).Int64()
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		return n
 	}
 	if n := forget(time.Hour); n != 0 {
@@ -282,9 +264,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 		{batch[1], ReasonUndecodable, batch[1].Err}, {batch[0], ReasonRejected, errors.New("refused")},
 		{batch[2], ReasonUndecodable, batch[2].Err},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	if st := s.stats(t); st.Added != 3 || st.Dead != 3 || st.DeadNow != 3 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("after dead-lettering: %+v", st)
 	}
@@ -304,9 +284,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	if err != nil || len(more) != 2 || more[0].ID != letters[1].ID {
 		t.Errorf("the page after the first: %+v, %v", more, err)
 	}
-	if err := s.Replay(ctx, letters[1].ID); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Replay(ctx, letters[1].ID))
 	if err := s.Replay(ctx, letters[1].ID); !errors.Is(err, ErrNoDeadLetter) {
 		t.Errorf("a second replay: %v", err)
 	}
@@ -315,9 +293,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	if len(back) != 1 || back[0].Message != sent[0] || len(back[0].fields) != 5 {
 		t.Errorf("replayed: %+v", back)
 	}
-	if err := errors.Join(s.Drop(ctx, letters[0].ID), s.Drop(ctx, letters[2].ID)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(s.Drop(ctx, letters[0].ID), s.Drop(ctx, letters[2].ID)))
 	if err := s.Drop(ctx, letters[0].ID); !errors.Is(err, ErrNoDeadLetter) {
 		t.Errorf("a second drop: %v", err)
 	}
@@ -325,9 +301,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 		t.Errorf("at the end: %+v, and perhaps an index", st)
 	}
 	s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: DeadStream, Values: sent[0].encode()})
-	if err := s.Ack(ctx, ids(back)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Ack(ctx, ids(back)))
 	s.wantLookup(t, "without an index, as of an earlier release", Entry{}, sent[0].Vote.ID, Location{}, ErrMaybeQueued)
 }
 
@@ -335,15 +309,11 @@ func TestDeadLetteringAgainOrAfterAnAckAddsNoDeadLetter(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 2)
 	batch := next(t, s.consumer("a"))
-	if err := s.Ack(t.Context(), ids(batch[1:])); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Ack(t.Context(), ids(batch[1:])))
 	why := errors.New("refused")
 	for range 2 { // as after a lost reply
 		err := s.DeadLetter(t.Context(), []Failure{{batch[0], ReasonRejected, why}, {batch[1], ReasonRejected, why}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 	}
 	if st := s.stats(t); st.Added != 2 || st.Dead != 1 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("stats %+v, want one acked and one dead letter", st)
@@ -354,9 +324,7 @@ func TestAnEntryThatCannotBeDeadLetteredStaysPending(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 1)
 	batch := next(t, s.consumer("a"))
-	if err := s.rdb.Set(t.Context(), DeadStream, "in the way", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.rdb.Set(t.Context(), DeadStream, "in the way", 0).Err())
 	if err := s.DeadLetter(t.Context(), []Failure{{batch[0], ReasonRejected, errors.New("refused")}}); err == nil {
 		t.Error("dead-lettered into a string")
 	}
@@ -381,9 +349,7 @@ func TestRetryCountsAreForgottenWithTheirEntry(t *testing.T) {
 		}
 	}
 	dead := []Failure{{batch[1], ReasonDeliveries, errors.New("retried")}}
-	if err := errors.Join(s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, dead)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, dead)))
 	if n := s.rdb.Exists(ctx, retriesKey).Val(); n != 0 {
 		t.Error("the counts of entries that are gone were kept")
 	}
@@ -391,9 +357,7 @@ func TestRetryCountsAreForgottenWithTheirEntry(t *testing.T) {
 
 func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	s := newStream(t)
-	if err := s.server.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.server.Pause())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -404,9 +368,7 @@ func TestPublishEndsWithItsContextWhileRedisHangs(t *testing.T) {
 	if IsPermanent(err) {
 		t.Error("a Redis that hangs is not counted as a failure")
 	}
-	if err := s.server.Resume(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.server.Resume())
 }
 
 func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
@@ -442,15 +404,11 @@ func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
 	c := NewConsumer(s.rdb, ConsumerOptions{Name: "a", BatchSize: 2000, Block: time.Millisecond, ClaimIdle: time.Hour})
 	for {
 		batch, err := c.Next(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		if len(batch) == 0 {
 			break
 		}
-		if err := s.Ack(ctx, ids(batch)); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.Ack(ctx, ids(batch)))
 	}
 	if _, err := s.producer.Publish(ctx, newMessage(ballot.Cats)); err != nil {
 		t.Errorf("votes are refused after the queue was emptied: %v", err)
@@ -460,9 +418,7 @@ func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
 func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
 	s := newBareStream(t)
 	ctx := t.Context()
-	if err := s.rdb.LPush(ctx, Stream, "dogs").Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.rdb.LPush(ctx, Stream, "dogs").Err())
 	_, nextErr := s.consumer("a").Next(ctx)
 	_, statsErr := s.Stats(ctx)
 	_, lookupErr := s.Lookup(ctx, Entry{}, uuid.New())
