@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
@@ -114,19 +113,10 @@ func (pageIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	return ctx.Value(ownKey{}).(trace.SpanContext).SpanID()
 }
 
-// TraceShare is the share of votes, from 0 to 1, that the sampling variables trace; empty if nothing is exported.
-func TraceShare() string {
-	if !exporting() {
+// TraceShare is the share of votes, from 0 to 1, that is traced; empty if nothing is exported.
+func (t *Telemetry) TraceShare() string {
+	if t.pages == nil {
 		return ""
 	}
-	switch os.Getenv("OTEL_TRACES_SAMPLER") {
-	case "always_off", "parentbased_always_off":
-		return "0"
-	case "traceidratio", "parentbased_traceidratio":
-		text := os.Getenv("OTEL_TRACES_SAMPLER_ARG")
-		if share, err := strconv.ParseFloat(text, 64); err == nil && share >= 0 && share <= 1 {
-			return text
-		}
-	}
-	return "1"
+	return strconv.FormatFloat(t.env.share, 'g', -1, 64)
 }

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -102,24 +101,7 @@ func TestAFloodOfSpansIsNotRecorded(t *testing.T) {
 func TestWithoutExportPagesStartNoTracesAndReportNone(t *testing.T) {
 	tel := started(t)
 	status := report(tel.Pages(SpanCastVote), `{"name":"cast vote","trace_id":"`+traceA+`"}`)
-	if share := TraceShare(); status != http.StatusNotFound || share != "" {
+	if share := tel.TraceShare(); status != http.StatusNotFound || share != "" {
 		t.Errorf("status %d, share %q", status, share)
-	}
-}
-
-func TestPagesSampleAsTheServicesDo(t *testing.T) {
-	for _, c := range []struct{ sampler, arg, want string }{
-		{"", "", "1"}, {"always_on", "", "1"}, {"parentbased_always_off", "", "0"},
-		{"parentbased_traceidratio", "0.25", "0.25"},
-		{"traceidratio", "", "1"}, {"traceidratio", "many", "1"}, {"traceidratio", "2", "1"},
-	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-			t.Setenv("OTEL_TRACES_SAMPLER", c.sampler)
-			t.Setenv("OTEL_TRACES_SAMPLER_ARG", c.arg)
-			if share := TraceShare(); share != c.want {
-				t.Errorf("share %q, want %q", share, c.want)
-			}
-		})
 	}
 }

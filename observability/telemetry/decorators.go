@@ -139,7 +139,9 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 			return out, err
 		}
 		for _, e := range entries {
-			latency.Record(ctx, now.Sub(e.Vote.CastAt).Seconds())
+			if out.New(e.EntryID) {
+				latency.Record(ctx, secondsSince(e.Vote.CastAt, now))
+			}
 		}
 		for outcome, n := range map[string]int{
 			"stored": out.Stored, "duplicate": out.Duplicates, "redelivered": out.Redelivered,
@@ -149,6 +151,9 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 		return out, nil
 	}, i.err()
 }
+
+// secondsSince is at least 0: the times come from the clocks of two hosts, and a histogram's sum must not fall.
+func secondsSince(start, now time.Time) float64 { return max(0, now.Sub(start).Seconds()) }
 
 // Acker takes entries out of the stream.
 type Acker interface {
@@ -222,7 +227,7 @@ func (t *Telemetry) Refresher(next RefreshFunc) (RefreshFunc, error) {
 		err := next(ctx, pushes)
 		duration.Record(ctx, time.Since(start).Seconds())
 		if err == nil && !n.Oldest.IsZero() {
-			latency.Record(ctx, time.Since(n.Oldest).Seconds())
+			latency.Record(ctx, secondsSince(n.Oldest, time.Now()))
 		}
 		if failing.Swap(err != nil) && err != nil {
 			return err // a retry; spans that are never ended are never sent

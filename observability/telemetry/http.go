@@ -3,12 +3,10 @@ package telemetry
 import (
 	"cmp"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -17,8 +15,8 @@ import (
 // (https://w3c.github.io/trace-context/#traceresponse-header). next must be or wrap an http.ServeMux.
 func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 	return suppressPolling(otelhttp.NewHandler(routeAndResponse(next), "",
-		otelhttp.WithTracerProvider(t.traces), otelhttp.WithMeterProvider(t.meters),
-		otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithTracerProvider(t.public), otelhttp.WithMeterProvider(t.meters),
+		otelhttp.WithPropagators(t.env.propagator),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return cmp.Or(r.Pattern, r.Method) }),
 		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) })))
 }
@@ -27,10 +25,11 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 // votes. They are still measured.
 func suppressPolling(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isPolling(r.URL.Path) && r.Header.Get("traceparent") == "" {
-			var ids [24]byte
-			_, _ = rand.Read(ids[:]) // never fails
-			r.Header.Set("traceparent", fmt.Sprintf("00-%x-%x-00", ids[:16], ids[16:]))
+		if isPolling(r.URL.Path) { // a parent that is not sampled, which one that the caller sends replaces
+			var ids trace.SpanContextConfig
+			_, _ = rand.Read(ids.TraceID[:]) // never fails
+			_, _ = rand.Read(ids.SpanID[:])
+			r = r.WithContext(trace.ContextWithRemoteSpanContext(r.Context(), trace.NewSpanContext(ids)))
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -28,15 +29,19 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// started starts telemetry without any variables set for it.
-func started(t *testing.T) *Telemetry {
+// started starts telemetry with no other variables set for it than these.
+func started(t *testing.T, environ ...string) *Telemetry {
 	t.Helper()
-	for _, name := range []string{"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER",
-		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_SERVICE_NAME",
-		"OTEL_RESOURCE_ATTRIBUTES"} {
-		t.Setenv(name, "")
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") {
+			t.Setenv(name, "")
+		}
 	}
-	tel := must(Start(t.Context(), "test"))
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	tel := must(Start(t.Context(), "test", false))
 	t.Cleanup(func() {
 		if err := tel.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -50,7 +55,7 @@ func recording(t *testing.T) (*Telemetry, *spans) {
 	t.Helper()
 	tel, s := started(t), &spans{SpanRecorder: tracetest.NewSpanRecorder()}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s))
-	tel.traces, tel.tracer = provider, provider.Tracer(scope)
+	tel.traces, tel.public, tel.tracer = provider, provider, provider.Tracer(scope)
 	return tel, s
 }
 

@@ -3,6 +3,8 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -10,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"petvote/shared/ballot"
+	"petvote/shared/tracecontext"
 	"petvote/shared/votestream"
 )
 
@@ -72,5 +75,28 @@ func TestAMessageOfAnUnsampledTraceStaysUnsampled(t *testing.T) {
 	m, _ := publish(t, tel, extract(t.Context(), unrecorded), nil)
 	if m.Trace.TraceID() != unrecorded.TraceID() || m.Trace.Sampled() || len(spans.Ended()) > 0 {
 		t.Errorf("the message carries %+v, and there are %d spans", m.Trace, len(spans.Ended()))
+	}
+}
+
+// Every vote in the queue carries a tracestate, and strangers send them.
+func TestATracestateInTheQueueIsBounded(t *testing.T) {
+	member := func(n, length int) string { return fmt.Sprintf("m%02d=%s", n, strings.Repeat("x", length-4)) }
+	short := make([]string, 8)
+	for i := range short {
+		short[i] = member(i, 63) // with their commas 511 bytes
+	}
+	for name, c := range map[string]struct{ sent, want []string }{
+		"short":           {short, short},
+		"one too many":    {append(short[:8:8], "a=b"), short},
+		"long ones first": {[]string{member(20, 250), short[0], member(21, 250), short[1]}, short[:2]},
+		"long and few":    {[]string{member(20, 250), member(21, 250)}, []string{member(20, 250), member(21, 250)}},
+		"only long ones":  {[]string{member(20, 250), member(21, 250), member(22, 250)}, nil},
+	} {
+		tel, _ := recording(t)
+		ctx := extract(t.Context(), tracecontext.TraceContext{Parent: recordedA.Parent, State: strings.Join(c.sent, ",")})
+		m, _ := publish(t, tel, ctx, nil)
+		if want := strings.Join(c.want, ","); m.Trace.State != want || len(want) > 512 || m.Trace.TraceID() != traceA {
+			t.Errorf("%s: %q, want %q", name, m.Trace.State, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,7 +26,30 @@ func inject(sc trace.SpanContext) tracecontext.TraceContext {
 	if !sc.IsValid() {
 		return tracecontext.TraceContext{}
 	}
-	return tracecontext.TraceContext{Parent: parentOf(sc), State: sc.TraceState().String()}
+	return tracecontext.TraceContext{Parent: parentOf(sc), State: boundedState(sc.TraceState().String())}
+}
+
+// maxState and maxMember bound a tracestate, in bytes: W3C asks to pass on at least 512, and to drop members of more
+// than 128 first, then those at the end (https://www.w3.org/TR/trace-context/#tracestate-limits). Every vote in the
+// queue carries its own.
+const maxState, maxMember = 512, 128
+
+func boundedState(state string) string {
+	if len(state) <= maxState {
+		return state
+	}
+	var kept []string
+	left := maxState + len(",")
+	for member := range strings.SplitSeq(state, ",") {
+		if len(member) > maxMember {
+			continue
+		}
+		if left -= len(member) + len(","); left < 0 {
+			break
+		}
+		kept = append(kept, member)
+	}
+	return strings.Join(kept, ",")
 }
 
 // parentOf formats a span's traceparent. It runs twice for every vote; the propagator would allocate more.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/exaring/otelpgx"
+	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
@@ -42,7 +44,9 @@ const scope = "petvote/observability/telemetry"
 
 // Telemetry is one service's tracing and metrics.
 type Telemetry struct {
+	env      environment
 	traces   *sdktrace.TracerProvider
+	public   *sdktrace.TracerProvider // of requests from strangers; shares the exporter of traces
 	meters   *sdkmetric.MeterProvider
 	tracer   trace.Tracer
 	pages    trace.Tracer // of the spans that pages report; nil if nothing is exported
@@ -55,7 +59,7 @@ func StartService(ctx context.Context, name string, cfg config.Service, cleanups
 	*Telemetry, resilience.Listener, error,
 ) {
 	Log(os.Stdout, name, string(cfg.LogFormat), slog.Level(cfg.LogLevel))
-	t, err := Start(ctx, name)
+	t, err := Start(ctx, name, cfg.TrustTraceparent)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,38 +68,48 @@ func StartService(ctx context.Context, name string, cfg config.Service, cleanups
 	return t, listener, err
 }
 
-// Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an OTLP
-// endpoint no trace is recorded or exported, but every trace still has its ids. [Telemetry.Metrics] serves the metrics.
-func Start(ctx context.Context, service string) (*Telemetry, error) {
-	// It gets the errors of exports in the background: one each second while a collector is down.
-	sometimes := rate.Sometimes{First: 1, Interval: time.Minute}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		sometimes.Do(func() { slog.Warn("telemetry export failed", "error", err) })
-	}))
+// Start sets up a service's telemetry from the standard OTEL_* variables of the process's environment. Without an
+// exporter no trace is recorded, but every trace still has its ids. Callers of the public port decide about the
+// sampling of their requests only if they are trusted. [Telemetry.Metrics] serves the metrics.
+func Start(ctx context.Context, service string, trustCallers bool) (*Telemetry, error) {
+	otel.SetLogger(logr.FromSlogHandler(slog.Default().Handler()))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("telemetry", "error", err) }))
+	t := &Telemetry{registry: prometheus.NewRegistry(), env: readEnvironment(os.Environ())}
+	for name, value := range t.env.corrected {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, fmt.Errorf("start telemetry: %w", err)
+		}
+	}
 	res, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceNamespace("petvote"),
 			semconv.ServiceVersion(lifecycle.ThisBuild().Version)),
 		resource.WithHost(), resource.WithTelemetrySDK(), resource.WithFromEnv())
-	if err != nil {
-		return nil, fmt.Errorf("start telemetry: %w", err)
+	if err != nil { // what could be read is in it
+		t.env.problems = append(t.env.problems, "resource: "+err.Error())
 	}
-	t := &Telemetry{registry: prometheus.NewRegistry()}
-	if err := t.startTraces(ctx, res); err != nil {
-		return nil, fmt.Errorf("start telemetry: %w", err)
+	t.startTraces(ctx, res, trustCallers)
+	if len(t.env.problems) > 0 {
+		slog.WarnContext(ctx, "telemetry settings are not obeyed", "problems", t.env.problems)
 	}
 	if err := t.startMetrics(res); err != nil {
 		return nil, fmt.Errorf("start telemetry: %w", errors.Join(err, t.traces.Shutdown(ctx)))
 	}
+	// From here on it gets the errors of exports in the background: one each second while a collector is down.
+	sometimes := rate.Sometimes{First: 1, Interval: time.Minute}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		sometimes.Do(func() { slog.Warn("telemetry export failed", "error", err) })
+	}))
 	return t, nil
 }
 
-func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
-	export := sdktrace.WithSampler(sdktrace.NeverSample())
-	if exporting() {
-		exporter, err := otlptracehttp.New(ctx)
-		if err != nil {
-			return fmt.Errorf("create trace exporter: %w", err)
-		}
+func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource, trustCallers bool) {
+	exporter, err := t.env.newExporter(ctx)
+	if err != nil {
+		t.env.problems = append(t.env.problems, "no trace exporter: "+err.Error())
+		t.env.exporter = ""
+	}
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	if t.env.exporter != "" {
 		var batching []sdktrace.BatchSpanProcessorOption
 		if os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE") == "" { // for several thousand votes; what does not fit is dropped
 			batching = append(batching, sdktrace.WithMaxQueueSize(16_384))
@@ -103,22 +117,27 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) err
 		if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" { // so that a new trace can soon be found
 			batching = append(batching, sdktrace.WithBatchTimeout(time.Second))
 		}
-		batcher := sdktrace.NewBatchSpanProcessor(exporter, batching...)
-		export = sdktrace.WithSpanProcessor(batcher)
+		export := sdktrace.WithSpanProcessor(sdktrace.NewBatchSpanProcessor(exporter, batching...))
+		options = append(options, export)
 		// Pages decide about sampling before they report. The service's own provider shuts the processor down.
 		t.pages = sdktrace.NewTracerProvider(export, sdktrace.WithSampler(sdktrace.AlwaysSample()),
 			sdktrace.WithIDGenerator(pageIDs{}), sdktrace.WithResource(resource.NewSchemaless(
 				semconv.ServiceName("browser"), semconv.ServiceNamespace("petvote")))).Tracer(scope)
 	}
-	t.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(res), export)
+	t.traces = sdktrace.NewTracerProvider(append(options, sdktrace.WithSampler(t.env.sampler(true)))...)
+	t.public = sdktrace.NewTracerProvider(append(options, sdktrace.WithSampler(t.env.sampler(trustCallers)))...)
 	t.tracer = t.traces.Tracer(scope)
-	return nil
 }
 
-// exporting is true if the standard variables name an endpoint for traces.
-func exporting() bool {
-	return os.Getenv("OTEL_SDK_DISABLED") != "true" && os.Getenv("OTEL_TRACES_EXPORTER") != "none" &&
-		(os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "")
+func (e environment) newExporter(ctx context.Context) (sdktrace.SpanExporter, error) {
+	switch e.exporter {
+	case "otlp":
+		return otlptracehttp.New(ctx)
+	case "console":
+		return stdouttrace.New()
+	default:
+		return nil, nil
+	}
 }
 
 func (t *Telemetry) startMetrics(res *resource.Resource) error {

@@ -37,7 +37,7 @@ func collector(t *testing.T) (url string, deliveries *atomic.Int32) {
 // oneSpan starts telemetry, makes one span, and shuts it down.
 func oneSpan(t *testing.T) trace.Span {
 	t.Helper()
-	tel := must(Start(t.Context(), "test"))
+	tel := must(Start(t.Context(), "test", false))
 	_, span := tel.tracer.Start(t.Context(), "something")
 	span.End()
 	if err := tel.Shutdown(t.Context()); err != nil {

@@ -68,7 +68,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 
-	pages := newResultPages(cfg, telemetry.TraceShare(), cache.current)
+	pages := newResultPages(cfg, tel.TraceShare(), cache.current)
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})

@@ -126,7 +126,7 @@ func TestPagesEscapeEverythingDynamic(t *testing.T) {
 // publicHandler exports no telemetry, and answers streams with stream.
 func publicHandler(t *testing.T, stream http.Handler) (public http.Handler, files *web.AssetSet) {
 	t.Helper()
-	tel, err := telemetry.Start(t.Context(), name)
+	tel, err := telemetry.Start(t.Context(), name, false)
 	if err != nil {
 		t.Fatal(err)
 	}

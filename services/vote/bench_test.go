@@ -15,7 +15,7 @@ import (
 // BenchmarkAcceptedVote measures an accepted vote in the service without the queue: protections, tracing without
 // export, metrics, breaker, JSON.
 func BenchmarkAcceptedVote(b *testing.B) {
-	tel, err := telemetry.Start(b.Context(), name)
+	tel, err := telemetry.Start(b.Context(), name, false)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 
-	page := newPage(cfg, telemetry.TraceShare())
+	page := newPage(cfg, tel.TraceShare())
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
 	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err

@@ -22,6 +22,8 @@ type Service struct {
 	LogLevel  LogLevel  `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat LogFormat `env:"LOG_FORMAT" envDefault:"json"`
 	Pprof     bool      `env:"PPROF"` // serve Go's profiles on the ops port
+	// The public port believes the sampled flag of a caller's trace, so any client can have all its requests traced.
+	TrustTraceparent bool `env:"TRUST_TRACEPARENT"`
 }
 
 // Port is a TCP port. 0 lets the system choose one.

@@ -3,7 +3,6 @@ package votestore
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +24,13 @@ type Outcome struct {
 	Stored      int // new votes
 	Duplicates  int // entries with the id of a vote that another entry brought
 	Redelivered int // entries that an earlier call handled
+
+	NewEntries map[string]bool // the ids of the entries that brought new votes; nil if all or none did
+}
+
+// New reports whether an entry brought a new vote.
+func (o Outcome) New(entryID string) bool {
+	return o.Duplicates+o.Redelivered == 0 || o.NewEntries[entryID]
 }
 
 // recordStatement stores the new votes of a batch and updates everything derived from them, as one transaction.
@@ -38,7 +44,7 @@ with batch as (
   insert into votes (id, pet, cast_at, trace_id, entry_id)
   select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id, n
   on conflict (id) do nothing
-  returning pet, cast_at
+  returning pet, cast_at, entry_id
 ), locked as (
   select tally.pet, new.n
   from tally join (select pet, count(*) as n from fresh group by pet) as new using (pet)
@@ -52,7 +58,10 @@ with batch as (
   from fresh join counted using (pet) group by minute, pet order by minute, pet
   on conflict (minute, pet) do update set votes = history.votes + excluded.votes
 )
-select (select count(*) from fresh), (select pg_notify('` + channel + `', $6)::text from fresh limit 1)`
+select (select count(*) from fresh),
+  (select array_agg(entry_id) from fresh where (select count(*) from fresh) < cardinality($1)),
+  (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint || $6)::text
+   from fresh having count(*) > 0)`
 
 // duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated.
 const duplicatesStatement = `-- note duplicates
@@ -85,10 +94,11 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 	}
 	var (
 		out    Outcome
+		fresh  []string
 		unused *string
 	)
-	err := s.pool.QueryRow(ctx, recordStatement, ids, pets, castAt, traces, entryIDs, notice(entries)).
-		Scan(&out.Stored, &unused)
+	err := s.pool.QueryRow(ctx, recordStatement, ids, pets, castAt, traces, entryIDs, noticeTraces(entries)).
+		Scan(&out.Stored, &fresh, &unused)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("record votes: %w", err)
 	}
@@ -97,6 +107,12 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 			return Outcome{}, fmt.Errorf("note duplicates: %w", err)
 		}
 		out.Redelivered = n - out.Stored - out.Duplicates
+		for _, entryID := range fresh {
+			if out.NewEntries == nil {
+				out.NewEntries = make(map[string]bool, len(fresh))
+			}
+			out.NewEntries[entryID] = true
+		}
 	}
 	return out, nil
 }
@@ -107,18 +123,17 @@ const oldestPrefix = "oldest="
 // maxNoticeTraces bounds the traces in a notice; PostgreSQL's limit of 8,000 bytes would hold 142.
 const maxNoticeTraces = 64
 
-// notice returns the payload: [Notice].Oldest and the traceparents of the sampled traces, separated by spaces.
-func notice(entries []Entry) string {
-	oldest := entries[0].Vote.CastAt
-	fields := make([]string, 1, 1+maxNoticeTraces)
+// noticeTraces returns what follows [Notice].Oldest in the payload: the traceparents of the sampled traces, each after a
+// space.
+func noticeTraces(entries []Entry) string {
+	var text strings.Builder
+	n := 0
 	for _, e := range entries {
-		if e.Vote.CastAt.Before(oldest) {
-			oldest = e.Vote.CastAt
-		}
-		if e.Trace.Sampled() && len(fields) <= maxNoticeTraces {
-			fields = append(fields, e.Trace.Parent)
+		if e.Trace.Sampled() && n < maxNoticeTraces {
+			text.WriteByte(' ')
+			text.WriteString(e.Trace.Parent)
+			n++
 		}
 	}
-	fields[0] = oldestPrefix + strconv.FormatInt(oldest.UnixMilli(), 10)
-	return strings.Join(fields, " ")
+	return text.String()
 }

@@ -48,13 +48,25 @@ func newEntry(pet ballot.Choice) Entry {
 	}
 }
 
-func record(t *testing.T, s *Store, entries ...Entry) Outcome {
+type counts struct{ Stored, Duplicates, Redelivered int }
+
+// record stores entries and checks that the outcome names as many new entries as it counts.
+func record(t *testing.T, s *Store, entries ...Entry) counts {
 	t.Helper()
 	out, err := s.Record(t.Context(), entries)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	fresh := 0
+	for _, e := range entries {
+		if out.New(e.EntryID) {
+			fresh++
+		}
+	}
+	if fresh != out.Stored {
+		t.Errorf("%d entries are new, %d stored", fresh, out.Stored)
+	}
+	return counts{out.Stored, out.Duplicates, out.Redelivered}
 }
 
 func subscribe(t *testing.T, s *Store) *Subscription {
@@ -99,7 +111,7 @@ func TestRecordKeepsTallyHistoryAndRowsInStep(t *testing.T) {
 	minute := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	a.Vote.CastAt = minute.Add(59 * time.Second)
 	b.Vote.CastAt, c.Vote.CastAt = minute.Add(60*time.Second), minute.Add(119*time.Second)
-	if out := record(t, s, a, b, c); out != (Outcome{Stored: 3}) {
+	if out := record(t, s, a, b, c); out != (counts{Stored: 3}) {
 		t.Errorf("outcome %+v", out)
 	}
 	if got := tally(t, s); got != (ballot.Counts{Dogs: 2, Lizards: 1}) {
@@ -119,7 +131,7 @@ func TestAVoteCountsOnceHoweverOftenItIsDelivered(t *testing.T) {
 	s := newStore(t)
 	first := newEntry(ballot.Cats)
 	record(t, s, first)
-	if out := record(t, s, first); out != (Outcome{Redelivered: 1}) {
+	if out := record(t, s, first); out != (counts{Redelivered: 1}) {
 		t.Errorf("the same entry again: %+v", out)
 	}
 	var repeats []Entry
@@ -128,11 +140,11 @@ func TestAVoteCountsOnceHoweverOftenItIsDelivered(t *testing.T) {
 		e.Vote.ID = first.Vote.ID
 		repeats = append(repeats, e)
 	}
-	if out := record(t, s, repeats...); out != (Outcome{Duplicates: 1000}) {
+	if out := record(t, s, repeats...); out != (counts{Duplicates: 1000}) {
 		t.Errorf("1,000 repeats of the key: %+v", out)
 	}
 	out := record(t, s, append(repeats[:10:10], newEntry(ballot.Cats), first)...)
-	if out != (Outcome{Stored: 1, Redelivered: 11}) {
+	if out != (counts{Stored: 1, Redelivered: 11}) {
 		t.Errorf("repeats delivered again: %+v", out)
 	}
 	if got := tally(t, s); got != (ballot.Counts{Cats: 2}) {
@@ -151,7 +163,7 @@ func TestTheFirstVoteUnderAKeyCountsWithinABatchToo(t *testing.T) {
 		b.Vote.ID = a.Vote.ID
 		first, second = append(first, a), append(second, b)
 	}
-	if out := record(t, s, append(first, second...)...); out != (Outcome{Stored: 500, Duplicates: 500}) {
+	if out := record(t, s, append(first, second...)...); out != (counts{Stored: 500, Duplicates: 500}) {
 		t.Errorf("outcome %+v", out)
 	}
 	if got := tally(t, s); got != (ballot.Counts{Dogs: 500}) {
@@ -255,6 +267,11 @@ func TestANoticeFollowsEveryChangeAndNothingElse(t *testing.T) {
 	oldest := silent.Vote.CastAt.Truncate(time.Millisecond)
 	if err != nil || len(n.Traces) != 1 || n.Traces[0].Parent != traced.Trace.Parent || !n.Oldest.Equal(oldest) {
 		t.Errorf("notice %+v, %v", n, err)
+	}
+	fresh := newEntry(ballot.Cats)
+	record(t, s, silent, fresh) // the oldest of the new votes
+	if n, err := sub.Next(t.Context()); err != nil || !n.Oldest.Equal(fresh.Vote.CastAt.Truncate(time.Millisecond)) {
+		t.Errorf("notice %+v, %v, want the oldest at %v", n, err, fresh.Vote.CastAt)
 	}
 	record(t, s, traced) // nothing new
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
