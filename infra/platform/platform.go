@@ -159,12 +159,7 @@ func (p *Platform) describeServers() (err error) {
 	p.servers = []servers.Server{p.Redis, p.Postgres}
 	p.RDB = votestream.Config{Host: p.Redis.Host(), Port: config.Port(p.Redis.Port())}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
-	pool, err := pgxpool.ParseConfig(p.Postgres.URL())
-	if err != nil {
-		return err
-	}
-	pool.MaxConns = 4
-	p.DB, err = pgxpool.NewWithConfig(context.Background(), pool) // connects when it is first used
+	p.DB, err = pgxpool.New(context.Background(), p.Postgres.URL()+"&pool_max_conns=4") // connects when it is first used
 	return err
 }
 

@@ -36,7 +36,7 @@ func main() { os.Exit(tool.Main("bench", run)) }
 // run returns 0 if every limit is met, 1 if one is missed or a figure had to be refused, and 2 for bad arguments.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	if len(args) == 2 && args[0] == bareCommand {
-		return serveBare(ctx, args[1])
+		return serveBare(args[1], progress)
 	}
 	var o options
 	help := usage
