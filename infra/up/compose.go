@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -78,18 +79,15 @@ func runCompose(stop, kill context.Context, ports []string) error {
 	if err := stack.Start(stop); err != nil {
 		return err
 	}
-	announced := make(chan struct{})
 	waiting, cancel := context.WithCancel(stop)
-	go func() {
-		defer close(announced)
-		c.announce(waiting)
-	}()
+	var announcing sync.WaitGroup
+	announcing.Go(func() { c.announce(waiting) })
 	select {
 	case <-stop.Done():
 	case <-stack.Done():
 	}
 	cancel()
-	<-announced
+	announcing.Wait()
 
 	var failure error
 	if stop.Err() == nil {

@@ -115,7 +115,7 @@ type bench struct {
 	dir      string // temporary, with the services' programs
 	progress io.Writer
 	start    time.Time
-	machine  machine
+	servers  string // of the last platform
 }
 
 func (b *bench) say(format string, args ...any) {
@@ -132,7 +132,7 @@ func choose[T any](b *bench, full, quick T) T {
 
 // measure measures the chosen rows. A row with errors yields no figure, only its refusal.
 func measure(ctx context.Context, o options, progress io.Writer) (r *report, err error) {
-	b := &bench{options: o, progress: progress, start: time.Now(), machine: describeMachine()}
+	b := &bench{options: o, progress: progress, start: time.Now()}
 	if b.source, err = platform.Root(ctx); err != nil {
 		return nil, err
 	}
@@ -169,6 +169,6 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 		}
 		r.Figures = append(r.Figures, figures...)
 	}
-	r.Machine, r.Took = b.machine, time.Since(b.start).Round(time.Second).String()
+	r.Machine, r.Took = strings.Trim(describeMachine()+", "+b.servers, ", "), time.Since(b.start).Round(time.Second).String()
 	return r, nil
 }
