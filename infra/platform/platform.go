@@ -110,7 +110,7 @@ func New(o Options) (p *Platform, err error) {
 	p = &Platform{options: o}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.Close(context.Background()))
+			err = errors.Join(err, p.Release()) // nothing runs yet
 		}
 	}()
 	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil { // servers run as other users
@@ -159,12 +159,7 @@ func (p *Platform) describeServers() (err error) {
 	p.servers = []servers.Server{p.Redis, p.Postgres}
 	p.RDB = votestream.Config{Host: p.Redis.Host(), Port: config.Port(p.Redis.Port())}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
-	pool, err := pgxpool.ParseConfig(p.Postgres.URL())
-	if err != nil {
-		return err
-	}
-	pool.MaxConns = 4
-	p.DB, err = pgxpool.NewWithConfig(context.Background(), pool) // connects when it is first used
+	p.DB, err = pgxpool.New(context.Background(), p.Postgres.URL()+"&pool_max_conns=4") // connects when it is first used
 	return err
 }
 
@@ -224,11 +219,8 @@ const stopLimit = 30 * time.Second
 func (p *Platform) Close(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
-	running := slices.DeleteFunc([]*Service{p.Vote, p.Worker, p.Result}, func(s *Service) bool {
-		return s == nil || s.Process == nil
-	})
 	return errors.Join(
-		each(running, func(s *Service) error { return s.Stop(bounded) }),
+		each([]*Service{p.Vote, p.Worker, p.Result}, func(s *Service) error { return s.Stop(bounded) }),
 		p.Release(),
 		each(p.servers, func(s servers.Server) error { return s.Discard(bounded) }))
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -54,14 +53,10 @@ func (p *Postgres) initdb(ctx context.Context, dir string) error {
 		return err
 	}
 	defer os.Remove(password)
-	locale := "C.UTF-8"
-	if runtime.GOOS != "linux" {
-		locale = "C" // not every macOS knows C.UTF-8; the encoding is UTF-8 all the same
-	}
 	initdb, create := p.spec, p.spec
 	initdb.Name, initdb.Path = "initdb", filepath.Join(filepath.Dir(p.spec.Path), "initdb")
 	initdb.Args = []string{"-D", dir, "-U", petvote, "--pwfile", password, "--auth", "scram-sha-256",
-		"--encoding", "UTF8", "--locale", locale, "--no-instructions"}
+		"--encoding", "UTF8", "--locale", "C", "--no-instructions"}
 	if !p.cfg.Initdb {
 		initdb.Args = append(initdb.Args, "--wal-segsize=1") // MB instead of 16: less to copy
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,18 +33,21 @@ var composeFiles = []string{"-f", "docker-compose.yml", "-f", "docker-compose.ob
 // compose is the environment in which Docker Compose runs on the platform's files, beside this process's own.
 type compose []string
 
+// versions are those of the Docker engine and of Compose.
+type versions struct{ engine, compose string }
+
 // findDocker checks that an engine answers and that docker knows Compose v2; the error says which is missing.
-func findDocker(ctx context.Context) error {
+func findDocker(ctx context.Context) (v versions, err error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return errors.New("docker is not installed")
+		return v, errors.New("docker is not installed")
 	}
-	if _, err := compose(nil).ask(ctx, "compose", "version"); err != nil {
-		return errors.New("docker has no Compose v2")
+	if v.compose, err = compose(nil).ask(ctx, "compose", "version", "--short"); err != nil {
+		return v, errors.New("docker has no Compose v2")
 	}
-	if _, err := compose(nil).ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
-		return errors.New("no Docker engine answers")
+	if v.engine, err = compose(nil).ask(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return v, errors.New("no Docker engine answers")
 	}
-	return nil
+	return v, nil
 }
 
 // ask runs docker and returns its output.
@@ -66,30 +70,27 @@ func (c compose) spec(args ...string) servers.Spec {
 
 // runCompose runs the stack in the foreground until stop is done or the stack ends, and then removes its containers;
 // the volumes, with the votes, stay. When kill is done it kills the containers.
-func runCompose(stop, kill context.Context, ports []string) error {
+func runCompose(stop, kill context.Context, docker versions, ports []string) error {
 	c := compose(append(ports, "COMPOSE_MENU=false")) // its menu wants the terminal, from which it is detached
 	if err := c.refuseIfRunning(stop); err != nil {
 		return err
 	}
-	if err := c.preflight(stop, os.Stdout); err != nil {
+	if err := c.preflight(stop, docker, os.Stdout); err != nil {
 		return fmt.Errorf("the stack can't be started:\n%w", err)
 	}
 	stack := servers.NewProcess(c.spec("up", "--build"))
 	if err := stack.Start(stop); err != nil {
 		return err
 	}
-	announced := make(chan struct{})
 	waiting, cancel := context.WithCancel(stop)
-	go func() {
-		defer close(announced)
-		c.announce(waiting)
-	}()
+	var announcing sync.WaitGroup
+	announcing.Go(func() { c.announce(waiting) })
 	select {
 	case <-stop.Done():
 	case <-stack.Done():
 	}
 	cancel()
-	<-announced
+	announcing.Wait()
 
 	var failure error
 	if stop.Err() == nil {
@@ -196,15 +197,7 @@ var portVariables = map[string]string{
 
 // preflight looks for the usual causes of a failed start, before anything is built. Its error names all of them, and
 // the remedies; it only warns on out about those that may go well.
-func (c compose) preflight(ctx context.Context, out io.Writer) error {
-	engine, err := c.ask(ctx, "version", "--format", "{{.Server.Version}}")
-	if err != nil {
-		return err
-	}
-	plugin, err := c.ask(ctx, "compose", "version", "--short")
-	if err != nil {
-		return err
-	}
+func (c compose) preflight(ctx context.Context, docker versions, out io.Writer) error {
 	config, err := c.ask(ctx, composeArgs("config", "--format", "json")...)
 	if err != nil {
 		return err
@@ -219,8 +212,8 @@ func (c compose) preflight(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tooOld("Docker Engine", engine, minEngine), tooOld("Docker Compose", plugin, minCompose),
-		checkPorts(published))
+	return errors.Join(tooOld("Docker Engine", docker.engine, minEngine),
+		tooOld("Docker Compose", docker.compose, minCompose), checkPorts(published))
 }
 
 // tooOld returns an error for a version before the least; one that can't be read is taken for new enough.

@@ -39,10 +39,10 @@ func up(stop, kill context.Context, o *options) error {
 		return err
 	}
 	if o.mode != modeLocal {
-		err := findDocker(stop)
+		docker, err := findDocker(stop)
 		switch {
 		case err == nil:
-			return runCompose(stop, kill, o.set)
+			return runCompose(stop, kill, docker, o.set)
 		case o.mode == modeDocker:
 			return fmt.Errorf("docker compose can't be used: %w", err)
 		}

@@ -89,8 +89,8 @@ func SocketIO(ctx context.Context, base string, show func(ballot.Counts)) error 
 
 // Viewer is an open results page: it remembers the pushes, and whether a number ever fell.
 type Viewer struct {
-	start time.Time
-	done  chan struct{}
+	start     time.Time
+	following sync.WaitGroup
 
 	mu         sync.Mutex
 	pushes     []Push
@@ -107,19 +107,18 @@ type Push struct {
 // NewViewer opens the page of the result service at base, http://host:port, and keeps it open until ctx is done,
 // connecting again as often as it takes.
 func NewViewer(ctx context.Context, base string, transport Transport, start time.Time) *Viewer {
-	v := &Viewer{start: start, done: make(chan struct{})}
-	go func() {
-		defer close(v.done)
+	v := &Viewer{start: start}
+	v.following.Go(func() {
 		for ctx.Err() == nil {
 			_ = transport(ctx, base, v.show) // the end of the service, or of ctx
 			_ = wait.For(ctx, reconnectPause)
 		}
-	}()
+	})
 	return v
 }
 
 // Wait returns when the page is closed.
-func (v *Viewer) Wait() { <-v.done }
+func (v *Viewer) Wait() { v.following.Wait() }
 
 func (v *Viewer) show(counts ballot.Counts) {
 	v.mu.Lock()

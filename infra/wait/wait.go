@@ -3,7 +3,6 @@ package wait
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -23,18 +22,6 @@ func For(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// lateError says that a condition was not met in time.
-type lateError struct {
-	waited time.Duration
-	last   error
-}
-
-func (e *lateError) Error() string {
-	return fmt.Sprintf("not within %v: %v", e.waited.Round(time.Millisecond), e.last)
-}
-
-func (e *lateError) Unwrap() error { return e.last }
-
 // Until checks a condition again and again until it answers nil. If it has not within the limit, or when ctx ends, the
 // error wraps the condition's last answer.
 func Until(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
@@ -51,10 +38,7 @@ func Until(ctx context.Context, limit time.Duration, check func(context.Context)
 			last = err
 		}
 		if For(bounded, pollInterval) != nil {
-			if _, nested := errors.AsType[*lateError](last); nested {
-				return last
-			}
-			return &lateError{time.Since(start), last}
+			return fmt.Errorf("not within %v: %w", time.Since(start).Round(time.Millisecond), last)
 		}
 	}
 }

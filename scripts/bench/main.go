@@ -36,7 +36,7 @@ func main() { os.Exit(tool.Main("bench", run)) }
 // run returns 0 if every limit is met, 1 if one is missed or a figure had to be refused, and 2 for bad arguments.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	if len(args) == 2 && args[0] == bareCommand {
-		return serveBare(ctx, args[1])
+		return serveBare(args[1], progress)
 	}
 	var o options
 	help := usage
@@ -115,7 +115,7 @@ type bench struct {
 	dir      string // temporary, with the services' programs
 	progress io.Writer
 	start    time.Time
-	machine  machine
+	servers  string // of the last platform
 }
 
 func (b *bench) say(format string, args ...any) {
@@ -132,7 +132,7 @@ func choose[T any](b *bench, full, quick T) T {
 
 // measure measures the chosen rows. A row with errors yields no figure, only its refusal.
 func measure(ctx context.Context, o options, progress io.Writer) (r *report, err error) {
-	b := &bench{options: o, progress: progress, start: time.Now(), machine: describeMachine()}
+	b := &bench{options: o, progress: progress, start: time.Now()}
 	if b.source, err = platform.Root(ctx); err != nil {
 		return nil, err
 	}
@@ -169,6 +169,6 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 		}
 		r.Figures = append(r.Figures, figures...)
 	}
-	r.Machine, r.Took = b.machine, time.Since(b.start).Round(time.Second).String()
+	r.Machine, r.Took = strings.Trim(describeMachine()+", "+b.servers, ", "), time.Since(b.start).Round(time.Second).String()
 	return r, nil
 }

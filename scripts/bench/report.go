@@ -28,7 +28,7 @@ type report struct {
 	Began   time.Time `json:"began"`
 	Took    string    `json:"took"`
 	Quick   bool      `json:"quick"`
-	Machine machine   `json:"machine"`
+	Machine string    `json:"machine"` // and the servers
 	Figures []figure  `json:"figures"`
 }
 
@@ -60,47 +60,30 @@ func (r *report) write(dir string, out io.Writer) error {
 	)
 }
 
-// machine is what the figures were measured on. What this system does not tell is empty.
-type machine struct {
-	CPU      string `json:"cpu"`
-	Cores    int    `json:"cores"`
-	MemoryMB uint64 `json:"memory_mb"`
-	Kernel   string `json:"kernel"`
-	Go       string `json:"go"`
-	Redis    string `json:"redis"`
-	Postgres string `json:"postgres"`
-}
-
-func describeMachine() machine {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
+// describeMachine says what the figures are measured on, as far as this system tells.
+func describeMachine() string {
+	var cpu string
+	var megabytes uint64
 	if proc, err := procfs.NewDefaultFS(); err == nil {
 		if cpus, err := proc.CPUInfo(); err == nil && len(cpus) > 0 {
-			m.CPU = cpus[0].ModelName
+			cpu = cpus[0].ModelName
 		}
 		if memory, err := proc.Meminfo(); err == nil && memory.MemTotal != nil {
-			m.MemoryMB = *memory.MemTotal >> 10
+			megabytes = *memory.MemTotal >> 10
 		}
 	}
 	var system unix.Utsname
-	if unix.Uname(&system) == nil {
-		m.Kernel = unix.ByteSliceToString(system.Release[:])
-	}
-	return m
+	_ = unix.Uname(&system) // else the version stays empty
+	return fmt.Sprintf("%d cores of %s, %d MB; Linux %s, %s",
+		runtime.NumCPU(), cpu, megabytes, unix.ByteSliceToString(system.Release[:]), runtime.Version())
 }
 
-// askServers adds the versions of the servers that run.
-func (m *machine) askServers(ctx context.Context, p *platform.Platform) error {
-	if err := p.DB.QueryRow(ctx, `select 'PostgreSQL ' || split_part(version(), ' ', 2)`).Scan(&m.Postgres); err != nil {
-		return err
-	}
-	info, err := p.RDB.InfoMap(ctx, "server").Result()
-	m.Redis = "Redis " + info["Server"]["redis_version"]
-	return err
-}
-
-func (m machine) String() string {
-	return fmt.Sprintf("%d cores of %s, %d MB; Linux %s", m.Cores, m.CPU, m.MemoryMB,
-		strings.Join([]string{m.Kernel, m.Go, m.Redis, m.Postgres}, ", "))
+// describeServers names the servers that run.
+func describeServers(ctx context.Context, p *platform.Platform) (string, error) {
+	var postgres string
+	err := p.DB.QueryRow(ctx, `select split_part(version(), ' ', 2)`).Scan(&postgres)
+	info, errRedis := p.RDB.InfoMap(ctx, "server").Result()
+	return "Redis " + info["Server"]["redis_version"] + ", PostgreSQL " + postgres, errors.Join(err, errRedis)
 }
 
 type verdict string

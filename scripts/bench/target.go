@@ -96,7 +96,7 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 			b.say("  profiles: %s", s.OpsURL("/debug/pprof/profile"))
 		}
 	}
-	if err := b.machine.askServers(ctx, p); err != nil {
+	if b.servers, err = describeServers(ctx, p); err != nil {
 		return nil, err
 	}
 	t := &target{bench: b, Platform: p}

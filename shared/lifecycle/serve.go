@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"runtime"
-	"runtime/pprof"
-	"strconv"
 	"time"
 
 	"petvote/shared/config"
@@ -109,39 +108,14 @@ func newHTTPServer(h http.Handler) *http.Server {
 	}
 }
 
-// serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default. With
-// net/http/pprof, which does the same, the image of result would exceed its limit of 25 MB.
+// serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default. The
+// import also registers them on http.DefaultServeMux, which is served nowhere.
 func serveProfiles(mux *http.ServeMux) {
 	runtime.SetMutexProfileFraction(100)                     // samples one contention in 100
 	runtime.SetBlockProfileRate(int(100 * time.Microsecond)) // samples one event for each 100 µs blocked
-	mux.HandleFunc("GET /debug/pprof/profile", profileCPU)
-	mux.HandleFunc("GET /debug/pprof/{name}", func(w http.ResponseWriter, r *http.Request) {
-		p := pprof.Lookup(r.PathValue("name"))
-		if p == nil {
-			http.Error(w, "no such profile; try profile, heap, allocs, goroutine, mutex or block", http.StatusNotFound)
-			return
-		}
-		w.Header().Set("Content-Type", "application/octet-stream")
-		_ = p.WriteTo(w, 0) // an error means that the client is gone
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the server's own would end the request early
+		pprof.Profile(w, r)
 	})
-}
-
-// profileCPU profiles for the requested 1 to 255 seconds, by default 30. It stops when the client is gone.
-func profileCPU(w http.ResponseWriter, r *http.Request) {
-	seconds, err := strconv.ParseUint(r.FormValue("seconds"), 10, 8)
-	if err != nil || seconds == 0 {
-		seconds = 30
-	}
-	conn := http.NewResponseController(w) // the server's own deadlines are shorter
-	_, _ = conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{})
-	w.Header().Set("Content-Type", "application/octet-stream")
-	if err := pprof.StartCPUProfile(w); err != nil {
-		http.Error(w, err.Error(), http.StatusConflict) // one is being taken already
-		return
-	}
-	defer pprof.StopCPUProfile()
-	select {
-	case <-r.Context().Done():
-	case <-time.After(time.Duration(seconds) * time.Second):
-	}
 }

@@ -35,9 +35,10 @@ var (
 			}
 			return ballot.Digits(n.(int))
 		},
-		"took": seconds, "recoveredIn": recoveredIn, "tone": func(verdict string) tone { return tones[verdict] },
+		"took": seconds, "recoveredIn": recoveredIn, "recovery": recovery, "times": times, "chart": newChart,
+		"tone":    func(verdict string) tone { return tones[verdict] },
 		"percent": func(part float64) float64 { return 100 * part },
-		"inc":     func(n int) int { return n + 1 },
+		"add":     func(a, b int) int { return a + b },
 	}).Parse(pageSource))
 )
 
@@ -48,36 +49,11 @@ type view struct {
 	Tone     tone
 	Note     string
 	All      totals
-	Sections []section
 }
-
-// section is a scenario as the page shows it.
-type section struct {
-	*record.Outcome
-	Number   int
-	Recovery string
-	Times    recoveryTimes
-	Chart    *chart
-	LostIDs  []string
-	MoreLost int
-}
-
-// Consistent reports whether PostgreSQL's rows, its tally and the page agree.
-func (s section) Consistent() bool {
-	return s.Proof.Rows == s.Proof.Tally && s.Proof.Tally == s.Proof.OnScreen
-}
-
-const mostLost = 20 // lost votes that are named
 
 func newView(r *record.Run) *view {
 	p := &view{Run: r, Style: template.CSS(pageStyle), Note: note(r), All: sum(r)}
 	p.Headline, p.Tone = headline(r)
-	for i := range r.Scenarios {
-		o := &r.Scenarios[i]
-		named := o.Proof.LostIDs[:min(len(o.Proof.LostIDs), mostLost)]
-		p.Sections = append(p.Sections, section{Outcome: o, Number: i + 1, Recovery: recovery(o), Times: times(o),
-			Chart: newChart(o), LostIDs: named, MoreLost: o.Proof.Lost - len(named)})
-	}
 	return p
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -40,14 +39,10 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 	consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
 		Name: NaiveCommand, BatchSize: 1, Block: 100 * time.Millisecond, ClaimIdle: time.Minute,
 	})
-	listener, err := net.Listen("tcp", cfg.OpsPort.On(cfg.Host))
-	if err != nil {
-		return err
-	}
-	ops := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(
-		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"ready"}`) })}
-	go func() { _ = ops.Serve(listener) }()
-	defer ops.Close()
+	ready := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"ready"}`) }
+	go func() { // until the process ends
+		slog.Error("ops server exited", "error", http.ListenAndServe(cfg.OpsPort.On(cfg.Host), http.HandlerFunc(ready)))
+	}()
 
 	for errors.Join(store.Migrate(ctx), queue.EnsureGroup(ctx)) != nil {
 		if wait.For(ctx, time.Second) != nil {
