@@ -49,8 +49,8 @@ func TestBadArgumentsAndVariablesAreRefusedByNameAndHelpNamesAll(t *testing.T) {
 	}{
 		{"--docker --local", nil, 2, []string{"exclude each other"}},
 		{"--docker --data /tmp", nil, 2, []string{"--data"}},
-		{"--vote-port 0", nil, 2, []string{`"0" for flag -vote-port`}},
-		{"--redis-port 70000", nil, 2, []string{`"70000" for flag -redis-port`}},
+		{"--vote-port 0", nil, 2, []string{"--vote-port", "VOTE_PORT=0", "1 to 65535"}},
+		{"--redis-port 70000", nil, 2, []string{"--redis-port", "70000"}},
 		{"start", nil, 2, []string{`"start"`}},
 		{"--fast", nil, 2, []string{"-fast"}},
 		{"", variables, 2, []string{"WORKER_OPS_PORT", "VOTE_OPS_PORT"}},
