@@ -95,9 +95,9 @@ func (l *Ledger) Prove(ctx context.Context, store Store, before Standings, shown
 		return nil
 	})
 	if found {
-		return last, nil
+		err = l.logged()
 	}
-	return Proof{}, err
+	return last, err
 }
 
 func (l *Ledger) compare(ctx context.Context, store Store, before Standings) (Proof, error) {

@@ -75,7 +75,7 @@ func Start(ctx context.Context, o Options) *Voters {
 	return v
 }
 
-// Stop casts no more votes. Those in flight go on.
+// Stop casts no more votes. Those in flight go on; Wait waits for them.
 func (v *Voters) Stop() { v.stop() }
 
 // Wait returns when casting has ended and every answer is in, those of retries too.
@@ -83,12 +83,6 @@ func (v *Voters) Wait() {
 	v.flying.Wait()
 	v.stop()
 	v.client.Close()
-}
-
-// Finish casts no more votes and waits.
-func (v *Voters) Finish() {
-	v.stop()
-	v.Wait()
 }
 
 func (v *Voters) vote(ctx context.Context, pet ballot.Choice) {

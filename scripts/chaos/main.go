@@ -23,7 +23,6 @@ import (
 	"strings"
 	"time"
 
-	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/tool"
 	"petvote/infra/wait"
@@ -102,11 +101,11 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	if len(skipped) > 0 {
 		say.Printf("this target can't run: %s", strings.Join(skipped, ", "))
 	}
-	answers, err := ledger.OpenLog(filepath.Join(folder, "answers.jsonl"))
+	answers, err := os.Create(filepath.Join(folder, "answers.jsonl"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, answers.Close()) }()
+	defer func() { err = errors.Join(err, answers.Sync(), answers.Close()) }()
 
 	machine := fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	r = &record.Run{Started: time.Now(), Command: o.command(args), Machine: machine,
