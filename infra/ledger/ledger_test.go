@@ -40,7 +40,7 @@ func TestWhatWasAcceptedIsComparedWithWhatIsStoredAsSets(t *testing.T) {
 }
 
 func TestAProofIsRefutedByEachThingThatDoesNotHold(t *testing.T) {
-	holds := Proof{Sent: 10, Accepted: 9, Refused: 1, Stored: 9, Rows: 9, Tally: 9, OnScreen: 9,
+	holds := Proof{Sent: 10, Accepted: 9, Refused: 1, Stored: 9, Rows: 9,
 		Tallied: ballot.Counts{Dogs: 9}, Shown: ballot.Counts{Dogs: 9}, Books: Books{Accepted: 9, Stored: 9}}
 	if failures := holds.Refutes(); len(failures) > 0 {
 		t.Fatalf("a proof that holds: %q", failures)
