@@ -94,7 +94,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 // port is a TCP port that the platform takes on this machine.
 type port struct {
 	number   *int
-	variable string // the environment variable that changes it; "": none
+	variable string // the environment variable that changes it
 	purpose  string
 	host     string // the address that it is bound to; "": all
 }
@@ -130,16 +130,13 @@ func checkPorts(wanted []*port) error {
 			continue
 		}
 		first[*p.number] = p
-		remedy := "free it"
-		if p.variable != "" {
-			remedy += fmt.Sprintf(", or choose another: %s=N ./scripts/up", p.variable)
-		}
 		err := p.listen()
 		if errors.Is(err, syscall.EADDRINUSE) {
 			err = errors.New("another program listens there")
 		}
 		if err != nil {
-			taken = append(taken, fmt.Errorf("port %d, for %s, can't be used (%w): %s", *p.number, p.purpose, err, remedy))
+			taken = append(taken, fmt.Errorf("port %d, for %s, can't be used (%w): free it, or choose another: "+
+				"%s=N ./scripts/up", *p.number, p.purpose, err, p.variable))
 		}
 	}
 	return errors.Join(taken...)
