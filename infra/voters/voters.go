@@ -3,6 +3,7 @@
 package voters
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,11 +108,8 @@ type Client struct {
 
 // NewClient casts votes at the URL of POST /vote. The answers' times count from start. A timeout of 0 is 5 s.
 func NewClient(url string, start time.Time, timeout time.Duration) *Client {
-	if timeout == 0 {
-		timeout = answerLimit
-	}
 	return &Client{url: url, start: start, http: &http.Client{
-		Timeout:       timeout,
+		Timeout:       cmp.Or(timeout, answerLimit),
 		Transport:     &http.Transport{MaxIdleConnsPerHost: idleConns, MaxIdleConns: idleConns, IdleConnTimeout: idleLimit},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

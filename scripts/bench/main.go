@@ -167,6 +167,7 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 		}
 		r.Figures = append(r.Figures, figures...)
 	}
-	r.Machine, r.Took = strings.Trim(describeMachine()+", "+b.servers, ", "), time.Since(b.start).Round(time.Second).String()
+	r.Machine = strings.Trim(describeMachine()+", "+b.servers, ", ")
+	r.Took = time.Since(b.start).Round(time.Second).String()
 	return r, nil
 }

@@ -59,6 +59,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	if r != nil && len(r.Scenarios) > 0 {
 		report.Summarise(out, r)
 	}
+	if err != nil && r == nil && ctx.Err() != nil {
+		err = errors.New("interrupted during the start")
+	}
 	if err != nil {
 		fmt.Fprintf(progress, "chaos: %v\n", err)
 		return 1
