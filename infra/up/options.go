@@ -47,21 +47,20 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 	local := flags.Bool("local", false, "use processes of this machine")
 	flags.StringVar(&o.folder, "data", "",
 		"with --local: the `folder` for the data (default /var/lib/petvote for root, else ~/.local/state/petvote)")
-	var bad []error
 	for _, p := range o.wanted {
 		flags.IntVar(p.number, p.flag(), *p.number, fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
 		if text := getenv(p.variable); text != "" {
-			if err := flags.Set(p.flag(), text); err != nil {
-				bad = append(bad, fmt.Errorf("%s=%q: want the number of a port", p.variable, text))
-			}
+			_ = flags.Set(p.flag(), text) // no number leaves 0, which is refused below
 		}
 	}
 	status, ok = tool.Parse(flags, args, func() (err error) {
+		var bad []error
 		set := make(map[string]bool)
 		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
 		for _, p := range o.wanted {
 			if n := *p.number; n < 1 || n > 65535 {
-				bad = append(bad, fmt.Errorf("--%s or %s=%d: want a port from 1 to 65535", p.flag(), p.variable, n))
+				bad = append(bad, fmt.Errorf("--%s=%d (%s=%q): want a port from 1 to 65535",
+					p.flag(), n, p.variable, getenv(p.variable)))
 			}
 			if !set[p.flag()] {
 				continue
