@@ -42,7 +42,8 @@ func (s *stack) vote(ctx context.Context, t *testing.T) *election {
 // audit ends the election and proves that every vote is accepted in the end, and counted once.
 func (e *election) audit(ctx context.Context, s *stack) {
 	e.t.Helper()
-	e.Finish()
+	e.Stop()
+	e.Wait()
 	if err := ledger.Drain(ctx, store); err != nil {
 		e.t.Error(err)
 	}

@@ -6,9 +6,8 @@ package ledger
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"io"
 	"sync"
 	"time"
 
@@ -45,23 +44,35 @@ type Answer struct {
 // Ledger holds every answer in the order of arrival. Its methods may be called from several goroutines.
 type Ledger struct {
 	Began time.Time
-	log   *Log
+	log   io.Writer
 
 	mu      sync.Mutex
 	answers []Answer
+	failed  error // the first failed write to the log
 }
 
-// New begins a ledger. The log, which may be nil, receives every answer.
-func New(log *Log) *Ledger { return &Ledger{Began: time.Now(), log: log} }
+// New begins a ledger. The log, which may be nil, receives every answer, a JSON object a line, in the order of arrival.
+// A line is written before the same voter casts the next vote, so a file outlives this program.
+func New(log io.Writer) *Ledger { return &Ledger{Began: time.Now(), log: log} }
 
 // Add notes an answer.
 func (l *Ledger) Add(a Answer) {
-	if l.log != nil {
-		l.log.add(a)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.answers = append(l.answers, a)
+	if l.log != nil && l.failed == nil {
+		l.failed = json.NewEncoder(l.log).Encode(a)
+	}
+}
+
+// logged returns an error if the log lacks an answer: a log with a hole proves nothing.
+func (l *Ledger) logged() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return fmt.Errorf("answer log: %w", l.failed)
+	}
+	return nil
 }
 
 // Answers are those so far. The caller must not change them.
@@ -79,37 +90,4 @@ func (l *Ledger) Count(status Status) (n int) {
 		}
 	}
 	return n
-}
-
-// Log is a file of answers, a JSON object a line, in the order of arrival. A line is written before the same voter
-// casts the next vote, so the file outlives this program.
-type Log struct {
-	mu     sync.Mutex
-	file   *os.File
-	failed error
-}
-
-// OpenLog creates the file, or empties it.
-func OpenLog(path string) (*Log, error) {
-	file, err := os.Create(path)
-	if err != nil {
-		return nil, fmt.Errorf("answer log: %w", err)
-	}
-	return &Log{file: file}, nil
-}
-
-func (l *Log) add(a Answer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := json.NewEncoder(l.file).Encode(a); l.failed == nil {
-		l.failed = err
-	}
-}
-
-// Close returns the first error of any write: a log with a hole proves nothing.
-func (l *Log) Close() error {
-	if err := errors.Join(l.failed, l.file.Sync(), l.file.Close()); err != nil {
-		return fmt.Errorf("answer log: %w", err)
-	}
-	return nil
 }

@@ -39,11 +39,9 @@ type Proof struct {
 	LostIDs          []string `json:"lost_ids,omitempty"`
 	WrongAnswer      string   `json:"wrong_answer,omitempty"` // one that no voter should ever see
 
-	Rows        int64         `json:"rows"`      // in PostgreSQL, everyone's
-	Tally       int64         `json:"tally"`     // the sum that PostgreSQL keeps
-	OnScreen    int64         `json:"on_screen"` // the sum that the results page shows
-	Tallied     ballot.Counts `json:"tallied"`
-	Shown       ballot.Counts `json:"shown"`
+	Rows        int64         `json:"rows"`    // in PostgreSQL, everyone's
+	Tallied     ballot.Counts `json:"tallied"` // the sums that PostgreSQL keeps
+	Shown       ballot.Counts `json:"shown"`   // those that the results page shows
 	Books       Books         `json:"books"`
 	DeadLetters int64         `json:"dead_letters"`        // since the ledger began
 	Backwards   int           `json:"backwards"`           // pushes with a smaller number than one before
@@ -87,7 +85,6 @@ func (l *Ledger) Prove(ctx context.Context, store Store, before Standings, shown
 		if p.Shown, err = shown(ctx); err != nil {
 			return fmt.Errorf("ask the page: %w", err)
 		}
-		p.OnScreen = p.Shown.Total()
 		last, found = p, true
 		if p.Shown != p.Tallied || p.Books.Difference != 0 || p.Books.Waiting != 0 {
 			return errors.New("votes are still on their way")
@@ -95,9 +92,9 @@ func (l *Ledger) Prove(ctx context.Context, store Store, before Standings, shown
 		return nil
 	})
 	if found {
-		return last, nil
+		err = l.logged()
 	}
-	return Proof{}, err
+	return last, err
 }
 
 func (l *Ledger) compare(ctx context.Context, store Store, before Standings) (Proof, error) {
@@ -112,7 +109,7 @@ func (l *Ledger) compare(ctx context.Context, store Store, before Standings) (Pr
 		return Proof{}, err
 	}
 	p := Compare(l.Answers(), stored)
-	p.Rows, p.Tally, p.Tallied = after.Rows.Total(), after.Tally.Total(), after.Tally
+	p.Rows, p.Tallied = after.Rows.Total(), after.Tally
 	for _, pet := range ballot.Choices() {
 		p.CountedTwice += max(after.Tally.Of(pet)-after.Rows.Of(pet), 0)
 		p.NotCounted += max(after.Rows.Of(pet)-after.Tally.Of(pet), 0)

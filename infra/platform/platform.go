@@ -157,7 +157,7 @@ func (p *Platform) describeServers() (err error) {
 		return err
 	}
 	p.servers = []servers.Server{p.Redis, p.Postgres}
-	p.RDB = votestream.Config{Host: p.Redis.Host(), Port: config.Port(p.Redis.Port())}.Dial(0)
+	p.RDB = votestream.Config{Host: servers.Loopback, Port: config.Port(p.Redis.Port)}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
 	p.DB, err = pgxpool.New(context.Background(), p.Postgres.URL()+"&pool_max_conns=4") // connects when it is first used
 	return err

@@ -62,35 +62,27 @@ func FreePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: none from %d to %d", first, first+blockSize-1)
 }
 
-// place is where a server listens and keeps its data, and whose they are. It stays the same over all starts.
+// place is where a server listens, on the loopback interface, and keeps its data, and whose they are. It stays the same
+// over all starts.
 type place struct {
-	dir   string
-	port  int
+	Dir   string
+	Port  int
 	owner *syscall.Credential // nil: this process's own user
 }
 
 // newPlace takes a free port for the port 0.
 func newPlace(dir string, port int, user string) (p place, err error) {
-	if p.dir, err = filepath.Abs(dir); err != nil {
+	if p.Dir, err = filepath.Abs(dir); err != nil {
 		return p, err
 	}
 	if p.owner, err = unprivileged(user); err != nil {
 		return p, err
 	}
-	if p.port = port; port == 0 {
-		p.port, err = FreePort()
+	if p.Port = port; port == 0 {
+		p.Port, err = FreePort()
 	}
 	return p, err
 }
 
-// Host is the loopback address.
-func (p place) Host() string { return Loopback }
-
-// Port is the TCP port.
-func (p place) Port() int { return p.port }
-
 // Addr is host:port.
-func (p place) Addr() string { return net.JoinHostPort(Loopback, strconv.Itoa(p.port)) }
-
-// Dir is the folder of the data.
-func (p place) Dir() string { return p.dir }
+func (p place) Addr() string { return net.JoinHostPort(Loopback, strconv.Itoa(p.Port)) }

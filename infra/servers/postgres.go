@@ -47,7 +47,7 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	major, err := os.ReadFile(filepath.Join(at.dir, "data", "PG_VERSION"))
+	major, err := os.ReadFile(filepath.Join(at.Dir, "data", "PG_VERSION"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
@@ -57,7 +57,7 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	}
 	p := &Postgres{place: at, cfg: cfg}
 	p.Process = NewProcess(Spec{
-		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.dir,
+		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.Dir,
 		Credential: at.owner, Output: cfg.Output, Ready: p.ready,
 		StopSignal:   syscall.SIGINT,  // "fast": ends the sessions, then shuts down
 		OrphanSignal: syscall.SIGQUIT, // "immediate": takes the backends along and leaves no shared memory behind
@@ -68,7 +68,7 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 func (p *Postgres) args() []string {
 	settings := append([]string{
 		"listen_addresses=" + Loopback,
-		"port=" + strconv.Itoa(p.port),
+		"port=" + strconv.Itoa(p.Port),
 		"unix_socket_directories=",
 		"fsync=on",
 		"full_page_writes=on",
@@ -121,12 +121,12 @@ func (p *Postgres) ready(ctx context.Context, _ int) error {
 	var dir string
 	err = conn.QueryRow(ctx, "show data_directory").Scan(&dir)
 	if err == nil && dir != p.dataDir() {
-		err = fmt.Errorf("another server answers on port %d", p.port)
+		err = fmt.Errorf("another server answers on port %d", p.Port)
 	}
 	return err
 }
 
-func (p *Postgres) dataDir() string { return filepath.Join(p.dir, "data") }
+func (p *Postgres) dataDir() string { return filepath.Join(p.Dir, "data") }
 
 // URL is the address of the server's database, with user and password.
 func (p *Postgres) URL() string { return p.DatabaseURL(petvote) }

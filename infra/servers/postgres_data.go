@@ -18,13 +18,13 @@ import (
 // template. It is made beside its place and then moved there, so a data folder that exists is complete, even if an
 // attempt was killed.
 func (p *Postgres) initialize(ctx context.Context) error {
-	if err := ownDir(p.owner, p.dir); err != nil {
+	if err := ownDir(p.owner, p.Dir); err != nil {
 		return err
 	}
 	if _, err := os.Stat(p.dataDir()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	unfinished := filepath.Join(p.dir, "unfinished")
+	unfinished := filepath.Join(p.Dir, "unfinished")
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (p *Postgres) initialize(ctx context.Context) error {
 
 // initdb makes a data folder with the database in it.
 func (p *Postgres) initdb(ctx context.Context, dir string) error {
-	password := filepath.Join(p.dir, "password")
-	if err := errors.Join(os.WriteFile(password, []byte(petvote), 0o600), ownDir(p.owner, p.dir)); err != nil {
+	password := filepath.Join(p.Dir, "password")
+	if err := errors.Join(os.WriteFile(password, []byte(petvote), 0o600), ownDir(p.owner, p.Dir)); err != nil {
 		return err
 	}
 	defer os.Remove(password)
@@ -120,7 +120,7 @@ func copyData(to, from string) error {
 // and the shared memory that a killed server leaves. Having to kill it is an error, but the data is removed all the
 // same.
 func (p *Postgres) Discard(ctx context.Context) error {
-	return errors.Join(p.end(ctx, syscall.SIGQUIT), p.removeSharedMemory(), os.RemoveAll(p.dir))
+	return errors.Join(p.end(ctx, syscall.SIGQUIT), p.removeSharedMemory(), os.RemoveAll(p.Dir))
 }
 
 // removeSharedMemory removes the System V segment whose key and id a killed server leaves in the seventh line of its

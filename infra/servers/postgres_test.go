@@ -128,11 +128,11 @@ func TestStopLeavesNoProcess(t *testing.T) {
 			if pause {
 				testenv.Must(t, server.Pause())
 			}
-			if len(processesNaming(t, server.Dir())) == 0 {
+			if len(processesNaming(t, server.Dir)) == 0 {
 				t.Fatal("the server's process is not found while it runs")
 			}
 			testenv.Must(t, server.Stop(t.Context()))
-			if left := processesNaming(t, server.Dir()); len(left) > 0 {
+			if left := processesNaming(t, server.Dir); len(left) > 0 {
 				t.Errorf("left: %q", left)
 			}
 			if server.Err() != nil {

@@ -41,9 +41,9 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	}
 	r := &Redis{place: at}
 	r.Process = NewProcess(Spec{
-		Name: "redis", Path: path, Dir: at.dir, Credential: at.owner, Output: cfg.Output, Ready: r.ready,
+		Name: "redis", Path: path, Dir: at.Dir, Credential: at.owner, Output: cfg.Output, Ready: r.ready,
 		Args: []string{
-			"--bind", Loopback, "--port", strconv.Itoa(at.port), "--dir", at.dir,
+			"--bind", Loopback, "--port", strconv.Itoa(at.Port), "--dir", at.Dir,
 			"--appendonly", "yes", "--appendfsync", "always", "--save", "",
 			"--maxmemory", cmp.Or(cfg.MaxMemory, "256mb"), "--maxmemory-policy", "noeviction",
 		},
@@ -53,7 +53,7 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 
 // Start starts the server and returns once it has read its data and takes commands, like Process.Start.
 func (r *Redis) Start(ctx context.Context) error {
-	if err := ownDir(r.owner, r.dir); err != nil {
+	if err := ownDir(r.owner, r.Dir); err != nil {
 		return fmt.Errorf("start redis: %w", err)
 	}
 	return r.Process.Start(ctx)
@@ -65,7 +65,7 @@ func (r *Redis) ready(ctx context.Context, pid int) error {
 	defer client.Close()
 	info, err := client.Info(ctx, "server").Result() // answers -LOADING until the data is read
 	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid)) {
-		err = fmt.Errorf("another server answers on port %d", r.port)
+		err = fmt.Errorf("another server answers on port %d", r.Port)
 	}
 	return err
 }
@@ -75,5 +75,5 @@ func (r *Redis) URL() string { return "redis://" + r.Addr() + "/0" }
 
 // Discard stops the server and removes its data. Having to kill it is an error, but the data is removed all the same.
 func (r *Redis) Discard(ctx context.Context) error {
-	return errors.Join(r.Stop(ctx), os.RemoveAll(r.dir))
+	return errors.Join(r.Stop(ctx), os.RemoveAll(r.Dir))
 }

@@ -58,7 +58,7 @@ func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
 
 func TestStartOnATakenPortTellsSo(t *testing.T) {
 	first := testenv.NewRedis(t)
-	second, err := servers.NewRedis(servers.RedisConfig{Dir: testenv.NewFolder(t), Port: first.Port()})
+	second, err := servers.NewRedis(servers.RedisConfig{Dir: testenv.NewFolder(t), Port: first.Port})
 	testenv.Must(t, err)
 	err = second.Start(t.Context())
 	var early *servers.EarlyExit

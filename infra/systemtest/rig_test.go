@@ -261,7 +261,8 @@ func (r *rig) during(perSecond int, do func()) {
 	v := voters.Start(r.t.Context(), voters.Options{
 		URL: r.Vote.URL("/vote"), Rate: perSecond, Timeout: answerLimit, Start: r.ledger.Began, Record: r.ledger.Add,
 	})
-	defer v.Finish()
+	defer v.Wait()
+	defer v.Stop()
 	do()
 }
 

@@ -60,7 +60,7 @@ func TestProgramThatEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fmt.Printf("\nservers %d %d %s\n", redis.PID(), postgres.PID(), filepath.Dir(redis.Dir()))
+	fmt.Printf("\nservers %d %d %s\n", redis.PID(), postgres.PID(), filepath.Dir(redis.Dir))
 	switch how {
 	case "passes":
 	case "fails":

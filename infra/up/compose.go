@@ -189,12 +189,6 @@ var (
 
 const wantMemory = 2 << 30 // bytes: slightly more than everything takes under load
 
-// portVariables change the ports that the stack publishes, by service.
-var portVariables = map[string]string{
-	"vote": "VOTE_PORT", "result": "RESULT_PORT",
-	"jaeger": "JAEGER_PORT", "prometheus": "PROMETHEUS_PORT", "grafana": "GRAFANA_PORT",
-}
-
 // preflight looks for the usual causes of a failed start, before anything is built. Its error names all of them, and
 // the remedies; it only warns on out about those that may go well.
 func (c compose) preflight(ctx context.Context, docker versions, out io.Writer) error {
@@ -244,7 +238,7 @@ func publishedPorts(config []byte) ([]*port, error) {
 	for service, s := range parsed.Services {
 		for _, p := range s.Ports {
 			if number, _ := strconv.Atoi(p.Published); number != 0 { // 0 and "" stand for any free port
-				found = append(found, &port{&number, portVariables[service], service, p.HostIP})
+				found = append(found, &port{&number, strings.ToUpper(service) + "_PORT", service, p.HostIP})
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestTheStacksPortsAreReadFromItsConfiguration(t *testing.T) {
 		"jaeger":{"ports":[{"target":16686,"published":"16686"},{"target":4318}]},"worker":{}}}`))
 	var got []string
 	for _, p := range found {
-		got = append(got, fmt.Sprint(p.purpose, p.host, ":", p, p.variable))
+		got = append(got, fmt.Sprintf("%s%s:%d%s", p.purpose, p.host, *p.number, p.variable))
 	}
 	if text := strings.Join(got, " "); err != nil || text != "jaeger:16686JAEGER_PORT vote127.0.0.1:9084VOTE_PORT" {
 		t.Errorf("%s, %v", text, err)
@@ -61,10 +62,10 @@ func TestAPortThatCanNotBeUsedIsNamedWithItsPurposeAndVariable(t *testing.T) {
 	testenv.Must(t, checkPorts(wanted))
 	for _, host := range []string{servers.Loopback, ""} {
 		for _, p := range []*port{result, grafana} {
-			listener, err := net.Listen("tcp", net.JoinHostPort(host, p.String()))
+			listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(*p.number)))
 			testenv.Must(t, err)
-			want := fmt.Sprintf("port %v, for %s, can't be used (another program listens there): "+
-				"free it, or choose another: %s=N ./scripts/up", p, p.purpose, p.variable)
+			want := fmt.Sprintf("port %d, for %s, can't be used (another program listens there): "+
+				"free it, or choose another: %s=N ./scripts/up", *p.number, p.purpose, p.variable)
 			if err := checkPorts(wanted); err == nil || err.Error() != want {
 				t.Errorf("taken on %q: %v, want %s", host, err, want)
 			}

@@ -35,7 +35,7 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 		return err
 	}
 	order := []string{platform.Redis, platform.Postgres, platform.Result, platform.Worker, platform.Vote}
-	log := newLog(os.Stdout, order...)
+	log := newLog(os.Stdout)
 	bin := filepath.Join(home, "bin")
 	p, err := platform.New(platform.Options{
 		Dir: home, Bin: bin, Output: log.part, Live: true, Ports: o.ports,
@@ -54,7 +54,7 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 		err = start(stop, supervisor, p, order)
 	}
 	if err == nil {
-		log.show(summary(o.ports, home, supervisor.keepers))
+		fmt.Print(summary(o.ports, home, supervisor.keepers))
 		<-stop.Done()
 	}
 	if stop.Err() != nil {

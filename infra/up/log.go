@@ -9,80 +9,57 @@ import (
 
 const (
 	speaker     = "petvote" // the name in front of the platform's own lines
-	longestLine = 64 << 10  // a longer line is written in pieces
+	longestLine = 64 << 10  // what is longer is written in pieces of about this length
 )
 
 // partLog merges the output of many parts. Each line begins with the name of its part, and is written when it is
 // complete, so lines never mix.
 type partLog struct {
-	mu    sync.Mutex
-	out   io.Writer
-	parts map[string]*partWriter
+	mu   sync.Mutex
+	out  io.Writer
+	rest map[string][]byte // by part: the beginning of a line whose end has not come yet
 }
 
-// newLog makes a log for the named parts.
-func newLog(out io.Writer, names ...string) *partLog {
-	l := &partLog{out: out, parts: make(map[string]*partWriter)}
-	names = append(names, speaker)
-	width := 0
-	for _, name := range names {
-		width = max(width, len(name))
-	}
-	for _, name := range names {
-		l.parts[name] = &partWriter{log: l, prefix: fmt.Sprintf("%-*s | ", width, name)}
-	}
-	return l
-}
+func newLog(out io.Writer) *partLog { return &partLog{out: out, rest: make(map[string][]byte)} }
 
-// part returns the writer for a part's output. The name is one of those newLog knows.
-func (l *partLog) part(name string) io.Writer { return l.parts[name] }
+// part returns the writer for a part's output.
+func (l *partLog) part(name string) io.Writer { return partWriter{l, name} }
 
 // say writes a line of the platform's own.
-func (l *partLog) say(format string, args ...any) {
-	fmt.Fprintf(l.parts[speaker], format+"\n", args...)
-}
-
-// show writes a text without a name in front.
-func (l *partLog) show(text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, _ = io.WriteString(l.out, text)
-}
+func (l *partLog) say(format string, args ...any) { fmt.Fprintf(l.part(speaker), format+"\n", args...) }
 
 // flush writes the unfinished line of a part that has ended.
 func (l *partLog) flush(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.parts[name]; w != nil && len(w.rest) > 0 {
-		w.line(w.rest)
-		w.rest = w.rest[:0]
-	}
-}
-
-// partWriter splits a part's output into lines.
-type partWriter struct {
-	log    *partLog
-	prefix string
-	rest   []byte // the beginning of a line whose end has not come yet
-}
-
-// Write never fails: see line.
-func (w *partWriter) Write(p []byte) (int, error) {
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	w.rest = append(w.rest, p...)
-	for {
-		line, rest, complete := bytes.Cut(w.rest, []byte("\n"))
-		if !complete && len(w.rest) < longestLine {
-			return len(p), nil
-		}
-		if !complete {
-			line, rest = w.rest[:longestLine], w.rest[longestLine:]
-		}
-		w.line(bytes.TrimSuffix(line, []byte("\r")))
-		w.rest = append(w.rest[:0], rest...)
+	if rest := l.rest[name]; len(rest) > 0 {
+		l.line(name, rest)
+		l.rest[name] = nil
 	}
 }
 
 // line drops the error: a log that can't be written to must not stop the platform.
-func (w *partWriter) line(text []byte) { _, _ = fmt.Fprintf(w.log.out, "%s%s\n", w.prefix, text) }
+func (l *partLog) line(name string, text []byte) {
+	_, _ = fmt.Fprintf(l.out, "%-8s | %s\n", name, bytes.TrimSuffix(text, []byte("\r")))
+}
+
+type partWriter struct {
+	log  *partLog
+	name string
+}
+
+// Write never fails: see line.
+func (w partWriter) Write(p []byte) (int, error) {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	rest := append(w.log.rest[w.name], p...)
+	for {
+		line, after, complete := bytes.Cut(rest, []byte("\n"))
+		if !complete && len(rest) < longestLine {
+			w.log.rest[w.name] = rest
+			return len(p), nil
+		}
+		w.log.line(w.name, line)
+		rest = append(rest[:0], after...)
+	}
+}

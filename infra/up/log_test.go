@@ -9,7 +9,7 @@ import (
 
 func TestLogWritesWholeLinesWithTheirPartsName(t *testing.T) {
 	var out strings.Builder
-	log := newLog(&out, "redis", "worker")
+	log := newLog(&out)
 	write := func(part, text string) {
 		t.Helper()
 		if n, err := io.WriteString(log.part(part), text); n != len(text) || err != nil {
@@ -20,17 +20,15 @@ func TestLogWritesWholeLinesWithTheirPartsName(t *testing.T) {
 	write("worker", "one\r\ntwo\nthr")
 	write("redis", "ept connections\n\n")
 	log.say("first\nsecond")
-	log.show("as it is\n")
 	log.flush("worker")
 	log.flush("worker")
-	want := `worker  | one
-worker  | two
-redis   | Ready to accept connections
-redis   | 
-petvote | first
-petvote | second
-as it is
-worker  | thr
+	want := `worker   | one
+worker   | two
+redis    | Ready to accept connections
+redis    | 
+petvote  | first
+petvote  | second
+worker   | thr
 `
 	if out.String() != want {
 		t.Errorf("got:\n%swant:\n%s", &out, want)
@@ -39,7 +37,7 @@ worker  | thr
 
 func TestLogSplitsALineWithoutEnd(t *testing.T) {
 	var out strings.Builder
-	log := newLog(&out, "vote")
+	log := newLog(&out)
 	for range 2 * longestLine / 1000 {
 		fmt.Fprint(log.part("vote"), strings.Repeat("x", 1000))
 	}

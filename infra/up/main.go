@@ -13,6 +13,9 @@ import (
 	"petvote/shared/lifecycle"
 )
 
+// ends are the signals that end the platform.
+var ends = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
@@ -23,8 +26,16 @@ func run(args []string) int {
 	if !ok {
 		return status
 	}
-	stop, kill, release := signals()
+	// stop is done at the first Ctrl-C, SIGTERM or closed terminal, kill at the second.
+	stop, release := signal.NotifyContext(context.Background(), ends...)
 	defer release()
+	kill, cancel := context.WithCancelCause(context.Background())
+	context.AfterFunc(stop, func() {
+		again, release := signal.NotifyContext(context.Background(), ends...)
+		defer release()
+		<-again.Done()
+		cancel(errors.New("interrupted a second time"))
+	})
 	if err := up(stop, kill, o); err != nil {
 		fmt.Fprintf(os.Stderr, "up: %v\n", err)
 		return 1
@@ -54,25 +65,4 @@ func up(stop, kill context.Context, o *options) error {
 		return err
 	}
 	return runLocal(stop, kill, source, o)
-}
-
-var errAskedAgain = errors.New("interrupted a second time")
-
-// signals returns two contexts: stop is done at the first Ctrl-C, SIGTERM or closed terminal, kill at the second.
-// release ends the watch.
-func signals() (stop, kill context.Context, release func()) {
-	stop, cancelStop := context.WithCancel(context.Background())
-	kill, cancelKill := context.WithCancelCause(context.Background())
-	arrived := make(chan os.Signal, 2)
-	signal.Notify(arrived, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		<-arrived
-		cancelStop()
-		<-arrived
-		cancelKill(errAskedAgain)
-	}()
-	return stop, kill, func() {
-		signal.Stop(arrived)
-		close(arrived)
-	}
 }

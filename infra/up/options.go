@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -46,21 +47,27 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 	local := flags.Bool("local", false, "use processes of this machine")
 	flags.StringVar(&o.folder, "data", "",
 		"with --local: the `folder` for the data (default /var/lib/petvote for root, else ~/.local/state/petvote)")
-	var bad []error
 	for _, p := range o.wanted {
-		flags.Var(p, p.flag(), fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
+		flags.IntVar(p.number, p.flag(), *p.number, fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
 		if text := getenv(p.variable); text != "" {
-			if err := flags.Set(p.flag(), text); err != nil {
-				bad = append(bad, fmt.Errorf("%s=%q: %w", p.variable, text, err))
-			}
+			_ = flags.Set(p.flag(), text) // no number leaves 0, which is refused below
 		}
 	}
 	status, ok = tool.Parse(flags, args, func() (err error) {
-		localPort := "" // given by a flag, though only the pages' ports are published by Docker
+		var bad []error
+		set := make(map[string]bool)
+		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
 		for _, p := range o.wanted {
-			if page := p.variable == "VOTE_PORT" || p.variable == "RESULT_PORT"; !page && getenv(p.variable) == "" &&
-				flags.Lookup(p.flag()).DefValue != p.String() {
-				localPort = p.flag()
+			if n := *p.number; n < 1 || n > 65535 {
+				bad = append(bad, fmt.Errorf("--%s=%d (%s=%q): want a port from 1 to 65535",
+					p.flag(), n, p.variable, getenv(p.variable)))
+			}
+			if !set[p.flag()] {
+				continue
+			}
+			o.set = append(o.set, fmt.Sprintf("%s=%d", p.variable, *p.number))
+			if page := p.variable == "VOTE_PORT" || p.variable == "RESULT_PORT"; *docker && !page && getenv(p.variable) == "" {
+				bad = append(bad, fmt.Errorf("--%s is for --local; Docker publishes no such port", p.flag()))
 			}
 		}
 		switch {
@@ -70,17 +77,10 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 			return errors.New("--docker and --local exclude each other")
 		case *docker && o.folder != "":
 			return errors.New("--data is for --local; Docker keeps the data in volumes")
-		case *docker && localPort != "":
-			return fmt.Errorf("--%s is for --local; Docker publishes no such port", localPort)
 		case *docker:
 			o.mode = modeDocker
 		case *local || o.folder != "":
 			o.mode = modeLocal
-		}
-		for _, p := range o.wanted {
-			if flags.Lookup(p.flag()).DefValue != p.String() {
-				o.set = append(o.set, fmt.Sprintf("%s=%v", p.variable, p))
-			}
 		}
 		if o.folder == "" {
 			o.folder, err = defaultFolder(getenv)
@@ -90,10 +90,10 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 	return o, status, ok
 }
 
-// port is a TCP port that the platform takes on this machine. It is a flag.Value.
+// port is a TCP port that the platform takes on this machine.
 type port struct {
 	number   *int
-	variable string // the environment variable that changes it; "": none
+	variable string // the environment variable that changes it
 	purpose  string
 	host     string // the address that it is bound to; "": all
 }
@@ -118,45 +118,24 @@ func localPorts(p *platform.Ports) []*port {
 // flag is the name of the command-line flag that changes the port: vote-port for VOTE_PORT.
 func (p *port) flag() string { return strings.ReplaceAll(strings.ToLower(p.variable), "_", "-") }
 
-// String is the number; the flag package also calls it on a zero port.
-func (p *port) String() string {
-	if p.number == nil {
-		return ""
-	}
-	return strconv.Itoa(*p.number)
-}
-
-// Set reads the number.
-func (p *port) Set(text string) error {
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 {
-		return errors.New("a port is a number from 1 to 65535")
-	}
-	*p.number = int(n)
-	return nil
-}
-
 // checkPorts listens on each port for a moment. Its error names every one that is not free, and how to choose another.
 func checkPorts(wanted []*port) error {
 	var taken []error
 	first := make(map[int]*port)
 	for _, p := range wanted {
 		if other := first[*p.number]; other != nil {
-			taken = append(taken, fmt.Errorf("port %v is wanted twice, for %s and for %s: change %s or %s",
-				p, other.purpose, p.purpose, other.variable, p.variable))
+			taken = append(taken, fmt.Errorf("port %d is wanted twice, for %s and for %s: change %s or %s",
+				*p.number, other.purpose, p.purpose, other.variable, p.variable))
 			continue
 		}
 		first[*p.number] = p
-		remedy := "free it"
-		if p.variable != "" {
-			remedy += fmt.Sprintf(", or choose another: %s=N ./scripts/up", p.variable)
-		}
 		err := p.listen()
 		if errors.Is(err, syscall.EADDRINUSE) {
 			err = errors.New("another program listens there")
 		}
 		if err != nil {
-			taken = append(taken, fmt.Errorf("port %v, for %s, can't be used (%w): %s", p, p.purpose, err, remedy))
+			taken = append(taken, fmt.Errorf("port %d, for %s, can't be used (%w): free it, or choose another: "+
+				"%s=N ./scripts/up", *p.number, p.purpose, err, p.variable))
 		}
 	}
 	return errors.Join(taken...)
@@ -169,7 +148,7 @@ func (p *port) listen() error {
 		hosts = append(hosts, servers.Loopback)
 	}
 	for _, host := range hosts {
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, p.String()))
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(*p.number)))
 		if err == nil {
 			err = listener.Close()
 		}

@@ -59,7 +59,7 @@ func (o *transcript) await(t *testing.T, text string, times int) {
 func supervise(t *testing.T, backoff backoff, script string, names ...string) (*supervisor, *transcript) {
 	t.Helper()
 	out := new(transcript)
-	s := &supervisor{log: newLog(out, names...), backoff: backoff}
+	s := &supervisor{log: newLog(out), backoff: backoff}
 	t.Cleanup(func() {
 		if err := s.stop(context.Background(), 10*time.Second); err != nil {
 			t.Error(err)
@@ -68,7 +68,7 @@ func supervise(t *testing.T, backoff backoff, script string, names ...string) (*
 	for _, name := range names {
 		spec := servers.Spec{Name: name, Path: "/bin/sh", Args: []string{"-c", script, name}, Output: s.log.part(name)}
 		testenv.Must(t, s.start(t.Context(), servers.NewProcess(spec)))
-		out.await(t, fmt.Sprintf("%-7s | up", name), 1)
+		out.await(t, fmt.Sprintf("%-8s | up", name), 1)
 	}
 	return s, out
 }
@@ -78,8 +78,8 @@ func TestAKilledPartIsStartedAgainAndTheLogSaysSo(t *testing.T) {
 	sleeper := s.keepers[0]
 	first := sleeper.PID()
 	testenv.Must(t, syscall.Kill(first, syscall.SIGKILL))
-	out.await(t, "petvote | sleeper died (signal: killed), starting again in 5ms", 1)
-	out.await(t, "sleeper | up", 2)
+	out.await(t, "petvote  | sleeper died (signal: killed), starting again in 5ms", 1)
+	out.await(t, "sleeper  | up", 2)
 	out.await(t, "runs again", 1)
 	if sleeper.PID() == first {
 		t.Error("it has the same process id")

@@ -43,7 +43,7 @@ func startUp(t *testing.T) *upRun {
 		number, err := servers.FreePort()
 		testenv.Must(t, err)
 		*port.number = number
-		args = append(args, "--"+port.flag(), port.String())
+		args = append(args, "--"+port.flag(), strconv.Itoa(number))
 	}
 	p.Process = servers.NewProcess(servers.Spec{
 		Name: "up", Path: "../../scripts/up", Args: args, Output: &p.transcript,

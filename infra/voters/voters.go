@@ -3,6 +3,7 @@
 package voters
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,7 @@ func Start(ctx context.Context, o Options) *Voters {
 	return v
 }
 
-// Stop casts no more votes. Those in flight go on.
+// Stop casts no more votes. Those in flight go on; Wait waits for them.
 func (v *Voters) Stop() { v.stop() }
 
 // Wait returns when casting has ended and every answer is in, those of retries too.
@@ -83,12 +84,6 @@ func (v *Voters) Wait() {
 	v.flying.Wait()
 	v.stop()
 	v.client.Close()
-}
-
-// Finish casts no more votes and waits.
-func (v *Voters) Finish() {
-	v.stop()
-	v.Wait()
 }
 
 func (v *Voters) vote(ctx context.Context, pet ballot.Choice) {
@@ -113,11 +108,8 @@ type Client struct {
 
 // NewClient casts votes at the URL of POST /vote. The answers' times count from start. A timeout of 0 is 5 s.
 func NewClient(url string, start time.Time, timeout time.Duration) *Client {
-	if timeout == 0 {
-		timeout = answerLimit
-	}
 	return &Client{url: url, start: start, http: &http.Client{
-		Timeout:       timeout,
+		Timeout:       cmp.Or(timeout, answerLimit),
 		Transport:     &http.Transport{MaxIdleConnsPerHost: idleConns, MaxIdleConns: idleConns, IdleConnTimeout: idleLimit},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

@@ -108,7 +108,8 @@ func TestVotersRetryUnderTheSameKeyAndAreCountedOut(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	v.Finish()
+	v.Stop()
+	v.Wait()
 	proof := ledger.Compare(l.Answers(), nil)
 	if proof.Accepted != proof.Sent || proof.Retries != proof.Sent || proof.Sent != len(attempts) {
 		t.Errorf("%+v of %d keys", proof, len(attempts))

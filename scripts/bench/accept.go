@@ -42,7 +42,7 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) []figure {
 		ours, theirs := t.sideBySide(ctx, 64)
 		t.must(jaeger.knows(ctx, platform.Vote))
-		rate, p99 := throughput("every vote traced into "+jaeger.name+", ", 64, ours, theirs)
+		rate, p99 := throughput("every vote traced into Jaeger, ", 64, ours, theirs)
 		return []figure{rate.atLeast(0.35), p99}
 	})
 }
@@ -66,8 +66,7 @@ func (s *side) cpuPerVote() float64 { return float64(s.cpu.Microseconds()) / flo
 
 // sideBySide loads the vote service and the bare handler in turn, after a warm-up of each, with the worker paused.
 func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs *side) {
-	bare, err := startBare(ctx)
-	t.must(err)
+	bare := t.startBare(ctx)
 	defer func() { t.err = errors.Join(t.err, bare.Kill()) }()
 	t.must(t.Worker.Pause())
 	ours, theirs = &side{Service: t.Vote}, &side{Service: bare}
@@ -126,25 +125,21 @@ func answerBare(w http.ResponseWriter, r *http.Request) {
 }
 
 // startBare starts it; the caller kills it.
-func startBare(ctx context.Context) (*platform.Service, error) {
+func (t *target) startBare(ctx context.Context) *platform.Service {
 	port, err := servers.FreePort()
-	if err != nil {
-		return nil, err
-	}
+	t.must(err)
 	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+	t.must(err)
 	s := &platform.Service{Port: port}
 	s.Process = servers.NewProcess(servers.Spec{
 		Name: "bare handler", Path: self, Args: []string{bareCommand, s.Addr()},
 		Ready: func(context.Context, int) error {
-			conn, err := dial(s.Addr())
-			if err == nil {
-				err = conn.Close()
-			}
+			probe := newLoad(s.Addr(), 1)
+			defer probe.close()
+			_, err := probe[0].ask()
 			return err
 		},
 	})
-	return s, s.Start(ctx)
+	t.must(s.Start(ctx))
+	return s
 }

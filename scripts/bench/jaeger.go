@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"petvote/infra/containers"
@@ -17,23 +14,17 @@ import (
 	"petvote/infra/wait"
 )
 
-// jaeger is the overlay's collector in a container of its own.
-type jaeger struct{ name, container, endpoint, lookup string }
+// jaeger is the overlay's collector, in a Compose project of its own.
+type jaeger struct {
+	project          []string // the environment in which Docker Compose finds it
+	ports            string   // a further overlay
+	endpoint, lookup string
+}
 
-var jaegerImage = regexp.MustCompile(`(?m)^\s*image: (\S*/jaeger:(\S+))`)
-
-// startJaeger starts the image that the overlay names, with the overlay's settings and limits.
+// startJaeger starts it with the image, settings and limits of the overlay.
 func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
 	if _, err := containers.Docker(ctx, "info"); err != nil {
 		return nil, fmt.Errorf("%w: no collector here, since no Docker engine answers", errNotMeasured)
-	}
-	overlay, err := os.ReadFile(filepath.Join(b.source, "docker-compose.observability.yml"))
-	if err != nil {
-		return nil, err
-	}
-	image := jaegerImage.FindSubmatch(overlay)
-	if image == nil {
-		return nil, errors.New("the overlay names no image of Jaeger")
 	}
 	otlp, errOTLP := servers.FreePort()
 	query, errQuery := servers.FreePort()
@@ -41,15 +32,16 @@ func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
 		return nil, err
 	}
 	j := &jaeger{
-		name: "Jaeger " + string(image[2]), container: "petvote-bench-" + strconv.Itoa(os.Getpid()),
+		project: []string{
+			fmt.Sprintf("COMPOSE_PROJECT_NAME=petvote-bench-%d", os.Getpid()),
+			fmt.Sprintf("COMPOSE_FILE=%[1]s/docker-compose.yml:%[1]s/docker-compose.observability.yml:-", b.source),
+			fmt.Sprintf("JAEGER_PORT=%d", query),
+		},
+		ports:    fmt.Sprintf(`services: { jaeger: { ports: ["%s:%d:4318"] } }`, servers.Loopback, otlp),
 		endpoint: fmt.Sprintf("http://%s:%d", servers.Loopback, otlp),
 		lookup:   fmt.Sprintf("http://%s:%d/api/services", servers.Loopback, query),
 	}
-	_, err = containers.Docker(ctx, "run", "--detach", "--rm", "--name", j.container, "-m", "768m",
-		"-e", "GOMEMLIMIT=640MiB", "-v", filepath.Join(b.source, "observability/jaeger")+":/etc/jaeger:ro",
-		"-p", fmt.Sprintf("%s:%d:4318", servers.Loopback, otlp),
-		"-p", fmt.Sprintf("%s:%d:16686", servers.Loopback, query),
-		string(image[1]), "--config=/etc/jaeger/config.yaml")
+	err := j.compose(ctx, "up", "--detach", "--no-deps", "jaeger")
 	if err == nil {
 		err = wait.Until(ctx, time.Minute, func(ctx context.Context) error { return platform.Probe(ctx, j.lookup) })
 	}
@@ -57,6 +49,11 @@ func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
 		return nil, errors.Join(err, j.close())
 	}
 	return j, nil
+}
+
+func (j *jaeger) compose(ctx context.Context, args ...string) error {
+	_, err := containers.DockerWith(ctx, j.project, j.ports, append([]string{"compose"}, args...)...)
+	return err
 }
 
 // knows checks that traces of a service have arrived.
@@ -72,5 +69,5 @@ func (j *jaeger) knows(ctx context.Context, service string) error {
 func (j *jaeger) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return containers.Remove(ctx, j.container)
+	return j.compose(ctx, "down", "--volumes")
 }

@@ -181,27 +181,19 @@ func (l load) offer(ctx context.Context, rate float64, d, after time.Duration) (
 	voters, stop := errgroup.WithContext(ctx)
 	bound, cancel := context.WithDeadline(stop, start.Add(d+after))
 	defer cancel()
-	for k := 0; k < int(rate*d.Seconds()) && stop.Err() == nil; k++ {
+	for k := 0; k < int(rate*d.Seconds()) && bound.Err() == nil; k++ {
 		due := start.Add(time.Duration(float64(k) / rate * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 {
 			time.Sleep(max(wait, time.Millisecond)) // what became due meanwhile is sent at once
 		}
-		var v *voter
 		select {
-		case v = <-free:
-		default:
-			select {
-			case v = <-free:
-			case <-bound.Done():
-			}
+		case v := <-free:
+			voters.Go(func() error {
+				defer func() { free <- v }()
+				return v.vote(a)
+			})
+		case <-bound.Done():
 		}
-		if v == nil {
-			break
-		}
-		voters.Go(func() error {
-			defer func() { free <- v }()
-			return v.vote(a)
-		})
 	}
 	err := voters.Wait()
 	a.took = time.Since(start)

@@ -48,7 +48,6 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	flags.StringVar(&o.out, "out", folder, "the folder for bench.json, bench.md and go.txt")
 	flags.StringVar(&o.rows, "run", "", "measure only the rows whose names match")
 	flags.BoolVar(&o.quick, "quick", false, "shorter runs and smaller data: for a first impression, not for the README")
-	flags.BoolVar(&o.pprof, "pprof", false, "have the services serve profiles, which costs a little; print where")
 	if status, ok := tool.Parse(flags, args, o.check); !ok {
 		return status
 	}
@@ -72,7 +71,6 @@ type options struct {
 	rows  string
 	only  *regexp.Regexp // rows, compiled
 	quick bool
-	pprof bool
 }
 
 func (o *options) check() (err error) {
@@ -169,6 +167,7 @@ func measure(ctx context.Context, o options, progress io.Writer) (r *report, err
 		}
 		r.Figures = append(r.Figures, figures...)
 	}
-	r.Machine, r.Took = strings.Trim(describeMachine()+", "+b.servers, ", "), time.Since(b.start).Round(time.Second).String()
+	r.Machine = strings.Trim(describeMachine()+", "+b.servers, ", ")
+	r.Took = time.Since(b.start).Round(time.Second).String()
 	return r, nil
 }

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -57,17 +56,12 @@ type measurement func(context.Context, *target) []figure
 // untraced makes a row of a measurement whose traces, of one vote in a hundred, are received and dropped.
 func untraced(measure measurement) func(context.Context, *bench) ([]figure, error) {
 	return func(ctx context.Context, b *bench) ([]figure, error) {
-		listener, err := net.Listen("tcp", servers.Loopback+":0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close()
-		sink := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Type", "application/x-protobuf")
-		})
-		go func() { _ = http.Serve(listener, sink) }()
-		return b.onPlatform(ctx, "http://"+listener.Addr().String(), "0.01", measure)
+		}))
+		defer sink.Close()
+		return b.onPlatform(ctx, sink.URL, "0.01", measure)
 	}
 }
 
@@ -82,7 +76,7 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 		Dir: dir, Bin: b.dir,
 		Env: []string{
 			"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
-			"OTEL_TRACES_SAMPLER_ARG=" + share, "PPROF=" + strconv.FormatBool(b.pprof),
+			"OTEL_TRACES_SAMPLER_ARG=" + share,
 		},
 		Redis:    func(c *servers.RedisConfig) { c.MaxMemory = "2gb" },
 		Postgres: func(c *servers.PostgresConfig) { c.Settings = append(c.Settings, "max_wal_size=4GB") },
@@ -91,11 +85,6 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close(context.WithoutCancel(ctx))) }()
-	if b.pprof {
-		for _, s := range []*platform.Service{p.Worker, p.Result, p.Vote} {
-			b.say("  profiles: %s", s.OpsURL("/debug/pprof/profile"))
-		}
-	}
 	if b.servers, err = describeServers(ctx, p); err != nil {
 		return nil, err
 	}

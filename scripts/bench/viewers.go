@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sync/errgroup"
 
 	"petvote/infra/voters"
 	"petvote/infra/wait"
@@ -20,21 +21,20 @@ func measureLatency(ctx context.Context, t *target) (figures []figure) {
 	for _, rate := range []int{50, 1000, 5000} {
 		var lengths []float64
 		sampling, stop := context.WithCancel(ctx)
-		sampled := make(chan error, 1)
-		go func() {
+		var sampler errgroup.Group
+		sampler.Go(func() error {
 			for wait.For(sampling, 100*time.Millisecond) == nil {
 				n, err := t.Queued(ctx)
 				if err != nil {
-					sampled <- err
-					return
+					return err
 				}
 				lengths = append(lengths, float64(n))
 			}
-			sampled <- nil
-		}()
+			return nil
+		})
 		delays, err := t.cast(ctx, page, rate, choose(t.bench, time.Minute, 2*time.Second))
 		stop()
-		t.must(errors.Join(err, <-sampled))
+		t.must(errors.Join(err, sampler.Wait()))
 		name := "click to screen at " + number(float64(rate)) + " votes/s"
 		growth := median(lengths[len(lengths)/2:]) - median(lengths[:len(lengths)/2])
 		figures = append(figures,

@@ -23,7 +23,6 @@ import (
 	"strings"
 	"time"
 
-	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/tool"
 	"petvote/infra/wait"
@@ -59,6 +58,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	r, err := attack(ctx, o, args, progress)
 	if r != nil && len(r.Scenarios) > 0 {
 		report.Summarise(out, r)
+	}
+	if err != nil && r == nil && ctx.Err() != nil {
+		err = errors.New("interrupted during the start")
 	}
 	if err != nil {
 		fmt.Fprintf(progress, "chaos: %v\n", err)
@@ -102,11 +104,11 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	if len(skipped) > 0 {
 		say.Printf("this target can't run: %s", strings.Join(skipped, ", "))
 	}
-	answers, err := ledger.OpenLog(filepath.Join(folder, "answers.jsonl"))
+	answers, err := os.Create(filepath.Join(folder, "answers.jsonl"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, answers.Close()) }()
+	defer func() { err = errors.Join(err, answers.Sync(), answers.Close()) }()
 
 	machine := fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	r = &record.Run{Started: time.Now(), Command: o.command(args), Machine: machine,

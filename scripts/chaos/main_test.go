@@ -89,7 +89,7 @@ func TestTheRealWorkerLosesNothing(t *testing.T) {
 	held(t, code, r, 3)
 	for _, o := range r.Scenarios {
 		p := o.Proof
-		if p.Accepted == 0 || p.Lost != 0 || p.CountedTwice != 0 || p.Books.Difference != 0 || p.OnScreen != p.Rows ||
+		if p.Accepted == 0 || p.Lost != 0 || p.CountedTwice != 0 || p.Books.Difference != 0 || p.Shown.Total() != p.Rows ||
 			len(o.Timeline) == 0 {
 			t.Errorf("%s: %+v", o.Name, p)
 		}

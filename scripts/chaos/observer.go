@@ -121,7 +121,7 @@ func (o *observer) note(service, what, state, normal string) {
 // conclude ends the watching and adds the proof's findings to the readings, so that the lines end where the proof does.
 func (o *observer) conclude(p ledger.Proof) {
 	o.close()
-	o.stored = append(o.stored, record.Reading{At: o.at(), Total: p.Tally})
+	o.stored = append(o.stored, record.Reading{At: o.at(), Total: p.Tallied.Total()})
 	o.queue = append(o.queue, record.Reading{At: o.at(), Total: p.Books.Waiting})
 }
 

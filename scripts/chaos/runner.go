@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ import (
 type runner struct {
 	target  target.Target
 	options options
-	answers *ledger.Log
+	answers *os.File
 	log     *log.Logger
 }
 
@@ -95,7 +96,7 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 	}
 	crowd.Stop()
 	time.AfterFunc(answerLimit, giveUp) // votes that are sent again have had their chance
-	crowd.Finish()
+	crowd.Wait()
 
 	if drained := ledger.Drain(ending, r.target); drained != nil {
 		o.Failures = append(o.Failures, drained.Error())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"petvote/infra/servers"
 	"petvote/infra/testenv"
 	"petvote/shared/votestream"
 )
@@ -27,7 +28,7 @@ func newDeadQueue(t *testing.T) *deadQueue {
 	server := testenv.NewRedis(t)
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
-	return &deadQueue{rdb, []string{"REDIS_HOST=" + server.Host(), "REDIS_PORT=" + strconv.Itoa(server.Port())}}
+	return &deadQueue{rdb, []string{"REDIS_HOST=" + servers.Loopback, "REDIS_PORT=" + strconv.Itoa(server.Port)}}
 }
 
 const voteID = "0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/infra/servers"
 	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/config"
@@ -101,7 +102,7 @@ func FuzzEnvelope(f *testing.F) {
 // BenchmarkPublish has 64 callers share round trips to a Redis that syncs each to disk before it answers.
 func BenchmarkPublish(b *testing.B) {
 	server := testenv.NewRedis(b)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
+	rdb := Config{Host: servers.Loopback, Port: config.Port(server.Port)}.Dial(0)
 	defer rdb.Close()
 	producer, err := NewProducer(rdb)
 	if err != nil {

@@ -32,7 +32,7 @@ type stream struct {
 func newBareStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 	t.Helper()
 	server := testenv.NewRedis(t, options...)
-	rdb := Config{Host: server.Host(), Port: config.Port(server.Port())}.Dial(0)
+	rdb := Config{Host: servers.Loopback, Port: config.Port(server.Port)}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
 	producer, err := NewProducer(rdb)
 	testenv.Must(t, err)

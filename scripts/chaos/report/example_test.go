@@ -8,6 +8,7 @@ import (
 
 	"petvote/infra/ledger"
 	"petvote/scripts/chaos/record"
+	"petvote/shared/ballot"
 )
 
 // exampleRun is a plausible run, the same each time: short and long scenarios, one fault and many that overlap, with
@@ -50,7 +51,7 @@ func exampleMuch() *record.Run {
 			exampleFault{"redis", "kill", 1.5, 9}, exampleFault{"result", "pause", 9, 9})
 		o, n := &r.Scenarios[i], int64(987654321)
 		o.Verdict.Proof, o.Failures = record.Refuted, []string{strings.Repeat("a-sentence-without-a-space-", 20)}
-		o.Proof.Rows, o.Proof.Tally, o.Proof.OnScreen = n, n, n-1
+		o.Proof.Rows, o.Proof.Tallied.Cats, o.Proof.Shown.Cats = n, n, n-1
 		o.Proof.Books = ledger.Books{Accepted: n, Stored: n, Duplicates: n, Dead: n, Waiting: n, Difference: -n}
 	}
 	return r
@@ -141,7 +142,7 @@ func addExample(r *record.Run, name, hypothesis string, seconds float64, faults 
 	}
 	p.Sent, p.Stored = p.Accepted+p.Refused+p.Unknown, int(stored)
 	p.Rows = 48211 + stored
-	p.Tally, p.OnScreen = p.Rows, p.Rows
+	p.Tallied, p.Shown = ballot.Counts{Cats: p.Rows}, ballot.Counts{Cats: p.Rows}
 	p.Books = ledger.Books{Accepted: int64(p.Accepted), Stored: stored}
 	if lost > 0 {
 		p.Lost, p.Books.Difference, o.Verdict.Proof = int(lost), lost, record.Refuted

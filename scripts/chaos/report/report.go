@@ -26,7 +26,7 @@ var (
 	ownStyle string
 
 	// pageStyle begins with the tokens and elements of the product's pages.
-	pageStyle = strings.SplitN(web.BaseCSS, "/* Parts */", 2)[0] + ownStyle
+	pageStyle = template.CSS(strings.SplitN(web.BaseCSS, "/* Parts */", 2)[0] + ownStyle)
 
 	pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 		"n": func(n any) string {
@@ -36,33 +36,19 @@ var (
 			return ballot.Digits(n.(int))
 		},
 		"took": seconds, "recoveredIn": recoveredIn, "recovery": recovery, "times": times, "chart": newChart,
+		"headline": headline, "note": note, "sum": sum, "style": func() template.CSS { return pageStyle },
 		"tone":    func(verdict string) tone { return tones[verdict] },
 		"percent": func(part float64) float64 { return 100 * part },
 		"add":     func(a, b int) int { return a + b },
 	}).Parse(pageSource))
 )
 
-type view struct {
-	*record.Run
-	Style    template.CSS
-	Headline string
-	Tone     tone
-	Note     string
-	All      totals
-}
-
-func newView(r *record.Run) *view {
-	p := &view{Run: r, Style: template.CSS(pageStyle), Note: note(r), All: sum(r)}
-	p.Headline, p.Tone = headline(r)
-	return p
-}
-
 // Write writes report.json and report.html to a folder.
 func Write(dir string, r *record.Run) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	var html bytes.Buffer
 	if err == nil {
-		err = pageTemplate.Execute(&html, newView(r))
+		err = pageTemplate.Execute(&html, r)
 	}
 	if err == nil { // the numbers first: they are worth something without the page
 		err = errors.Join(os.WriteFile(filepath.Join(dir, "report.json"), append(data, '\n'), 0o644),

@@ -53,9 +53,15 @@ func sum(r *record.Run) (all totals) {
 	return all
 }
 
-// headline is the result of the run in a sentence. Lost votes and votes counted twice come before anything else, even
+// heading is the result of a run in a sentence.
+type heading struct {
+	Text string
+	Tone tone
+}
+
+// headline sums up the run. Lost votes and votes counted twice come before anything else, even
 // after an interrupt.
-func headline(r *record.Run) (string, tone) {
+func headline(r *record.Run) heading {
 	all := sum(r)
 	lost := fmt.Sprintf("%s of %s lost", ballot.Digits(all.Lost),
 		counted(all.Accepted, "accepted vote was", "accepted votes were"))
@@ -63,25 +69,25 @@ func headline(r *record.Run) (string, tone) {
 	scenarios := counted(len(r.Scenarios), "scenario", "scenarios")
 	switch {
 	case all.Lost > 0 && all.CountedTwice > 0:
-		return lost + ", and " + twice, bad
+		return heading{lost + ", and " + twice, bad}
 	case all.Lost > 0:
-		return lost, bad
+		return heading{lost, bad}
 	case all.CountedTwice > 0:
-		return twice, bad
+		return heading{twice, bad}
 	case all.refuted > 0:
-		return fmt.Sprintf("No vote was lost or counted twice, but the proof was refuted in %d of %s",
-			all.refuted, scenarios), bad
+		return heading{fmt.Sprintf("No vote was lost or counted twice, but the proof was refuted in %d of %s",
+			all.refuted, scenarios), bad}
 	case r.Interrupted && len(r.Scenarios) == 0:
-		return "Interrupted before anything was tried", warn
+		return heading{"Interrupted before anything was tried", warn}
 	case r.Interrupted:
-		return "Interrupted: until then nothing was lost, nothing was counted twice", warn
+		return heading{"Interrupted: until then nothing was lost, nothing was counted twice", warn}
 	case r.Verdict.Proof == record.None:
-		return "Nothing was proved", bad
+		return heading{"Nothing was proved", bad}
 	case all.slow > 0:
-		return fmt.Sprintf("Nothing was lost, nothing was counted twice; recovery was slow in %d of %s",
-			all.slow, scenarios), warn
+		return heading{fmt.Sprintf("Nothing was lost, nothing was counted twice; recovery was slow in %d of %s",
+			all.slow, scenarios), warn}
 	}
-	return "Nothing was lost, nothing was counted twice", good
+	return heading{"Nothing was lost, nothing was counted twice", good}
 }
 
 // note says what the headline is based on.
@@ -178,8 +184,7 @@ func Summarise(out io.Writer, r *record.Run) {
 		explain(o.Name+": the proof was refuted", o.Failures)
 		explain(o.Name+": recovery was "+recovery(o), o.Slow)
 	}
-	text, _ := headline(r)
-	fmt.Fprintf(out, "\n%s.\n", text)
+	fmt.Fprintf(out, "\n%s.\n", headline(r).Text)
 }
 
 // Line sums a scenario up when it ends.

@@ -47,8 +47,8 @@ func TestTheHeadlineSaysTheWorstFirst(t *testing.T) {
 	} {
 		r := &record.Run{Interrupted: c.interrupted, Scenarios: c.scenarios}
 		r.Judge(nil)
-		if got, tone := headline(r); got != c.want || tone != c.tone {
-			t.Errorf("%s (%s), want %s (%s)", got, tone, c.want, c.tone)
+		if got, want := headline(r), (heading{c.want, c.tone}); got != want {
+			t.Errorf("%v, want %v", got, want)
 		}
 		_, page := written(t, r)
 		if !strings.Contains(page, c.want+"</h1>") || !strings.Contains(page, `class="verdict `+string(c.tone)) {

@@ -76,20 +76,12 @@ func (f Fault) Edge() (client, server string) {
 
 // OnNetwork reports whether the fault disturbs connections rather than a part.
 func (f Fault) OnNetwork() bool {
-	switch f.Kind {
-	case Cut, Slow, Jitter, Reset, SlowClose, Bandwidth:
-		return true
-	}
-	return false
+	return slices.Contains([]Kind{Cut, Slow, Jitter, Reset, SlowClose, Bandwidth}, f.Kind)
 }
 
 // OnProcess reports whether the fault ends or freezes processes of its part.
 func (f Fault) OnProcess() bool {
-	switch f.Kind {
-	case Kill, Stop, Restart, Pause, Crash:
-		return true
-	}
-	return false
+	return slices.Contains([]Kind{Kill, Stop, Restart, Pause, Crash}, f.Kind)
 }
 
 // Scenario is a schedule of faults and the behaviour expected of the platform.

@@ -4,6 +4,7 @@ package target
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -52,23 +53,29 @@ type Health struct {
 	} `json:"dependencies"`
 }
 
-const (
-	// CrashLimit bounds the time until a worker crashes as configured.
-	CrashLimit = 20 * time.Second
-	// CrashStatus is in the error of a worker that crashed as configured.
-	CrashStatus = "exit status 137"
+// CrashStatus is in the error of a worker that crashed as configured.
+const CrashStatus = "exit status 137"
 
+const (
+	crashLimit      = 20 * time.Second // for a worker to crash as configured
 	crashingWorkers = 3
 	lostWorker      = "lost" // its consumer name
 )
 
-// Crash runs a worker with further environment until it crashes as configured.
+// Crash runs a worker with further environment until it crashes as configured, or ctx ends.
 type Crash func(ctx context.Context, env ...string) error
+
+func (crash Crash) inTime(ctx context.Context, env ...string) error {
+	late := fmt.Errorf("a worker did not crash within %v", crashLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, crashLimit, late)
+	defer cancel()
+	return crash(ctx, env...)
+}
 
 // CrashWorkers has workers crash at a point, one after the other, each of which claims what the one before had left.
 func CrashWorkers(ctx context.Context, crash Crash, point string) error {
 	for range crashingWorkers {
-		if err := crash(ctx, "CRASH_AT="+point, "CRASH_AFTER=3"); err != nil {
+		if err := crash.inTime(ctx, "CRASH_AT="+point, "CRASH_AFTER=3"); err != nil {
 			return err
 		}
 	}
@@ -81,7 +88,7 @@ var ErrNotTakenOver = errors.New("no other worker has claimed the votes of the l
 // LoseWorker has a second worker die for good with votes in hand, and waits until it is no longer among the consumers
 // that have any.
 func LoseWorker(ctx context.Context, crash Crash, holders func(context.Context) ([]string, error)) error {
-	if err := crash(ctx, "CONSUMER_NAME="+lostWorker, "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
+	if err := crash.inTime(ctx, "CONSUMER_NAME="+lostWorker, "CRASH_AT=after-read", "CRASH_AFTER=5"); err != nil {
 		return err
 	}
 	seen := false

@@ -30,20 +30,16 @@ select pg_terminate_backend(pid) from pg_stat_activity where datname = :'db' and
 alter database :"db" allow_connections true;`
 )
 
-// Can excludes what needs a proxy between the containers.
-func (c *Target) Can(f scenario.Fault) bool {
-	if f.Kind == scenario.Cut {
-		return f.Part == platform.Vote+"-"+platform.Redis || f.Part == platform.Worker+"-"+platform.Postgres
-	}
-	return !f.OnNetwork()
+// unplugged is, by the edge of a cut, the part whose containers it takes off the network. Without PostgreSQL, result
+// loses it too.
+var unplugged = map[string]string{
+	platform.Vote + "-" + platform.Redis:      platform.Vote,
+	platform.Worker + "-" + platform.Postgres: platform.Postgres,
 }
 
-// unplugged is the part whose containers a cut takes off the network. Without PostgreSQL, result loses it too.
-func unplugged(f scenario.Fault) string {
-	if f.Part == platform.Vote+"-"+platform.Redis {
-		return platform.Vote
-	}
-	return platform.Postgres
+// Can excludes what needs a proxy between the containers.
+func (c *Target) Can(f scenario.Fault) bool {
+	return !f.OnNetwork() || f.Kind == scenario.Cut && unplugged[f.Part] != ""
 }
 
 func (c *Target) Leftovers() []scenario.Fault { return slices.Clone(c.journal.faults) }
@@ -95,7 +91,7 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 		_, err := c.Query(whole, "postgres", refuseConnections)
 		return err
 	case scenario.Cut:
-		return c.unplug(whole, unplugged(f))
+		return c.unplug(whole, unplugged[f.Part])
 	}
 	list, err := c.Of(ctx, f.Part)
 	if err != nil {
@@ -134,7 +130,7 @@ func (c *Target) undo(ctx context.Context, f scenario.Fault) (err error) {
 		_, err = c.Query(ctx, "postgres", allowConnections)
 		return err
 	case scenario.Cut:
-		return c.plug(ctx, unplugged(f))
+		return c.plug(ctx, unplugged[f.Part])
 	case scenario.Lose:
 		return containers.Remove(ctx, c.crashing())
 	case scenario.Crash:
@@ -234,14 +230,10 @@ func (c *Target) crash(ctx context.Context, like containers.Container, env ...st
 		name, _, _ := strings.Cut(variable, "=")
 		args = append(args, "--env", name)
 	}
-	bounded, cancel := context.WithTimeout(ctx, target.CrashLimit)
-	defer cancel()
-	_, err := containers.DockerWith(bounded, env, "", append(args, like.Image)...)
+	_, err := containers.DockerWith(ctx, env, "", append(args, like.Image)...)
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
-	case bounded.Err() != nil:
-		return fmt.Errorf("a worker did not crash within %v", target.CrashLimit)
+		return context.Cause(ctx)
 	case err == nil:
 		return errors.New("a worker ended without the crash")
 	case strings.Contains(err.Error(), target.CrashStatus):

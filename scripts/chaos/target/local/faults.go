@@ -36,7 +36,7 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 		}
 		return t.RDB.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
 	case scenario.Connections:
-		t.exhauster = exhaust(t.Postgres.URL())
+		t.release = exhaust(t.Postgres.URL())
 		return nil
 	case scenario.Crash:
 		if err := t.Worker.Stop(ctx); err != nil {
@@ -78,9 +78,9 @@ func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	case scenario.Memory:
 		return t.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
 	case scenario.Connections:
-		if t.exhauster != nil {
-			t.exhauster.release()
-			t.exhauster = nil
+		if t.release != nil {
+			t.release()
+			t.release = nil
 		}
 		return nil
 	case scenario.Lose:
@@ -144,24 +144,18 @@ func (t *Target) crash(ctx context.Context, env ...string) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), one.Kill())
-	case <-time.After(target.CrashLimit):
-		return errors.Join(fmt.Errorf("a worker did not crash within %v", target.CrashLimit), one.Kill())
+		return errors.Join(context.Cause(ctx), one.Kill())
 	}
-}
-
-// exhauster takes every connection that PostgreSQL gives, and cuts those of others, until nobody else has one.
-type exhauster struct {
-	cancel context.CancelFunc
-	held   sync.WaitGroup
 }
 
 const connectLimit, connectAgain = 2 * time.Second, 50 * time.Millisecond
 
-func exhaust(url string) *exhauster {
+// exhaust takes every connection that PostgreSQL gives, and cuts those of others, until nobody else has one. release
+// returns when all are closed.
+func exhaust(url string) (release func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &exhauster{cancel: cancel}
-	e.held.Go(func() {
+	var held sync.WaitGroup
+	held.Go(func() {
 		var conns []*pgx.Conn
 		var own []int32
 		for ctx.Err() == nil {
@@ -184,11 +178,8 @@ func exhaust(url string) *exhauster {
 			cancel()
 		}
 	})
-	return e
-}
-
-// release returns when all connections are closed.
-func (e *exhauster) release() {
-	e.cancel()
-	e.held.Wait()
+	return func() {
+		cancel()
+		held.Wait()
+	}
 }

@@ -21,61 +21,51 @@ import (
 // Target implements target.Target. What it knows of Redis and PostgreSQL, it reads past the proxies.
 type Target struct {
 	*platform.Platform
-	scratch   string
-	exhauster *exhauster // nil: no fault has exhausted the connections
-	jaeger    string
+	scratch string
+	release func() // gives back the connections that a fault has taken; nil: none has
+	jaeger  string
 }
 
 const maxMemory = "256mb" // of Redis
 
 // Start installs what is missing, then builds and starts a platform, and returns when all of it is ready. On an error
 // nothing is left running. The naive worker is [NaiveWorker] in this very program.
-func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (*Target, error) {
+func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (_ *Target, err error) {
 	root, err := platform.Root(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := servers.Run(ctx, servers.Spec{Name: "install", Path: "./infra/packages/install",
 		Args: []string{"redis", "postgresql"}, Dir: root, Output: log}); err != nil {
-		return nil, interrupted(ctx, err)
+		return nil, err
 	}
 	scratch, err := servers.NewScratch("petvote-chaos-*")
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{scratch: scratch, jaeger: jaeger}
-	if err := t.start(ctx, root, naive, log); err != nil {
-		return nil, errors.Join(interrupted(ctx, err), os.RemoveAll(scratch))
-	}
-	return t, nil
-}
-
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errors.New("interrupted during the start")
-	}
-	return err
-}
-
-func (t *Target) start(ctx context.Context, root string, naive bool, log io.Writer) error {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(scratch))
+		}
+	}()
 	fmt.Fprintln(log, "building the services …")
-	bin, err := platform.Programs(ctx, root, filepath.Join(t.scratch, "bin"))
+	bin, err := platform.Programs(ctx, root, filepath.Join(scratch, "bin"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	options := platform.Options{Dir: filepath.Join(t.scratch, "platform"), Bin: bin, Env: platform.Environ(os.Environ()),
+	options := platform.Options{Dir: filepath.Join(scratch, "platform"), Bin: bin, Env: platform.Environ(os.Environ()),
 		Proxies: true, Live: true, // a service is back when it answers, whatever it still waits for
 		Redis: func(c *servers.RedisConfig) { c.MaxMemory = maxMemory }}
 	if naive {
 		self, err := os.Executable()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		options.Commands = map[string][]string{platform.Worker: {self, NaiveCommand}}
 	}
 	fmt.Fprintln(log, "starting Redis, PostgreSQL and the services …")
-	t.Platform, err = platform.Start(ctx, options)
-	return err
+	p, err := platform.Start(ctx, options)
+	return &Target{Platform: p, scratch: scratch, jaeger: jaeger}, err
 }
 
 func (t *Target) Addresses() target.Addresses {
@@ -103,8 +93,8 @@ func (t *Target) Lives(context.Context) (map[string]string, error) {
 }
 
 func (t *Target) Close(ctx context.Context) error {
-	if t.exhauster != nil {
-		t.exhauster.release()
+	if t.release != nil {
+		t.release()
 	}
 	return errors.Join(t.Platform.Close(ctx), os.RemoveAll(t.scratch))
 }
