@@ -54,6 +54,9 @@ type Settings struct {
 	OpenFor time.Duration
 	// Permanent reports errors that a retry would only repeat. They are neither counted nor retried. Nil reports none.
 	Permanent func(error) bool
+	// Oversized reports failures that only the caller can mend, by asking for less at once. They are counted and not
+	// retried. Nil reports none.
+	Oversized func(error) bool
 	// Listener may be nil.
 	Listener Listener
 }
@@ -130,8 +133,9 @@ func (p *Policy) failing() bool {
 	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
 }
 
-// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent one
-// as call returned it, the context's if the caller gave up, or wraps [ErrUnavailable] and the last attempt's error.
+// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent or
+// oversized one as call returned it, the context's if the caller gave up, or wraps [ErrUnavailable] and the last
+// attempt's error.
 func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error {
 	begin := time.Now()
 	err := p.attempt(ctx, call)
@@ -220,7 +224,7 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)
 	}
-	if err != nil && outcome != failed {
+	if err != nil && (outcome != failed || p.settings.Oversized != nil && p.settings.Oversized(err)) {
 		return backoff.Permanent(err)
 	}
 	return err

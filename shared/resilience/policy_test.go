@@ -135,6 +135,30 @@ func TestPermanentErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
 	}
 }
 
+// Who asked for too much must ask for less; the dependency has failed nevertheless.
+func TestOversizedCallsComeBackAndAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+		p := New(Settings{Name: "db", Failures: 3, Oversized: late})
+		calls := 0
+		for range 3 {
+			err := p.Do(t.Context(), func(ctx context.Context) error {
+				if calls++; calls == 2 {
+					return errDown // is retried
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			if !late(err) || errors.Is(err, ErrUnavailable) {
+				t.Errorf("err = %v", err)
+			}
+		}
+		if calls != 4 || p.Breaker() != Open {
+			t.Errorf("%d calls, and the breaker is %v", calls, p.Breaker())
+		}
+	})
+}
+
 func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Settings{Name: "db", Failures: 2, FirstWait: time.Hour, MaxWait: time.Hour, Permanent: isData})
