@@ -104,11 +104,23 @@ func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSO
 	return table.Flush()
 }
 
+// deadPage is the number of dead letters to read at once. Over a slow connection, or of large ones, it is halved until
+// a page comes within the client's time-out.
 const deadPage = 500
 
-func walkDead(ctx context.Context, queue *votestream.Queue, visit func(votestream.DeadLetter) error) error {
+// deadLister is a [votestream.Queue].
+type deadLister interface {
+	ListDeadLetters(ctx context.Context, after string, n int64) ([]votestream.DeadLetter, error)
+}
+
+func walkDead(ctx context.Context, queue deadLister, visit func(votestream.DeadLetter) error) error {
+	page := int64(deadPage)
 	for after := ""; ; {
-		letters, err := queue.ListDeadLetters(ctx, after, deadPage)
+		letters, err := queue.ListDeadLetters(ctx, after, page)
+		if page > 1 && ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			page /= 2
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -118,7 +130,7 @@ func walkDead(ctx context.Context, queue *votestream.Queue, visit func(votestrea
 			}
 			after = d.ID
 		}
-		if len(letters) < deadPage {
+		if int64(len(letters)) < page {
 			return nil
 		}
 	}

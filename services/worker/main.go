@@ -86,10 +86,10 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	consumers := make([]consumer, cfg.Concurrency)
 	for i := range consumers {
 		source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
-			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: time.Second,
-			ClaimIdle: time.Duration(cfg.ClaimIdle),
+			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), Block: time.Second, ClaimIdle: time.Duration(cfg.ClaimIdle),
 		})
-		consumers[i] = consumer{crashingSource{source, crasher}, step, storeMonitor.WaitUp, queue.EnsureGroup}
+		consumers[i] = consumer{source: crashingSource{source, crasher}, process: step, storeUp: storeMonitor.WaitUp,
+			connect: queue.EnsureGroup, size: newBatchSize(int(cfg.BatchSize))}
 	}
 	consume(ctx, consumers, func() { slog.Info("draining"); health.Drain() })
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -11,12 +12,14 @@ import (
 	"petvote/shared/votestream"
 )
 
-// policies retry for as long as it takes, because nobody waits for the worker. Only dead-lettering has a budget: a
-// Redis that is out of memory refuses it, and good votes must be acknowledged nevertheless.
+// policies retry for as long as it takes, because nobody waits for the worker, but for a batch that times out: see
+// [batchSize]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes must be
+// acknowledged nevertheless.
 type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
 
 func newPolicies(l resilience.Listener) policies {
-	store := resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Permanent: votestore.IsPermanent, Listener: l}
+	store := resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,
+		Oversized: votestore.IsTimeout, Listener: l}
 	migrate := resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}
 	queue := resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
 	deadLetters := queue
@@ -76,6 +79,19 @@ func (q resilientQueue) CountRetry(ctx context.Context, entryID string) (int64, 
 	})
 }
 
+func (q resilientQueue) ForgetRetries(ctx context.Context, entryID string) error {
+	return q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.ForgetRetries(ctx, entryID) })
+}
+
+// deadLettersAtOnce is how many a slow Redis, too, can take within an attempt.
+const deadLettersAtOnce = 50
+
 func (q resilientQueue) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
-	return q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.DeadLetter(ctx, failures) })
+	for part := range slices.Chunk(failures, deadLettersAtOnce) {
+		err := q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.DeadLetter(ctx, part) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -110,6 +110,16 @@ func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
 func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }
 
+// IsTimeout reports that a statement took longer than its context allows, or the server's own limits: statement_timeout,
+// lock_timeout or transaction_timeout. A connection that can't be made in time is none.
+func IsTimeout(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return false
+	}
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && slices.Contains([]string{"57014", "55P03", "25P04"}, pg.Code)
+}
+
 // IsDataError reports that PostgreSQL refused a statement for its values: error classes 21 (cardinality), 22 (data) and
 // 23 (integrity) of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func IsDataError(err error) bool {

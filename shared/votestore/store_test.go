@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -31,7 +32,12 @@ func openStore(t *testing.T, url string) *Store {
 
 func newStore(t *testing.T) *Store {
 	t.Helper()
-	s := openStore(t, testenv.NewDatabase(t))
+	return newStoreOn(t, testenv.NewDatabase(t))
+}
+
+func newStoreOn(t *testing.T, url string) *Store {
+	t.Helper()
+	s := openStore(t, url)
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +241,39 @@ func TestOnlyDataErrorsAndMissingVotesArePermanent(t *testing.T) {
 	}
 	if IsPermanent(errors.New("connection refused")) || !IsPermanent(ErrNoVote) {
 		t.Error("a broken connection or a missing row is taken for the other")
+	}
+}
+
+func TestWhatTakesTooLongIsATimeout(t *testing.T) {
+	url := testenv.NewDatabase(t)
+	s := newStoreOn(t, url)
+	if _, err := s.pool.Exec(t.Context(), `
+		create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$;
+		create trigger slow before insert on votes for each row execute function slow()`); err != nil {
+		t.Fatal(err)
+	}
+	brief, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := s.Record(brief, []Entry{newEntry(ballot.Dogs)}); !IsTimeout(err) {
+		t.Errorf("the context's: %v", err)
+	}
+	limited := openStore(t, url+"&statement_timeout=100ms")
+	if _, err := limited.Record(t.Context(), []Entry{newEntry(ballot.Dogs)}); !IsTimeout(err) {
+		t.Errorf("the server's: %v", err)
+	}
+	for _, err := range []error{errors.New("connection refused"), &pgconn.PgError{Code: "23514"}, nil} {
+		if IsTimeout(err) {
+			t.Errorf("%v is a time-out", err)
+		}
+	}
+	nobody, err := net.Listen("tcp", "127.0.0.1:0") // connects, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close()
+	hung := openStore(t, "postgres://"+nobody.Addr().String()+"/petvote?sslmode=disable")
+	if err := hung.Ping(t.Context()); err == nil || IsTimeout(err) {
+		t.Errorf("a connection that can't be made: %v", err)
 	}
 }
 
