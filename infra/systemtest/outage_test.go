@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/shared/votestream"
@@ -164,10 +162,7 @@ func TestServicesReportWhatTheyLackAndRecover(t *testing.T) {
 		// A backlog of more than a megabyte, of which half has no room any more.
 		filler := strings.Repeat("x", 1<<10)
 		const backlog = 1000
-		for range backlog {
-			r.must(r.enqueue("id", uuid.NewString(), "vote", "dogs", "cast_at", time.Now().UTC().Format(time.RFC3339Nano),
-				"tracestate", filler))
-		}
+		r.backlog(backlog, "tracestate", filler)
 		used, err := strconv.Atoi(r.RDB.InfoMap(ctx, "memory").Item("Memory", "used_memory"))
 		r.must(err)
 		r.must(r.RDB.ConfigSet(ctx, "maxmemory", strconv.Itoa(used-512<<10)).Err())
