@@ -23,10 +23,16 @@ const deadUsage = `usage: worker dead list [-json]          list the dead letter
 
 // subcommand runs a command other than the service itself; done reports whether there was one.
 func subcommand(ctx context.Context, args, environ []string) (done bool, err error) {
-	if len(args) > 0 && args[0] == "dead" {
-		return true, deadLetters(ctx, args[1:], environ, os.Stdout)
+	if len(args) > 0 {
+		switch args[0] {
+		case "dead":
+			return true, deadLetters(ctx, args[1:], environ, os.Stdout)
+		case "migrate":
+			return true, migrateOnly(ctx, args[1:], environ, os.Stdout)
+		}
 	}
-	return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop")
+	return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop",
+		"migrate    bring the database's schema up to date, and end")
 }
 
 // deadLetters manages the dead letters from the command line.

@@ -47,7 +47,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	queueMonitor := resilience.NewMonitor(policies.queue, stream.Ping)
 	cleanups.Background("postgres monitor", storeMonitor.Run)
 	cleanups.Background("redis monitor", queueMonitor.Run)
-	var migrations migrationGate
+	migrations := newMigrations(db.Migrate, policies.migrate)
 	health := lifecycle.NewHealth(migrations.ready,
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
@@ -59,7 +59,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
-	store := resilientStore{crashingRecorder{db, crasher}, db.Migrate, policies}
+	store := resilientStore{crashingRecorder{db, crasher}, policies}
 	queue := resilientQueue{crashingAcker{stream, crasher}, stream.EnsureGroup, policies}
 	recorder, err := tel.Recorder(store.Record)
 	if err != nil {
@@ -75,13 +75,12 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 
-	if err := store.Migrate(ctx); err != nil {
+	if err := migrations.run(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while PostgreSQL was unavailable
 		}
 		return err
 	}
-	migrations.completed.Store(true)
 	slog.InfoContext(ctx, "consuming votes", "concurrency", cfg.Concurrency, "consumer", cfg.ConsumerName)
 	consumers := make([]consumer, cfg.Concurrency)
 	for i := range consumers {

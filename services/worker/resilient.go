@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"petvote/shared/resilience"
@@ -20,11 +18,11 @@ type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
 func newPolicies(l resilience.Listener) policies {
 	store := resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,
 		Oversized: votestore.IsTimeout, Listener: l}
-	migrate := resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}
 	queue := resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
 	deadLetters := queue
 	deadLetters.Name, deadLetters.Budget = "redis-dead-letters", 3*time.Second
-	return policies{resilience.New(store), resilience.New(migrate), resilience.New(queue), resilience.New(deadLetters)}
+	return policies{resilience.New(store), newMigratePolicy(l, votestore.IsWrongMigration), resilience.New(queue),
+		resilience.New(deadLetters)}
 }
 
 func (p policies) all() []*resilience.Policy {
@@ -34,7 +32,6 @@ func (p policies) all() []*resilience.Policy {
 // resilientStore calls the store under the policies.
 type resilientStore struct {
 	next     recorder
-	migrate  func(context.Context) error
 	policies policies
 }
 
@@ -42,20 +39,6 @@ func (s resilientStore) Record(ctx context.Context, entries []votestore.Entry) (
 	return resilience.Call(ctx, s.policies.store, func(ctx context.Context) (votestore.Outcome, error) {
 		return s.next.Record(ctx, entries)
 	})
-}
-
-func (s resilientStore) Migrate(ctx context.Context) error {
-	return s.policies.migrate.Do(ctx, s.migrate)
-}
-
-// migrationGate keeps the worker unready until the migrations have completed.
-type migrationGate struct{ completed atomic.Bool }
-
-func (g *migrationGate) ready() error {
-	if !g.completed.Load() {
-		return errors.New("database migrations have not completed")
-	}
-	return nil
 }
 
 // resilientQueue calls the queue under the policies.

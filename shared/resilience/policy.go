@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ func (p *Policy) classify(caller context.Context, err error) class {
 type Settings struct {
 	// Name identifies the policy in metrics, logs and health answers, as "dependency" or "dependency-use".
 	Name string
-	// Timeout bounds one attempt; Budget caps it. Default 1 s.
+	// Timeout bounds one attempt, or is [NoTimeout]; Budget caps it. Default 1 s.
 	Timeout time.Duration
 	// Budget bounds the whole call, waits included. 0: only the caller's context does.
 	Budget time.Duration
@@ -60,6 +61,9 @@ type Settings struct {
 	// Listener may be nil.
 	Listener Listener
 }
+
+// NoTimeout is for attempts that may take as long as they need.
+const NoTimeout time.Duration = math.MaxInt64
 
 // Listener receives a policy's events. Its methods must return quickly and must not call the policy.
 type Listener interface {

@@ -135,6 +135,25 @@ func TestPermanentErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
 	}
 }
 
+func TestWithoutATimeoutAnAttemptMayTakeHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "db", Timeout: NoTimeout})
+		calls := 0
+		err := p.Do(t.Context(), func(ctx context.Context) error {
+			calls++
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Hour):
+				return nil
+			}
+		})
+		if err != nil || calls != 1 {
+			t.Errorf("%d calls, %v", calls, err)
+		}
+	})
+}
+
 // Who asked for too much must ask for less; the dependency has failed nevertheless.
 func TestOversizedCallsComeBackAndAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -122,7 +122,26 @@ func IsTimeout(err error) bool {
 
 // IsDataError reports that PostgreSQL refused a statement for its values: error classes 21 (cardinality), 22 (data) and
 // 23 (integrity) of https://www.postgresql.org/docs/current/errcodes-appendix.html.
-func IsDataError(err error) bool {
+func IsDataError(err error) bool { return inClass(err, "21", "22", "23") }
+
+// IsWrongMigration reports that a migration can't succeed on this database, however often it is repeated: among the
+// classes are 0A (not supported), 22, 23 (the data does not allow it), 42 (wrong statement, object missing or there
+// already) and P0 (raised by a function).
+func IsWrongMigration(err error) bool {
+	return inClass(err, "0A", "0L", "0P", "21", "22", "23", "2B", "2F", "38", "39", "3F", "42", "44", "54", "P0") &&
+		!IsMissingRight(err)
+}
+
+// IsMissingRight reports that the role lacks a right to what a statement needs.
+func IsMissingRight(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && len(pg.Code) == 5 && slices.Contains([]string{"21", "22", "23"}, pg.Code[:2])
+	return ok && pg.Code == "42501"
+}
+
+// IsRefused reports that PostgreSQL does not let the role in, or has no such database.
+func IsRefused(err error) bool { return inClass(err, "28", "3D") }
+
+func inClass(err error, classes ...string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && len(pg.Code) == 5 && slices.Contains(classes, pg.Code[:2])
 }

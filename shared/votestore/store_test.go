@@ -244,6 +244,18 @@ func TestOnlyDataErrorsAndMissingVotesArePermanent(t *testing.T) {
 	}
 }
 
+func TestErrorsOfMigrationsAreToldApart(t *testing.T) {
+	for code, want := range map[string][3]bool{ // wrong, a right is missing, refused
+		"42601": {true}, "42P07": {true}, "0A000": {true}, "22P02": {true}, "23502": {true}, "P0001": {true},
+		"42501": {1: true}, "28P01": {2: true}, "3D000": {2: true}, "57P03": {}, "53300": {}, "55P03": {}, "25006": {},
+	} {
+		err := fmt.Errorf("migrate: %w", &pgconn.PgError{Code: code})
+		if got := [3]bool{IsWrongMigration(err), IsMissingRight(err), IsRefused(err)}; got != want {
+			t.Errorf("%s: %v, want %v", code, got, want)
+		}
+	}
+}
+
 func TestWhatTakesTooLongIsATimeout(t *testing.T) {
 	url := testenv.NewDatabase(t)
 	s := newStoreOn(t, url)
