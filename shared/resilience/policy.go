@@ -69,7 +69,7 @@ const NoTimeout time.Duration = math.MaxInt64
 type Listener interface {
 	// Attempt is called after every attempt that reached the dependency, with the attempt's error or nil.
 	Attempt(ctx context.Context, policy string, took time.Duration, err error)
-	// Retry is called before the wait for the next attempt.
+	// Retry is called before the wait for the next attempt, or before the caller is to make it after an oversized one.
 	Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration)
 	// BreakerSeen is called when the breaker's state after an attempt differs from that before it.
 	BreakerSeen(ctx context.Context, policy string, from, to State)
@@ -175,6 +175,9 @@ func (p *Policy) retry(caller context.Context, begin time.Time, last error, call
 		return fmt.Errorf("%s: %w", p.settings.Name, caller.Err())
 	}
 	if stop, ok := errors.AsType[*backoff.PermanentError](last); ok {
+		if p.oversized(stop.Err) {
+			p.settings.Listener.Retry(ctx, p.settings.Name, attempt, stop.Err, 0)
+		}
 		if !Refused(stop.Err) {
 			return stop.Err
 		}
@@ -228,10 +231,14 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)
 	}
-	if err != nil && (outcome != failed || p.settings.Oversized != nil && p.settings.Oversized(err)) {
+	if err != nil && (outcome != failed || p.oversized(err)) {
 		return backoff.Permanent(err)
 	}
 	return err
+}
+
+func (p *Policy) oversized(err error) bool {
+	return p.settings.Oversized != nil && p.settings.Oversized(err)
 }
 
 // waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not retry

@@ -158,7 +158,8 @@ func TestWithoutATimeoutAnAttemptMayTakeHours(t *testing.T) {
 func TestOversizedCallsComeBackAndAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
-		p := New(Settings{Name: "db", Failures: 3, Oversized: late})
+		heard := &recorder{}
+		p := New(Settings{Name: "db", Failures: 4, Oversized: late, Listener: heard})
 		calls := 0
 		for range 3 {
 			err := p.Do(t.Context(), func(ctx context.Context) error {
@@ -172,8 +173,8 @@ func TestOversizedCallsComeBackAndAreCounted(t *testing.T) {
 				t.Errorf("err = %v", err)
 			}
 		}
-		if calls != 4 || p.Breaker() != Open {
-			t.Errorf("%d calls, and the breaker is %v", calls, p.Breaker())
+		if calls != 4 || heard.retries != 4 || p.Breaker() != Open {
+			t.Errorf("%d calls, %d retries heard, and the breaker is %v", calls, heard.retries, p.Breaker())
 		}
 	})
 }
