@@ -94,6 +94,9 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 	case scenario.Connections:
 		_, err := c.Query(whole, "postgres", refuseConnections)
 		return err
+	case scenario.Crawl:
+		_, err := c.Query(whole, "", target.Crawl(f.N))
+		return err
 	case scenario.Cut:
 		return c.unplug(whole, unplugged(f))
 	}
@@ -132,6 +135,9 @@ func (c *Target) undo(ctx context.Context, f scenario.Fault) (err error) {
 		return err
 	case scenario.Connections:
 		_, err = c.Query(ctx, "postgres", allowConnections)
+		return err
+	case scenario.Crawl:
+		_, err = c.Query(ctx, "", target.EndCrawl)
 		return err
 	case scenario.Cut:
 		return c.plug(ctx, unplugged(f))
