@@ -81,7 +81,8 @@ func TestTheCommandMigratesAndEnds(t *testing.T) {
 	if out, err := migrateAt(t, address, "-h"); err == nil || out != "" || !strings.Contains(err.Error(), migrateUsage) {
 		t.Errorf("-h: %q, %v", out, err)
 	}
-	if out, err := migrateAt(t, strings.Replace(address, "/test_", "/none_", 1)); err == nil || out != "" || !strings.Contains(err.Error(), "3D000") {
+	missing := strings.Replace(address, "/test_", "/none_", 1)
+	if out, err := migrateAt(t, missing); err == nil || out != "" || !strings.Contains(err.Error(), "3D000") {
 		t.Errorf("a database that does not exist: %q, %v", out, err)
 	}
 }

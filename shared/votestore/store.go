@@ -110,8 +110,8 @@ func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
 func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }
 
-// IsTimeout reports that a statement took longer than its context allows, or the server's own limits: statement_timeout,
-// lock_timeout or transaction_timeout. A connection that can't be made in time is none.
+// IsTimeout reports that a statement took longer than its context allows, or the server's own limits, which are
+// statement_timeout, lock_timeout and transaction_timeout. A connection that can't be made in time is none.
 func IsTimeout(err error) bool {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return false

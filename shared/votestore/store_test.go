@@ -111,6 +111,29 @@ func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
 	}
 }
 
+// A migration of hours must not meet a limit that is meant for statements of seconds.
+func TestTimeoutsOfTheServerDoNotCutAMigrationOff(t *testing.T) {
+	url := testenv.NewDatabase(t)
+	_, err := openStore(t, url).pool.Exec(t.Context(), `
+		create function slow() returns event_trigger language plpgsql as $$ begin
+			if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'public.votes') then
+				perform pg_sleep(1);
+			end if;
+		end $$;
+		create event trigger slow on ddl_command_end execute function slow()`)
+	testenv.Must(t, err)
+	limited := openStore(t, url+"&statement_timeout=500ms&lock_timeout=500ms")
+	testenv.Must(t, limited.Migrate(t.Context()))
+	if c := tally(t, limited); c != (ballot.Counts{}) {
+		t.Errorf("a new tally is %+v", c)
+	}
+	var limit string
+	err = limited.pool.QueryRow(t.Context(), "show statement_timeout").Scan(&limit)
+	if err != nil || limit != "500ms" {
+		t.Errorf("afterwards the limit is %s, %v", limit, err)
+	}
+}
+
 func TestRecordKeepsTallyHistoryAndRowsInStep(t *testing.T) {
 	s := newStore(t)
 	a, b, c := newEntry(ballot.Dogs), newEntry(ballot.Dogs), newEntry(ballot.Lizards)

@@ -19,8 +19,8 @@
 // # Failure
 //
 // A consumer that restarts under its old name first gets its own pending entries, then claims those of dead consumers,
-// in turns with new ones, so that an old backlog does not hold up fresh votes. A lost reply counts as a failed read: the
-// entries that Redis delivered in it are pending and come with the next read. An entry is claimed when nobody has
+// in turns with new ones, so that an old backlog does not hold up fresh votes. A lost reply counts as a failed read:
+// the entries that Redis delivered in it are pending and come with the next read. An entry is claimed when nobody has
 // touched it for ClaimIdle, whoever holds it; a slow but living holder may then do the same work again, which the
 // idempotent effect makes harmless. A holder that comes back to entries that it has put off asks [Consumer.Hold] which
 // of them are still its own.

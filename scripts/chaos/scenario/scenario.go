@@ -39,7 +39,7 @@ type Fault struct {
 	Kind Kind   `json:"kind"`
 	Part string `json:"part"`          // a part, or an edge: vote-redis
 	Arg  string `json:"arg,omitempty"` // Crash: the point; Memory: the limit before, where the target needs it
-	N    int    `json:"n,omitempty"`   // Crawl, Slow, Jitter, SlowClose: milliseconds; Reset: after how many; Bandwidth: KB/s
+	N    int    `json:"n,omitempty"`   // Crawl, Slow, Jitter, SlowClose, Reset: milliseconds; Bandwidth: KB/s
 }
 
 func (f Fault) String() string {

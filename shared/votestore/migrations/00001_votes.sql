@@ -1,4 +1,8 @@
 -- +goose Up
+-- A migration may take hours, whatever the role's limits are. (transaction_timeout is there from PostgreSQL 17 on.)
+select set_config(name, '0', true) from pg_settings
+where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout');
+
 create table votes (
   id        uuid primary key,
   pet       text not null check (pet in ('dogs', 'cats', 'lizards')),
