@@ -33,10 +33,9 @@ func (s *batchSize) stored(n int, took time.Duration) {
 		return // it says little about a full one
 	}
 	const longest = storeTimeout * 4 / 5
-	if grown := 2 * s.now; time.Duration(grown)*took <= time.Duration(n)*longest {
-		s.now = grown
-	} else {
-		s.now = max(s.now, int(time.Duration(n)*longest/took))
+	grown := 2 * s.now
+	if took > time.Duration(n)*longest/time.Duration(grown) {
+		grown = max(s.now, int(time.Duration(n)*longest/took))
 	}
-	s.now = min(s.now, s.most)
+	s.now = min(grown, s.most)
 }
