@@ -36,7 +36,7 @@ type Subscription struct{ conn *pgx.Conn }
 
 // Subscribe listens on a connection of its own. It misses earlier notices: read the tally afterwards.
 func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, s.listen)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}

@@ -38,9 +38,7 @@ func newStore(t *testing.T) *Store {
 func newStoreOn(t *testing.T, url string) *Store {
 	t.Helper()
 	s := openStore(t, url)
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	migrate(t, s)
 	return s
 }
 
@@ -94,46 +92,6 @@ func tally(t *testing.T, s *Store) ballot.Counts {
 	return read.Counts
 }
 
-func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
-	url := testenv.NewDatabase(t)
-	var workers sync.WaitGroup
-	for range 4 {
-		s := openStore(t, url)
-		workers.Go(func() {
-			if err := s.Migrate(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	workers.Wait()
-	if c := tally(t, openStore(t, url)); c != (ballot.Counts{}) {
-		t.Errorf("a new tally is %+v", c)
-	}
-}
-
-// A migration of hours must not meet a limit that is meant for statements of seconds.
-func TestTimeoutsOfTheServerDoNotCutAMigrationOff(t *testing.T) {
-	url := testenv.NewDatabase(t)
-	_, err := openStore(t, url).pool.Exec(t.Context(), `
-		create function slow() returns event_trigger language plpgsql as $$ begin
-			if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'public.votes') then
-				perform pg_sleep(1);
-			end if;
-		end $$;
-		create event trigger slow on ddl_command_end execute function slow()`)
-	testenv.Must(t, err)
-	limited := openStore(t, url+"&statement_timeout=500ms&lock_timeout=500ms")
-	testenv.Must(t, limited.Migrate(t.Context()))
-	if c := tally(t, limited); c != (ballot.Counts{}) {
-		t.Errorf("a new tally is %+v", c)
-	}
-	var limit string
-	err = limited.pool.QueryRow(t.Context(), "show statement_timeout").Scan(&limit)
-	if err != nil || limit != "500ms" {
-		t.Errorf("afterwards the limit is %s, %v", limit, err)
-	}
-}
-
 func TestRecordKeepsTallyHistoryAndRowsInStep(t *testing.T) {
 	s := newStore(t)
 	a, b, c := newEntry(ballot.Dogs), newEntry(ballot.Dogs), newEntry(ballot.Lizards)
@@ -181,6 +139,30 @@ func TestAVoteCountsOnceHoweverOftenItIsDelivered(t *testing.T) {
 	}
 	if st, err := s.Stats(t.Context()); err != nil || st != (Stats{Stored: 2, Duplicates: 1000}) {
 		t.Errorf("stats %+v, %v", st, err)
+	}
+}
+
+func TestRepetitionsAreForgottenAfterADayButStayCounted(t *testing.T) {
+	s := newStore(t)
+	first := newEntry(ballot.Cats)
+	repeat := func() Entry {
+		e := newEntry(ballot.Cats)
+		e.Vote.ID = first.Vote.ID
+		return e
+	}
+	old := []Entry{repeat(), repeat(), repeat()}
+	record(t, s, append(old, first)...)
+	if _, err := s.pool.Exec(t.Context(), `update duplicates set seen_at = now() - interval '25 hours'`); err != nil {
+		t.Fatal(err)
+	}
+	if out := record(t, s, old[0], repeat()); out != (counts{Duplicates: 1, Redelivered: 1}) {
+		t.Errorf("an old repetition, delivered again, and a new one: %+v", out)
+	}
+	var kept int64
+	err := s.pool.QueryRow(t.Context(), `select count(*) from duplicates`).Scan(&kept)
+	st, failed := s.Stats(t.Context())
+	if err != nil || failed != nil || kept != 1 || st != (Stats{Stored: 1, Duplicates: 4}) {
+		t.Errorf("%d rows kept, %+v; %v, %v", kept, st, err, failed)
 	}
 }
 
