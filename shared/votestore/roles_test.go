@@ -54,6 +54,11 @@ func TestWorkerAndResultNeedOnlyTheirOwnRights(t *testing.T) {
 		if _, err2 := result.Stats(ctx); err != nil || failed != nil || err2 != nil {
 			t.Errorf("result: %v, %v, %v", err, failed, err2)
 		}
+		for name, s := range map[string]*Store{"worker": worker, "result": result} {
+			if got := settings(t, s); got != "" {
+				t.Errorf("%s finds %s", name, got)
+			}
+		}
 		_, err = result.Record(ctx, []Entry{newEntry(ballot.Dogs)})
 		if err == nil || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("result stores a vote: %v", err)
