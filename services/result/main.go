@@ -66,7 +66,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(guarded.Stats),
-		tel.ObserveFindings(inspector.Findings))
+		tel.ObserveFindings(inspector.Findings, watcher.findings))
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	health.AddFindings(inspector.Findings)
+	health.AddFindings(watcher.findings)
 	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}

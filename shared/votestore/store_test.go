@@ -352,10 +352,47 @@ func TestANoticeCarriesABoundedNumberOfTraces(t *testing.T) {
 	}
 }
 
+func TestNoticesThatAPoolerLosesAreMissed(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	pooler := testenv.NewPgBouncer(t, server.Addr())
+	for name, c := range map[string]struct {
+		listen string
+		want   error
+	}{
+		"through the pooler": {"", ErrNoNotices},
+		"past it":            {server.URL(), nil},
+	} {
+		s, err := Config{URL: DatabaseURL(pooler.URL()), ListenURL: DatabaseURL(c.listen)}.Open(t.Context(), 4, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := subscribe(t, s).Check(t.Context()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestACheckLosesNoNotice(t *testing.T) {
+	s := newStore(t)
+	sub, other := subscribe(t, s), subscribe(t, s)
+	record(t, s, newEntry(ballot.Dogs))
+	for range 3 {
+		if err := sub.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, each := range []*Subscription{sub, other} {
+		if n, err := each.Next(t.Context()); err != nil || n.Oldest.IsZero() {
+			t.Errorf("notice %+v, %v", n, err)
+		}
+	}
+}
+
 func TestASubscriptionEndsWhenPostgresHangsOrDies(t *testing.T) {
 	server := testenv.NewPostgres(t)
 	s := openStore(t, server.URL())
-	ctx, cancel := context.WithTimeout(t.Context(), 4*(pingAfter+pingTimeout))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*(checkAfter+arrivalTimeout))
 	defer cancel()
 	for name, fail := range map[string]struct{ begin, end func() error }{
 		"hangs": {server.Pause, server.Resume},
