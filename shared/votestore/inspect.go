@@ -42,10 +42,9 @@ func (s *Store) Inspect(ctx context.Context) (found []Weakness, err error) {
 		"it is off: a loss of power can lose votes and damage the database; set it to on")
 	add(pages == "off", "postgres full_page_writes",
 		"it is off: a loss of power can damage the database; set it to on unless the file system makes it needless")
-	if skew := now.Sub(start.Add(took / 2)); skew.Abs() > maxClockSkew+took/2 {
-		add(true, "postgres clock", fmt.Sprintf("it differs by %v from this machine's, and so do the times of votes",
-			skew.Round(100*time.Millisecond)))
-	}
+	skew := clockSkew(now, start, took)
+	add(skew.Abs() > maxClockSkew, "postgres clock",
+		fmt.Sprintf("it is %v ahead of this machine's, and so the times of votes differ", skew.Round(100*time.Millisecond)))
 	_, newest, err := s.migrations()
 	if err != nil {
 		return nil, err
@@ -57,4 +56,10 @@ func (s *Store) Inspect(ctx context.Context) (found []Weakness, err error) {
 	add(v < newest, "postgres schema", fmt.Sprintf("schema %s (POSTGRES_SCHEMA) has version %d of petvote's tables, "+
 		"this program needs %d: run worker migrate", s.schema, v, newest))
 	return found, nil
+}
+
+// clockSkew returns how far another clock is ahead at least, if it was read within the time that a call took.
+func clockSkew(other, start time.Time, took time.Duration) time.Duration {
+	ahead, behind := other.Sub(start.Add(took)), other.Sub(start)
+	return max(ahead, 0) + min(behind, 0)
 }
