@@ -16,8 +16,11 @@ import (
 func TestEveryContainerIsConfined(t *testing.T) {
 	ctx := within(t, time.Minute)
 	all := inspect(ctx, t)
-	if len(all) != 8+workers {
+	if len(all) != 9+workers {
 		t.Fatalf("%d containers", len(all))
+	}
+	if c := all["migrate-1"]; c.State.Running || c.State.ExitCode != 0 || c.HostConfig.RestartPolicy.Name != "no" {
+		t.Errorf("the migration has not come to its end: %+v", c)
 	}
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
@@ -28,6 +31,9 @@ func TestEveryContainerIsConfined(t *testing.T) {
 			}
 			if h.Memory == 0 || h.PidsLimit == 0 {
 				t.Errorf("without bounds: memory %d, processes %d", h.Memory, h.PidsLimit)
+			}
+			if name == "migrate-1" {
+				return
 			}
 			if h.RestartPolicy.Name != "unless-stopped" {
 				t.Errorf("restart policy %q", h.RestartPolicy.Name)

@@ -194,11 +194,9 @@ func TestAWriteThatWasTriedAgainSaysSoInTheTrace(t *testing.T) {
 		if !slices.ContainsFunc(stores, func(s span) bool { return s.event("retry") }) {
 			return fmt.Errorf("no write says that it was tried again: %+v", stores)
 		}
-		for _, step := range steps("(root)") {
-			for _, s := range found.named(step.name) {
-				if !s.wellEnded() {
-					return fmt.Errorf("in the end all went well, but not for %s: %+v", s.OperationName, s.Tags)
-				}
+		for _, step := range steps("(root)") { // a write that timed out failed, and so did its step
+			if all := found.named(step.name); len(all) > 0 && !slices.ContainsFunc(all, span.wellEnded) {
+				return fmt.Errorf("in the end all went well, but not for %s: %+v", step.name, all)
 			}
 		}
 		if got := found.edges(); got["worker: store votes < process votes"] != len(stores) ||
@@ -345,7 +343,7 @@ func allHealthy(ctx context.Context, t *testing.T) {
 	t.Helper()
 	eventually(ctx, t, func() error {
 		for name, c := range inspect(ctx, t) {
-			if c.State.Health.Status != "healthy" {
+			if name != "migrate-1" && c.State.Health.Status != "healthy" {
 				return fmt.Errorf("%s is %s", name, c.State.Health.Status)
 			}
 		}

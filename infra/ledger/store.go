@@ -37,11 +37,11 @@ type Standings struct {
 const (
 	StandingsSQL = `select v.*, t.*, d.n
 from (select count(*) filter (where pet = 'dogs'), count(*) filter (where pet = 'cats'),
-    count(*) filter (where pet = 'lizards') from votes) v,
+    count(*) filter (where pet = 'lizards') from public.votes) v,
   (select sum(votes) filter (where pet = 'dogs')::bigint, sum(votes) filter (where pet = 'cats')::bigint,
-    sum(votes) filter (where pet = 'lizards')::bigint from tally) t,
-  duplicate_count d`
-	StoredSQL = `select sum(votes)::bigint from tally`
+    sum(votes) filter (where pet = 'lizards')::bigint from public.tally) t,
+  public.duplicate_count d`
+	StoredSQL = `select sum(votes)::bigint from public.tally`
 )
 
 // Direct is a Store that asks the servers by clients of its own.
@@ -68,7 +68,7 @@ func (d Direct) Standings(ctx context.Context) (s Standings, err error) {
 // StoredSince reads the rows.
 func (d Direct) StoredSince(ctx context.Context, since time.Time) (map[uuid.UUID]ballot.Choice, error) {
 	stored := make(map[uuid.UUID]ballot.Choice)
-	rows, err := d.DB.Query(ctx, `select id, pet from votes where cast_at >= $1`, since)
+	rows, err := d.DB.Query(ctx, `select id, pet from public.votes where cast_at >= $1`, since)
 	if err == nil {
 		var id uuid.UUID
 		var pet string

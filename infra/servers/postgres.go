@@ -132,11 +132,13 @@ func (p *Postgres) dataDir() string { return filepath.Join(p.Dir, "data") }
 func (p *Postgres) URL() string { return p.DatabaseURL(petvote) }
 
 // DatabaseURL is the address of another database on the same server, with user and password.
-func (p *Postgres) DatabaseURL(name string) string {
+func (p *Postgres) DatabaseURL(name string) string { return databaseURL(p.place, name) }
+
+func databaseURL(at place, name string) string {
 	u := url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword(petvote, petvote),
-		Host:     p.Addr(),
+		Host:     at.Addr(),
 		Path:     "/" + name,
 		RawQuery: "sslmode=disable",
 	}

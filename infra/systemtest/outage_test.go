@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
+	"petvote/infra/servers"
 	"petvote/shared/votestream"
 )
 
@@ -150,6 +151,19 @@ func TestServicesReportWhatTheyLackAndRecover(t *testing.T) {
 		r.audit()
 		r.must(r.Worker.Ready(r.t.Context()))
 	})
+	// Another program's table is in the way of the first migration.
+	r.step("a worker that can never migrate ends and says why", func(r *rig) {
+		r.sql(`create database taken`)
+		taken, err := pgx.Connect(r.t.Context(), r.Postgres.DatabaseURL("taken"))
+		r.must(err)
+		_, err = taken.Exec(r.t.Context(), `create table votes (question text)`)
+		r.must(errors.Join(err, taken.Close(r.t.Context())))
+		var early *servers.EarlyExit
+		err = r.describe(platform.Worker, "POSTGRES_DB=taken").Start(r.t.Context())
+		if !errors.As(err, &early) || !strings.Contains(early.Output, "votes") {
+			r.t.Errorf("it ends with %v", err)
+		}
+	})
 	r.step("a stop does not wait for a database that hangs", func(r *rig) {
 		r.must(r.Postgres.Pause())
 		unready(r, r.Worker)
@@ -164,10 +178,7 @@ func TestServicesReportWhatTheyLackAndRecover(t *testing.T) {
 		// A backlog of more than a megabyte, of which half has no room any more.
 		filler := strings.Repeat("x", 1<<10)
 		const backlog = 1000
-		for range backlog {
-			r.must(r.enqueue("id", uuid.NewString(), "vote", "dogs", "cast_at", time.Now().UTC().Format(time.RFC3339Nano),
-				"tracestate", filler))
-		}
+		r.backlog(backlog, "tracestate", filler)
 		used, err := strconv.Atoi(r.RDB.InfoMap(ctx, "memory").Item("Memory", "used_memory"))
 		r.must(err)
 		r.must(r.RDB.ConfigSet(ctx, "maxmemory", strconv.Itoa(used-512<<10)).Err())

@@ -271,6 +271,15 @@ func (r *rig) enqueue(fields ...any) error {
 	return r.RDB.XAdd(r.t.Context(), &redis.XAddArgs{Stream: votestream.Stream, Values: fields}).Err()
 }
 
+// backlog enqueues votes with further fields.
+func (r *rig) backlog(n int, fields ...any) {
+	r.t.Helper()
+	for range n {
+		r.must(r.enqueue(append([]any{"id", uuid.NewString(), "vote", "dogs",
+			"cast_at", time.Now().UTC().Format(time.RFC3339Nano)}, fields...)...))
+	}
+}
+
 // poison enqueues an entry that is not a vote.
 func (r *rig) poison() error { return r.enqueue("nonsense", "1") }
 

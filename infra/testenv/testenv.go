@@ -1,4 +1,5 @@
-// Package testenv gives tests private, real Redis and PostgreSQL servers, which they may kill, pause and start again.
+// Package testenv gives tests private, real Redis, PostgreSQL and PgBouncer servers, which they may kill, pause and
+// start again.
 //
 // A test that needs only a database takes NewDatabase: a fresh, empty one on a server that all tests of the program
 // share. A test that does harm to a server takes its own with NewPostgres or NewRedis. Where the server's program is
@@ -59,6 +60,22 @@ func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *server
 			option(&cfg)
 		}
 		return servers.NewPostgres(cfg)
+	})
+}
+
+// NewPgBouncer starts a pooler for one test, which ends with it, in front of a PostgreSQL that need not run yet. The
+// options change the configuration before the start, as with NewRedis.
+func NewPgBouncer(t testing.TB, server string, options ...func(*servers.PgBouncerConfig)) *servers.PgBouncer {
+	t.Helper()
+	if _, err := servers.NewPgBouncer(servers.PgBouncerConfig{Port: 1}); errors.Is(err, servers.ErrNotInstalled) {
+		Missing(t, "pgbouncer")
+	}
+	return startFor(t, func(dir string) (*servers.PgBouncer, error) {
+		cfg := servers.PgBouncerConfig{Dir: dir, Server: server}
+		for _, option := range options {
+			option(&cfg)
+		}
+		return servers.NewPgBouncer(cfg)
 	})
 }
 

@@ -160,6 +160,7 @@ type Acker interface {
 	Ack(ctx context.Context, entryIDs []string) error
 	DeadLetter(ctx context.Context, failures []votestream.Failure) error
 	CountRetry(ctx context.Context, entryID string) (int64, error)
+	ForgetRetries(ctx context.Context, entryID string) error
 }
 
 type acker struct {

@@ -181,6 +181,7 @@ type ackFuncs struct{ err error }
 func (s ackFuncs) Ack(context.Context, []string) error                    { return s.err }
 func (s ackFuncs) DeadLetter(context.Context, []votestream.Failure) error { return s.err }
 func (s ackFuncs) CountRetry(context.Context, string) (int64, error)      { return 1, s.err }
+func (s ackFuncs) ForgetRetries(context.Context, string) error            { return s.err }
 
 func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
 	for name, c := range map[string]struct {

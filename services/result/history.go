@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -25,18 +27,22 @@ const (
 )
 
 // history answers GET /api/history from a copy of the longest history that can be requested. However many requests
-// come, the store is read at most once a second. A failed read fails the requests waiting for it, and is not kept.
+// come, the store is read at most once a second, and the copy is encoded only then and when a minute begins. A failed
+// read fails the requests waiting for it, and is not kept.
 type history struct {
 	store  minuteReader
 	flight singleflight.Group
-	voted  []votestore.Minute // as readAt used only within flight, and so by one goroutine at a time
-	readAt time.Time          // when the read began
+	// The others are used only within flight, and so by one goroutine at a time.
+	voted  []votestore.Minute
+	readAt time.Time // when the read began
+	day    day
 }
 
-type historyAnswer struct {
-	From    time.Time     `json:"from"` // the first minute
-	To      time.Time     `json:"to"`   // the last one, still running
-	Minutes []minuteVotes `json:"minutes"`
+// day is the encoded minutes of a day. Each answer ends with a part of it.
+type day struct {
+	to     time.Time // the last minute, still running
+	rows   []byte    // in JSON, separated by commas
+	begins []int     // where each minute begins in rows
 }
 
 type minuteVotes struct {
@@ -54,13 +60,19 @@ func (h *history) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	voted, err := h.lastDay(r.Context())
+	d, err := h.lastDay(r.Context())
 	if err != nil {
 		writeError(w, r, err)
 		return
 	}
-	from, to := lastMinutes(n)
-	web.JSON(w, http.StatusOK, historyAnswer{From: from, To: to, Minutes: fill(voted, from, n)})
+	web.EncodedJSON(w, http.StatusOK, d.last(n))
+}
+
+// last returns the answer for the last n minutes.
+func (d day) last(n int) []byte {
+	from := d.to.Add(-time.Duration(n-1) * time.Minute)
+	answer := fmt.Appendf(nil, `{"from":%q,"to":%q,"minutes":[`, from.Format(time.RFC3339), d.to.Format(time.RFC3339))
+	return append(append(answer, d.rows[d.begins[maxMinutes-n]:]...), "]}\n"...)
 }
 
 // lastMinutes returns the first and the last of the n minutes that end with the current one.
@@ -69,22 +81,40 @@ func lastMinutes(n int) (from, to time.Time) {
 	return to.Add(-time.Duration(n-1) * time.Minute), to
 }
 
-// lastDay returns a copy at most a second old, read once for all waiting requests if need be. The read goes on if the
+// lastDay returns a day at most a second old, read once for all waiting requests if need be. The read goes on if the
 // request that started it is cancelled; the store's policy bounds it.
-func (h *history) lastDay(ctx context.Context) ([]votestore.Minute, error) {
-	voted, err, _ := h.flight.Do("", func() (any, error) {
-		if time.Since(h.readAt) < rereadAfter {
-			return h.voted, nil
-		}
+func (h *history) lastDay(ctx context.Context) (day, error) {
+	d, err, _ := h.flight.Do("", func() (any, error) {
 		readAt := time.Now()
-		from, _ := lastMinutes(maxMinutes)
-		voted, err := h.store.History(context.WithoutCancel(ctx), from)
-		if err == nil {
+		from, to := lastMinutes(maxMinutes)
+		stale := readAt.Sub(h.readAt) >= rereadAfter
+		if stale {
+			voted, err := h.store.History(context.WithoutCancel(ctx), from)
+			if err != nil {
+				return day{}, err
+			}
 			h.voted, h.readAt = voted, readAt
 		}
-		return voted, err
+		if stale || !h.day.to.Equal(to) {
+			h.day = encode(fill(h.voted, from, maxMinutes), to)
+		}
+		return h.day, nil
 	})
-	return voted.([]votestore.Minute), err
+	return d.(day), err
+}
+
+// encode encodes a day's minutes.
+func encode(minutes []minuteVotes, to time.Time) day {
+	d := day{to: to}
+	for _, m := range minutes {
+		if len(d.rows) > 0 {
+			d.rows = append(d.rows, ',')
+		}
+		d.begins = append(d.begins, len(d.rows))
+		row, _ := json.Marshal(m) // times and numbers can be encoded
+		d.rows = append(d.rows, row...)
+	}
+	return d
 }
 
 // fill returns n consecutive minutes, with the votes where there are some.

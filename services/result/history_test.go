@@ -45,6 +45,11 @@ func (f *fakeMinutes) ask(t *testing.T, query string) *httptest.ResponseRecorder
 	return (&api{history: &history{store: f}}).get(t, "/api/history"+query)
 }
 
+type historyAnswer struct {
+	From, To time.Time
+	Minutes  []minuteVotes
+}
+
 func decodeHistory(t *testing.T, w *httptest.ResponseRecorder) (a historyAnswer) {
 	t.Helper()
 	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != http.StatusOK {
@@ -74,6 +79,18 @@ func TestHistoryHasEveryMinuteIncludingThoseWithoutVotes(t *testing.T) {
 			t.Errorf("read since %v, want a day, %v", s.since, want)
 		}
 	})
+}
+
+func BenchmarkHistory(b *testing.B) {
+	s := &fakeMinutes{}
+	for i := range maxMinutes {
+		minute := time.Now().Add(time.Duration(-i) * time.Minute)
+		s.voted = append(s.voted, votestore.Minute{Start: minute, Counts: dogs(12345)})
+	}
+	h := &history{store: s}
+	for b.Loop() {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/api/history?minutes=1440", nil))
+	}
 }
 
 func TestTheHistoryHasOneMinuteToADay(t *testing.T) {

@@ -60,10 +60,13 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
+	inspector := lifecycle.NewInspector(lifecycle.CheckOf(cache.ready, db.Inspect))
+	cleanups.Background("inspector", inspector.Run)
 	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
-		tel.ObserveStore(guarded.Stats))
+		tel.ObserveStore(guarded.Stats),
+		tel.ObserveFindings(inspector.Findings, watcher.findings))
 	if err != nil {
 		return err
 	}
@@ -72,6 +75,8 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
+	health.AddFindings(inspector.Findings)
+	health.AddFindings(watcher.findings)
 	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}

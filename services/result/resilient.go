@@ -17,9 +17,9 @@ func readPolicy(l resilience.Listener) *resilience.Policy {
 		Permanent: votestore.IsPermanent, Listener: l})
 }
 
-// subscribePolicy is for the connection that receives notices; nobody waits for it.
+// subscribePolicy is for the connection that receives notices; nobody waits for it, and its connect_timeout bounds it.
 func subscribePolicy(l resilience.Listener) *resilience.Policy {
-	return resilience.New(resilience.Settings{Name: "postgres-listen", Timeout: 2 * time.Second,
+	return resilience.New(resilience.Settings{Name: "postgres-listen", Timeout: time.Minute,
 		Permanent: votestore.IsPermanent, Listener: l})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sort"
@@ -23,18 +24,24 @@ type tallyCache struct {
 	hub    *hub
 	pushes pushTimes
 
-	mu   sync.Mutex
-	view view
+	mu      sync.Mutex
+	view    view
+	failure error // of the last read
 }
 
 var errNoTally = errors.New("no tally has been read yet")
 
 // ready returns nil once there is a tally to show.
 func (c *tallyCache) ready() error {
-	if !c.current().Known {
-		return errNoTally
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.view.Known:
+		return nil
+	case c.failure != nil:
+		return fmt.Errorf("%w: %w", errNoTally, c.failure)
 	}
-	return nil
+	return errNoTally
 }
 
 func (c *tallyCache) current() view {
@@ -60,7 +67,7 @@ func (c *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
 		now.Stale = before.Known
 	}
 	c.mu.Lock()
-	c.view = now
+	c.view, c.failure = now, err
 	c.mu.Unlock()
 	if now.Stale && !before.Stale {
 		slog.WarnContext(ctx, "can't read the tally, showing the last one", "error", err)

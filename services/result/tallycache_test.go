@@ -42,7 +42,7 @@ func TestTheCacheIsReadyFromItsFirstTallyOn(t *testing.T) {
 	c, store := newTallyCache()
 	store.err = errDown
 	refresh(t, c, store)
-	if err := c.ready(); !errors.Is(err, errNoTally) || c.current() != (view{}) {
+	if err := c.ready(); !errors.Is(err, errNoTally) || !errors.Is(err, errDown) || c.current() != (view{}) {
 		t.Errorf("before the first tally: %v, view %+v", err, c.current())
 	}
 	store.err = nil

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
+	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 )
@@ -13,6 +16,7 @@ const (
 	pushEvery  = 100 * time.Millisecond // at least: ten pushes a second
 	pollEvery  = 2 * time.Second        // in case a notice was lost
 	retryEvery = 500 * time.Millisecond // after a failed read
+	unheard    = 100 * time.Millisecond // between reads while no notices come
 	maxTraces  = 64                     // in one push
 )
 
@@ -22,35 +26,80 @@ type refresher interface {
 }
 
 // tallyWatcher is the only reader of the tally, for all viewers. It reads on each notice of a change, and every 2 s.
+// While no notices come it reads ten times a second.
 type tallyWatcher struct {
 	cache     refresher
 	subscribe func(context.Context) (*votestore.Subscription, error)
 	policy    *resilience.Policy // for subscribing; it never gives up
 	notices   chan votestore.Notice
+
+	hears     atomic.Bool  // notices have been seen to come
+	deafSince atomic.Int64 // when they were last known to, in Unix nanoseconds
+	reads     atomic.Bool  // the last read succeeded
 }
 
 func newTallyWatcher(cache refresher, p *resilience.Policy,
 	subscribe func(context.Context) (*votestore.Subscription, error)) *tallyWatcher {
-	return &tallyWatcher{cache: cache, subscribe: subscribe, policy: p, notices: make(chan votestore.Notice)}
+	w := &tallyWatcher{cache: cache, subscribe: subscribe, policy: p, notices: make(chan votestore.Notice)}
+	w.deafSince.Store(time.Now().UnixNano())
+	return w
+}
+
+// hear notes whether notices come, and returns whether they did.
+func (w *tallyWatcher) hear(notices bool) (did bool) {
+	if did = w.hears.Swap(notices); did {
+		w.deafSince.Store(time.Now().UnixNano())
+	}
+	return did
+}
+
+// findings says that notices do not come, though PostgreSQL can be read. A subscription has 5 s to begin.
+func (w *tallyWatcher) findings() []lifecycle.Finding {
+	const grace = 5 * time.Second
+	if w.hears.Load() || !w.reads.Load() || time.Since(time.Unix(0, w.deafSince.Load())) < grace {
+		return nil
+	}
+	return []lifecycle.Finding{{Setting: "DATABASE_LISTEN_URL", Problem: "LISTEN receives no notices, as through a " +
+		"pooler in transaction mode, so the tally is read ten times a second, and pushes have no traces; " +
+		"set an address that leads past the pooler"}}
 }
 
 // listen keeps a subscription open until ctx ends.
 func (w *tallyWatcher) listen(ctx context.Context) error {
+	told := false
 	for ctx.Err() == nil {
 		sub, err := resilience.Call(ctx, w.policy, w.subscribe)
 		if err != nil {
 			continue // the call fails only when ctx ends
 		}
 		err = w.receive(ctx, sub)
-		if ctx.Err() == nil {
-			slog.WarnContext(ctx, "subscription lost, polling until it is restored", "error", err)
+		deaf := !w.hear(false) && errors.Is(err, votestore.ErrNoNotices) // from its beginning
+		if ctx.Err() == nil && !(deaf && told) {
+			slog.WarnContext(ctx, "subscription lost, polling until it is restored (DATABASE_LISTEN_URL)", "error", err)
+		}
+		if told = deaf; deaf {
+			pause(ctx, subscribeAgain)
 		}
 	}
 	return nil
 }
 
+// subscribeAgain is the pause after a subscription to which no notice ever came.
+const subscribeAgain = 10 * time.Second
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 func (w *tallyWatcher) receive(ctx context.Context, sub *votestore.Subscription) error {
 	defer sub.Close()
+	if err := sub.Check(ctx); err != nil {
+		return err
+	}
+	w.hear(true)
 	var n votestore.Notice // the first stands for the changes made before the subscription
 	for {
 		select {
@@ -89,11 +138,17 @@ func (w *tallyWatcher) push(ctx context.Context) error {
 		}
 		paused, due = true, false
 		pause.Reset(pushEvery)
-		poll.Reset(pollEvery)
-		if w.cache.Refresh(ctx, pending) != nil {
+		err := w.cache.Refresh(ctx, pending)
+		w.reads.Store(err == nil)
+		switch {
+		case err != nil:
 			poll.Reset(retryEvery)
-		} else {
-			pending = votestore.Notice{}
+			continue
+		case w.hears.Load():
+			poll.Reset(pollEvery)
+		default:
+			poll.Reset(unheard)
 		}
+		pending = votestore.Notice{}
 	}
 }

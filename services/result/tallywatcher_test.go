@@ -57,6 +57,7 @@ func (r *fakeRefresher) calls() (times []time.Duration, traces [][]string) {
 func pushing(t *testing.T, r *fakeRefresher) *tallyWatcher {
 	t.Helper()
 	w := newTallyWatcher(r, nil, nil)
+	w.hear(true)
 	r.start = time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -100,6 +101,45 @@ func TestANoticeIsReadAtOnceAndElseTheTallyEveryTwoSeconds(t *testing.T) {
 		times, traces := r.calls()
 		if !slices.Equal(times, []time.Duration{7 * time.Second, 9 * time.Second}) || traces[0][0] != "a" {
 			t.Errorf("reads at %v for %v, want one at the notice and the next two seconds later", times, traces)
+		}
+	})
+}
+
+// Without notices, as behind a pooler, votes must not wait for the next poll of a healthy watcher.
+func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRefresher{}
+		w := pushing(t, r)
+		time.Sleep(pollEvery + time.Millisecond)
+		w.hear(false)
+		time.Sleep(pollEvery)
+		r.calls()
+		if found := w.findings(); len(found) > 0 {
+			t.Errorf("findings %v while a subscription is being restored", found)
+		}
+		time.Sleep(4 * time.Second)
+		if times, _ := r.calls(); len(times) != 40 {
+			t.Errorf("%d reads in 4 s", len(times))
+		}
+		for range 3 {
+			if found := w.findings(); len(found) != 1 || found[0].Setting != "DATABASE_LISTEN_URL" {
+				t.Errorf("findings %v", found)
+			}
+			w.hear(false) // another subscription in vain
+		}
+		r.fail(errDown)
+		time.Sleep(4 * time.Second)
+		if times, _ := r.calls(); len(times) > 9 {
+			t.Errorf("%d reads in 4 s that fail", len(times))
+		}
+		if found := w.findings(); len(found) > 0 {
+			t.Errorf("findings %v while PostgreSQL is away", found)
+		}
+		r.fail(nil)
+		w.hear(true)
+		time.Sleep(time.Second)
+		if found := w.findings(); len(found) > 0 {
+			t.Errorf("findings %v though notices come", found)
 		}
 	})
 }

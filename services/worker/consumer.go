@@ -3,18 +3,27 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
 
 // source delivers entries of the stream.
 type source interface {
-	Next(ctx context.Context) ([]votestream.Delivery, error)
+	// Next returns up to n entries. It may wait for new ones, or return none.
+	Next(ctx context.Context, n int, wait bool) ([]votestream.Delivery, error)
+	// Hold returns those of a batch that no other consumer has claimed, and keeps the others from doing so.
+	Hold(ctx context.Context, batch []votestream.Delivery) ([]votestream.Delivery, error)
 }
 
 // consumer reads and processes one batch after another. While one consumer commits, another can read.
+//
+// A batch that times out is put off: it is processed again in parts, in turns with new entries. A part that times out
+// again is put off itself, for smaller parts, so that in the end an entry that can't be stored is alone, and no other
+// waits for it.
 type consumer struct {
 	source  source
 	process func(ctx context.Context, batch []votestream.Delivery) error
@@ -22,6 +31,17 @@ type consumer struct {
 	storeUp func(context.Context) error
 	// connect returns nil when the stream can be read. It is called at the start and after an error.
 	connect func(context.Context) error
+	size    batchSize
+
+	putOff []putOff
+	wasOld bool // the last batch had been put off
+}
+
+// putOff is a batch that timed out.
+type putOff struct {
+	entries []votestream.Delivery
+	part    int // the size of the next part; doubles with each
+	due     time.Time
 }
 
 const (
@@ -50,7 +70,7 @@ func consume(ctx context.Context, consumers []consumer, drain func()) {
 }
 
 // run works until stop ends. Only the end of work interrupts a batch in hand.
-func (c consumer) run(stop, work context.Context) {
+func (c *consumer) run(stop, work context.Context) {
 	connected := false
 	for stop.Err() == nil {
 		if !connected {
@@ -66,23 +86,70 @@ func (c consumer) run(stop, work context.Context) {
 		if err := c.storeUp(stop); err != nil {
 			return
 		}
-		batch, err := c.source.Next(stop)
+		batch, err := c.next(stop)
 		if err != nil {
 			if stop.Err() == nil {
 				slog.WarnContext(stop, "stream read failed; retrying", "error", err)
 			}
+			c.size.failed(c.size.now)
 			connected = false
 			pause(stop, pauseAfterRead)
 			continue
 		}
-		for _, part := range split(batch) {
-			if err := c.process(work, part); err != nil {
-				if work.Err() == nil {
-					slog.ErrorContext(work, "batch failed; its entries stay pending", "votes", len(part), "error", err)
-				}
-				break // the other parts stay pending too
-			}
+		c.processParts(work, split(batch))
+	}
+}
+
+// next returns the next batch: in turns one that was put off, as far as it is still this consumer's, and new entries.
+func (c *consumer) next(ctx context.Context) ([]votestream.Delivery, error) {
+	now := time.Now()
+	i := slices.IndexFunc(c.putOff, func(p putOff) bool { return !p.due.After(now) })
+	if c.wasOld = !c.wasOld && i >= 0; !c.wasOld {
+		batch, err := c.source.Next(ctx, c.size.now, i < 0)
+		if err != nil {
+			c.putOff = nil // after an error the source delivers everything again that is pending
 		}
+		return batch, err
+	}
+	old := &c.putOff[i]
+	n := min(old.part, c.size.now, len(old.entries))
+	batch, err := c.source.Hold(ctx, old.entries[:n])
+	if err != nil {
+		return nil, err
+	}
+	old.part *= 2
+	if old.entries = old.entries[n:]; len(old.entries) == 0 {
+		c.putOff = slices.Delete(c.putOff, i, i+1)
+	}
+	return batch, nil
+}
+
+// processParts processes the parts of a batch until one fails.
+func (c *consumer) processParts(ctx context.Context, parts [][]votestream.Delivery) {
+	for i, part := range parts {
+		began := time.Now()
+		err := c.process(ctx, slices.Clone(part)) // which may change the traces in it
+		took := time.Since(began)
+		switch {
+		case err == nil:
+			c.size.stored(len(part), took)
+			continue
+		case ctx.Err() != nil:
+		case votestore.IsTimeout(err):
+			slog.WarnContext(ctx, "batch timed out; put off", "votes", len(part), "took", took, "error", err)
+			c.size.failed(len(part))
+			if rest := slices.Concat(parts[i+1:]...); len(rest) > 0 {
+				c.putOff = append(c.putOff, putOff{entries: rest, part: len(rest)})
+			}
+			late := putOff{entries: part, part: smaller(len(part))}
+			if len(part) == 1 { // new entries get at least as much time as one that can't be stored
+				late.due = time.Now().Add(took)
+			}
+			c.putOff = append(c.putOff, late)
+		default: // the other parts stay pending too
+			slog.ErrorContext(ctx, "batch failed; its entries stay pending", "votes", len(part), "error", err)
+		}
+		return
 	}
 }
 

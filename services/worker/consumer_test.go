@@ -38,7 +38,15 @@ func (b *bench) note(event string) {
 	b.events = append(b.events, event)
 }
 
-func (b *bench) Next(ctx context.Context) ([]votestream.Delivery, error) {
+func (b *bench) Hold(_ context.Context, batch []votestream.Delivery) ([]votestream.Delivery, error) {
+	b.note("hold " + entryIDs(batch))
+	return batch, nil
+}
+
+func (b *bench) Next(ctx context.Context, _ int, wait bool) ([]votestream.Delivery, error) {
+	if !wait {
+		return nil, nil
+	}
 	b.note("read")
 	if r, ok := b.nextRead(); ok {
 		return r.batch, r.err
@@ -96,6 +104,7 @@ func (b *bench) start(t *testing.T) *bench {
 			}
 			return b.connect()
 		},
+		size: newBatchSize(2000),
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	b.stop, b.ended = stop, make(chan struct{})

@@ -54,8 +54,8 @@ type crashingSource struct {
 	crasher
 }
 
-func (s crashingSource) Next(ctx context.Context) ([]votestream.Delivery, error) {
-	batch, err := s.source.Next(ctx)
+func (s crashingSource) Next(ctx context.Context, n int, wait bool) ([]votestream.Delivery, error) {
+	batch, err := s.source.Next(ctx, n, wait)
 	if len(batch) > 0 {
 		s.reach(crashAfterRead)
 	}

@@ -12,7 +12,11 @@ import (
 // batches is a source that delivers its batches one after another, then nothing.
 type batches [][]votestream.Delivery
 
-func (b *batches) Next(context.Context) ([]votestream.Delivery, error) {
+func (b *batches) Hold(_ context.Context, batch []votestream.Delivery) ([]votestream.Delivery, error) {
+	return batch, nil
+}
+
+func (b *batches) Next(context.Context, int, bool) ([]votestream.Delivery, error) {
 	if len(*b) == 0 {
 		return nil, nil
 	}
@@ -36,7 +40,7 @@ func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []s
 	from := crashingSource{&batches, c}
 	p := processor{store: crashingRecorder{l, c}, queue: crashingAcker{l, c}, maxRetries: maxRetries}
 	for {
-		batch, err := from.Next(t.Context())
+		batch, err := from.Next(t.Context(), 10, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +78,7 @@ func TestTheWorkerExitsAtItsCrashPoint(t *testing.T) {
 
 func TestEmptyReadsAndFailedCommitsAreNoPasses(t *testing.T) {
 	exit := func() { t.Error("exited") }
-	_, err := crashingSource{&batches{}, newCrasher(crashAfterRead, 0, exit)}.Next(t.Context())
+	_, err := crashingSource{&batches{}, newCrasher(crashAfterRead, 0, exit)}.Next(t.Context(), 10, true)
 	if err != nil {
 		t.Error(err)
 	}

@@ -23,10 +23,16 @@ const deadUsage = `usage: worker dead list [-json]          list the dead letter
 
 // subcommand runs a command other than the service itself; done reports whether there was one.
 func subcommand(ctx context.Context, args, environ []string) (done bool, err error) {
-	if len(args) > 0 && args[0] == "dead" {
-		return true, deadLetters(ctx, args[1:], environ, os.Stdout)
+	if len(args) > 0 {
+		switch args[0] {
+		case "dead":
+			return true, deadLetters(ctx, args[1:], environ, os.Stdout)
+		case "migrate":
+			return true, migrateOnly(ctx, args[1:], environ, os.Stdout)
+		}
 	}
-	return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop")
+	return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop",
+		"migrate    bring the database's schema up to date, and end")
 }
 
 // deadLetters manages the dead letters from the command line.
@@ -104,11 +110,23 @@ func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSO
 	return table.Flush()
 }
 
+// deadPage is the number of dead letters to read at once. Over a slow connection, or of large ones, it is halved until
+// a page comes within the client's time-out.
 const deadPage = 500
 
-func walkDead(ctx context.Context, queue *votestream.Queue, visit func(votestream.DeadLetter) error) error {
+// deadLister is a [votestream.Queue].
+type deadLister interface {
+	ListDeadLetters(ctx context.Context, after string, n int64) ([]votestream.DeadLetter, error)
+}
+
+func walkDead(ctx context.Context, queue deadLister, visit func(votestream.DeadLetter) error) error {
+	page := int64(deadPage)
 	for after := ""; ; {
-		letters, err := queue.ListDeadLetters(ctx, after, deadPage)
+		letters, err := queue.ListDeadLetters(ctx, after, page)
+		if page > 1 && ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			page /= 2
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -118,7 +136,7 @@ func walkDead(ctx context.Context, queue *votestream.Queue, visit func(votestrea
 			}
 			after = d.ID
 		}
-		if len(letters) < deadPage {
+		if int64(len(letters)) < page {
 			return nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,29 @@ func TestDeadAllCoversAnyNumber(t *testing.T) {
 	}
 	if n, err := q.rdb.XLen(t.Context(), "votes").Result(); n != many || err != nil || len(q.ids(t)) > 0 {
 		t.Errorf("%d back in the stream, %v; %d left", n, err, len(q.ids(t)))
+	}
+}
+
+// slowLetters can't read more than a few dead letters in time.
+type slowLetters int
+
+func (s slowLetters) ListDeadLetters(_ context.Context, after string, n int64) ([]votestream.DeadLetter, error) {
+	if n > 10 {
+		return nil, fmt.Errorf("list dead letters: %w", os.ErrDeadlineExceeded)
+	}
+	read, _ := strconv.Atoi(after)
+	letters := make([]votestream.DeadLetter, min(int(n), int(s)-read))
+	for i := range letters {
+		letters[i].ID = strconv.Itoa(read + i + 1)
+	}
+	return letters, nil
+}
+
+func TestAPageOfDeadLettersThatComesTooLateIsReadInSmallerOnes(t *testing.T) {
+	n := 0
+	err := walkDead(t.Context(), slowLetters(42), func(votestream.DeadLetter) error { n++; return nil })
+	if n != 42 || err != nil {
+		t.Errorf("%d letters, %v", n, err)
 	}
 }
 

@@ -47,19 +47,23 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	queueMonitor := resilience.NewMonitor(policies.queue, stream.Ping)
 	cleanups.Background("postgres monitor", storeMonitor.Run)
 	cleanups.Background("redis monitor", queueMonitor.Run)
-	var migrations migrationGate
+	migrations := newMigrations(db.Migrate, policies.migrate)
 	health := lifecycle.NewHealth(migrations.ready,
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
+	inspector := lifecycle.NewInspector(lifecycle.CheckOf(migrations.ready, db.Inspect))
+	cleanups.Background("inspector", inspector.Run)
+	health.AddFindings(inspector.Findings)
 	err = errors.Join(
 		tel.ObserveBreakers(policies.all()...),
+		tel.ObserveFindings(inspector.Findings),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
 	}
 
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
-	store := resilientStore{crashingRecorder{db, crasher}, db.Migrate, policies}
+	store := resilientStore{crashingRecorder{db, crasher}, policies}
 	queue := resilientQueue{crashingAcker{stream, crasher}, stream.EnsureGroup, policies}
 	recorder, err := tel.Recorder(store.Record)
 	if err != nil {
@@ -75,21 +79,20 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 
-	if err := store.Migrate(ctx); err != nil {
+	if err := migrations.run(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while PostgreSQL was unavailable
 		}
 		return err
 	}
-	migrations.completed.Store(true)
 	slog.InfoContext(ctx, "consuming votes", "concurrency", cfg.Concurrency, "consumer", cfg.ConsumerName)
 	consumers := make([]consumer, cfg.Concurrency)
 	for i := range consumers {
 		source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
-			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), BatchSize: int64(cfg.BatchSize), Block: time.Second,
-			ClaimIdle: time.Duration(cfg.ClaimIdle),
+			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), Block: time.Second, ClaimIdle: time.Duration(cfg.ClaimIdle),
 		})
-		consumers[i] = consumer{crashingSource{source, crasher}, step, storeMonitor.WaitUp, queue.EnsureGroup}
+		consumers[i] = consumer{source: crashingSource{source, crasher}, process: step, storeUp: storeMonitor.WaitUp,
+			connect: queue.EnsureGroup, size: newBatchSize(int(cfg.BatchSize))}
 	}
 	consume(ctx, consumers, func() { slog.Info("draining"); health.Drain() })
 	return nil

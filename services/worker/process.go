@@ -20,6 +20,8 @@ type acker interface {
 	DeadLetter(ctx context.Context, failures []votestream.Failure) error
 	// CountRetry notes that an entry is about to be retried in isolation and returns the number of such retries.
 	CountRetry(ctx context.Context, entryID string) (int64, error)
+	// ForgetRetries notes that such a retry has not killed the worker.
+	ForgetRetries(ctx context.Context, entryID string) error
 }
 
 // processor stores a batch, then acknowledges it. An entry that can't be stored is dead-lettered and holds up no other.
@@ -43,6 +45,11 @@ func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) er
 	}
 	stored, refused, err := p.record(ctx, votes)
 	if err != nil {
+		if len(batch) == 1 && quarantined(batch[0]) {
+			if err := p.queue.ForgetRetries(context.WithoutCancel(ctx), batch[0].EntryID); err != nil {
+				slog.WarnContext(ctx, "retry of a quarantined entry not forgotten", "entry", batch[0].EntryID, "error", err)
+			}
+		}
 		return err
 	}
 	if len(stored) > 0 {

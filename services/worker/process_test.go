@@ -91,6 +91,12 @@ func (l *ledger) CountRetry(_ context.Context, id string) (int64, error) {
 	return l.retries[id], l.countErr
 }
 
+func (l *ledger) ForgetRetries(_ context.Context, id string) error {
+	l.note("forget", []string{id})
+	l.retries[id] = 0
+	return nil
+}
+
 const maxRetries = 5
 
 func (l *ledger) process(t *testing.T, batch []votestream.Delivery) error {
@@ -237,6 +243,20 @@ func TestInvalidEntriesAreDeadLetteredWithTheirReasonAndNotRecorded(t *testing.T
 			t.Errorf("%s: dead-lettered for %s: %v", name, f.Reason, f.Err)
 		}
 	}
+}
+
+// A database that is slow or away is no reason to dead-letter a vote: what comes back has not killed the worker.
+func TestIsolatedRetriesThatComeBackDoNotAddUp(t *testing.T) {
+	l := &ledger{downFrom: 1}
+	for range 3 * maxRetries {
+		if err := l.process(t, []votestream.Delivery{often("1")}); !errors.Is(err, errDown) {
+			t.Fatal(err)
+		}
+	}
+	if l.retries["1"] != 0 || len(l.dead) > 0 {
+		t.Errorf("%d retries counted, %d dead letters", l.retries["1"], len(l.dead))
+	}
+	l.wantCalls(t, slices.Repeat([]string{"retry 1", "record 1", "forget 1"}, 3*maxRetries)...)
 }
 
 // An entry that kills its worker is identified by its isolated retries. Entries that were often delivered together with

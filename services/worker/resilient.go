@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"petvote/shared/resilience"
@@ -11,17 +10,19 @@ import (
 	"petvote/shared/votestream"
 )
 
-// policies retry for as long as it takes, because nobody waits for the worker. Only dead-lettering has a budget: a
-// Redis that is out of memory refuses it, and good votes must be acknowledged nevertheless.
+// policies retry for as long as it takes, because nobody waits for the worker, but for a batch that times out: see
+// [batchSize]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes must be
+// acknowledged nevertheless.
 type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
 
 func newPolicies(l resilience.Listener) policies {
-	store := resilience.Settings{Name: "postgres", Timeout: 5 * time.Second, Permanent: votestore.IsPermanent, Listener: l}
-	migrate := resilience.Settings{Name: "postgres-migrate", Timeout: 15 * time.Second, Listener: l}
+	store := resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,
+		Oversized: votestore.IsTimeout, Listener: l}
 	queue := resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
 	deadLetters := queue
 	deadLetters.Name, deadLetters.Budget = "redis-dead-letters", 3*time.Second
-	return policies{resilience.New(store), resilience.New(migrate), resilience.New(queue), resilience.New(deadLetters)}
+	return policies{resilience.New(store), newMigratePolicy(l, votestore.IsWrongMigration), resilience.New(queue),
+		resilience.New(deadLetters)}
 }
 
 func (p policies) all() []*resilience.Policy {
@@ -31,7 +32,6 @@ func (p policies) all() []*resilience.Policy {
 // resilientStore calls the store under the policies.
 type resilientStore struct {
 	next     recorder
-	migrate  func(context.Context) error
 	policies policies
 }
 
@@ -39,20 +39,6 @@ func (s resilientStore) Record(ctx context.Context, entries []votestore.Entry) (
 	return resilience.Call(ctx, s.policies.store, func(ctx context.Context) (votestore.Outcome, error) {
 		return s.next.Record(ctx, entries)
 	})
-}
-
-func (s resilientStore) Migrate(ctx context.Context) error {
-	return s.policies.migrate.Do(ctx, s.migrate)
-}
-
-// migrationGate keeps the worker unready until the migrations have completed.
-type migrationGate struct{ completed atomic.Bool }
-
-func (g *migrationGate) ready() error {
-	if !g.completed.Load() {
-		return errors.New("database migrations have not completed")
-	}
-	return nil
 }
 
 // resilientQueue calls the queue under the policies.
@@ -76,6 +62,19 @@ func (q resilientQueue) CountRetry(ctx context.Context, entryID string) (int64, 
 	})
 }
 
+func (q resilientQueue) ForgetRetries(ctx context.Context, entryID string) error {
+	return q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.ForgetRetries(ctx, entryID) })
+}
+
+// deadLettersAtOnce is how many a slow Redis, too, can take within an attempt.
+const deadLettersAtOnce = 50
+
 func (q resilientQueue) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
-	return q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.DeadLetter(ctx, failures) })
+	for part := range slices.Chunk(failures, deadLettersAtOnce) {
+		err := q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.DeadLetter(ctx, part) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

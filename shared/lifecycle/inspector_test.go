@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,16 @@ func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
 	t.Cleanup(func() { slog.SetDefault(previous) })
 	synctest.Test(t, func(t *testing.T) {
 		weak := []Finding{{"redis appendfsync", "it is everysec, so that a crash loses up to a second of votes"}}
-		var found []Finding
-		err := errors.New("connection refused")
+		type answer struct {
+			found []Finding
+			err   error
+		}
+		var next atomic.Pointer[answer]
+		answers := func(found []Finding, err error) { next.Store(&answer{found, err}) }
+		answers(nil, errors.New("connection refused"))
 		runs := 0
 		inspector := NewInspector(
-			func(context.Context) ([]Finding, error) { runs++; return found, err },
+			func(context.Context) ([]Finding, error) { runs++; a := next.Load(); return a.found, a.err },
 			func(context.Context) ([]Finding, error) { return []Finding{{"clock", "it differs by 3 s"}}, nil })
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -37,11 +43,11 @@ func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
 			}
 		}
 		findings(0, 1) // the dependency is down: the other check counts
-		found, err = weak, nil
+		answers(weak, nil)
 		findings(inspectAgain, 2)
-		err = errors.New("connection refused")
+		answers(nil, errors.New("connection refused"))
 		findings(inspectEvery, 2) // unknown is not gone
-		found, err = nil, nil
+		answers(nil, nil)
 		findings(inspectAgain, 1)
 		stop()
 		if err := <-done; err != nil || runs != 4 {

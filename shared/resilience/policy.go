@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ func (p *Policy) classify(caller context.Context, err error) class {
 type Settings struct {
 	// Name identifies the policy in metrics, logs and health answers, as "dependency" or "dependency-use".
 	Name string
-	// Timeout bounds one attempt; Budget caps it. Default 1 s.
+	// Timeout bounds one attempt, or is [NoTimeout]; Budget caps it. Default 1 s.
 	Timeout time.Duration
 	// Budget bounds the whole call, waits included. 0: only the caller's context does.
 	Budget time.Duration
@@ -54,15 +55,21 @@ type Settings struct {
 	OpenFor time.Duration
 	// Permanent reports errors that a retry would only repeat. They are neither counted nor retried. Nil reports none.
 	Permanent func(error) bool
+	// Oversized reports failures that only the caller can mend, by asking for less at once. They are counted and not
+	// retried. Nil reports none.
+	Oversized func(error) bool
 	// Listener may be nil.
 	Listener Listener
 }
+
+// NoTimeout is for attempts that may take as long as they need.
+const NoTimeout time.Duration = math.MaxInt64
 
 // Listener receives a policy's events. Its methods must return quickly and must not call the policy.
 type Listener interface {
 	// Attempt is called after every attempt that reached the dependency, with the attempt's error or nil.
 	Attempt(ctx context.Context, policy string, took time.Duration, err error)
-	// Retry is called before the wait for the next attempt.
+	// Retry is called before the wait for the next attempt, or before the caller is to make it after an oversized one.
 	Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration)
 	// BreakerSeen is called when the breaker's state after an attempt differs from that before it.
 	BreakerSeen(ctx context.Context, policy string, from, to State)
@@ -130,8 +137,9 @@ func (p *Policy) failing() bool {
 	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
 }
 
-// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent one
-// as call returned it, the context's if the caller gave up, or wraps [ErrUnavailable] and the last attempt's error.
+// Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent or
+// oversized one as call returned it, the context's if the caller gave up, or wraps [ErrUnavailable] and the last
+// attempt's error.
 func (p *Policy) Do(ctx context.Context, call func(context.Context) error) error {
 	begin := time.Now()
 	err := p.attempt(ctx, call)
@@ -167,6 +175,9 @@ func (p *Policy) retry(caller context.Context, begin time.Time, last error, call
 		return fmt.Errorf("%s: %w", p.settings.Name, caller.Err())
 	}
 	if stop, ok := errors.AsType[*backoff.PermanentError](last); ok {
+		if p.oversized(stop.Err) {
+			p.settings.Listener.Retry(ctx, p.settings.Name, attempt, stop.Err, 0)
+		}
 		if !Refused(stop.Err) {
 			return stop.Err
 		}
@@ -220,10 +231,14 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	if after := p.Breaker(); after != before {
 		p.settings.Listener.BreakerSeen(ctx, p.settings.Name, before, after)
 	}
-	if err != nil && outcome != failed {
+	if err != nil && (outcome != failed || p.oversized(err)) {
 		return backoff.Permanent(err)
 	}
 	return err
+}
+
+func (p *Policy) oversized(err error) bool {
+	return p.settings.Oversized != nil && p.settings.Oversized(err)
 }
 
 // waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not retry

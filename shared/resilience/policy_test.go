@@ -135,6 +135,50 @@ func TestPermanentErrorsAreReturnedAsTheyAreAndNotCounted(t *testing.T) {
 	}
 }
 
+func TestWithoutATimeoutAnAttemptMayTakeHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Settings{Name: "db", Timeout: NoTimeout})
+		calls := 0
+		err := p.Do(t.Context(), func(ctx context.Context) error {
+			calls++
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Hour):
+				return nil
+			}
+		})
+		if err != nil || calls != 1 {
+			t.Errorf("%d calls, %v", calls, err)
+		}
+	})
+}
+
+// Who asked for too much must ask for less; the dependency has failed nevertheless.
+func TestOversizedCallsComeBackAndAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+		heard := &recorder{}
+		p := New(Settings{Name: "db", Failures: 4, Oversized: late, Listener: heard})
+		calls := 0
+		for range 3 {
+			err := p.Do(t.Context(), func(ctx context.Context) error {
+				if calls++; calls == 2 {
+					return errDown // is retried
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			if !late(err) || errors.Is(err, ErrUnavailable) {
+				t.Errorf("err = %v", err)
+			}
+		}
+		if calls != 4 || heard.retries != 4 || p.Breaker() != Open {
+			t.Errorf("%d calls, %d retries heard, and the breaker is %v", calls, heard.retries, p.Breaker())
+		}
+	})
+}
+
 func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Settings{Name: "db", Failures: 2, FirstWait: time.Hour, MaxWait: time.Hour, Permanent: isData})

@@ -18,9 +18,11 @@ type Tally struct {
 	Snapshot Snapshot // identifies the votes that it includes
 }
 
+const tallyStatement = `select pet, votes, pg_current_snapshot()::text from SCHEMA.tally`
+
 // Tally reads the tally. Its cost does not depend on the number of votes.
 func (s *Store) Tally(ctx context.Context) (Tally, error) {
-	rows, _ := s.pool.Query(ctx, `select pet, votes, pg_current_snapshot()::text from tally`) // the rows hold the error
+	rows, _ := s.pool.Query(ctx, s.sql.tally) // the rows hold the error
 	var (
 		t        Tally
 		pet      string
@@ -46,10 +48,11 @@ type Minute struct {
 	Counts ballot.Counts
 }
 
+const historyStatement = `select minute, pet, votes from SCHEMA.history where minute >= $1 order by minute`
+
 // History returns the minutes from the one that contains since, oldest first, without those that have no votes.
 func (s *Store) History(ctx context.Context, since time.Time) ([]Minute, error) {
-	rows, _ := s.pool.Query(ctx, `select minute, pet, votes from history where minute >= $1 order by minute`,
-		since.Truncate(time.Minute)) // the rows hold the error
+	rows, _ := s.pool.Query(ctx, s.sql.history, since.Truncate(time.Minute)) // the rows hold the error
 	var (
 		minutes []Minute
 		start   time.Time
@@ -85,7 +88,7 @@ type Receipt struct {
 const receiptStatement = `
 select pet, cast_at, stored_at, coalesce(trace_id, ''), coalesce(entry_id, ''), xmin,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-from votes where id = $1`
+from SCHEMA.votes where id = $1`
 
 // Receipt returns the vote stored under an id, or [ErrNoVote].
 func (s *Store) Receipt(ctx context.Context, id uuid.UUID) (Receipt, error) {
@@ -95,7 +98,7 @@ func (s *Store) Receipt(ctx context.Context, id uuid.UUID) (Receipt, error) {
 		xmin uint32
 		xmax uint64
 	)
-	err := s.pool.QueryRow(ctx, receiptStatement, id).
+	err := s.pool.QueryRow(ctx, s.sql.receipt, id).
 		Scan(&pet, &r.Vote.CastAt, &r.StoredAt, &r.TraceID, &r.EntryID, &xmin, &xmax)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, ErrNoVote
@@ -114,11 +117,13 @@ type Stats struct {
 	Duplicates int64 // entries that repeated a stored vote
 }
 
+const totalsStatement = `
+select (select sum(votes)::bigint from SCHEMA.tally), (select n from SCHEMA.duplicate_count)`
+
 // Stats reads the totals. Its cost does not depend on the number of votes.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	var st Stats
-	err := s.pool.QueryRow(ctx, `select (select sum(votes)::bigint from tally), (select n from duplicate_count)`).
-		Scan(&st.Stored, &st.Duplicates)
+	err := s.pool.QueryRow(ctx, s.sql.totals).Scan(&st.Stored, &st.Duplicates)
 	if err != nil {
 		return Stats{}, fmt.Errorf("read store totals: %w", err)
 	}

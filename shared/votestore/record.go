@@ -41,19 +41,19 @@ with batch as (
   select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
     with ordinality as b (id, pet, cast_at, trace_id, entry_id, n)
 ), fresh as (
-  insert into votes (id, pet, cast_at, trace_id, entry_id)
+  insert into SCHEMA.votes (id, pet, cast_at, trace_id, entry_id)
   select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id, n
   on conflict (id) do nothing
   returning pet, cast_at, entry_id
 ), locked as (
   select tally.pet, new.n
-  from tally join (select pet, count(*) as n from fresh group by pet) as new using (pet)
+  from SCHEMA.tally join (select pet, count(*) as n from fresh group by pet) as new using (pet)
   order by tally.pet for update of tally
 ), counted as (
-  update tally set votes = tally.votes + locked.n from locked where tally.pet = locked.pet
+  update SCHEMA.tally set votes = tally.votes + locked.n from locked where tally.pet = locked.pet
   returning tally.pet
 ), charted as (
-  insert into history (minute, pet, votes)
+  insert into SCHEMA.history (minute, pet, votes)
   select date_trunc('minute', cast_at) as minute, pet, count(*)
   from fresh join counted using (pet) group by minute, pet order by minute, pet
   on conflict (minute, pet) do update set votes = history.votes + excluded.votes
@@ -63,18 +63,23 @@ select (select count(*) from fresh),
   (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint || $6)::text
    from fresh having count(*) > 0)`
 
-// duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated.
+// duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated, for a day:
+// then it forgets them, so that a client that repeats a key for ever fills no disk.
 const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id
-  from unnest($1::uuid[], $2::text[]) as b (id, entry_id) join votes using (id)
+  from unnest($1::uuid[], $2::text[]) as b (id, entry_id) join SCHEMA.votes using (id)
   where votes.entry_id is distinct from b.entry_id
 ), noted as (
-  insert into duplicates (entry_id, vote_id) select entry_id, id from late order by entry_id
+  insert into SCHEMA.duplicates (entry_id, vote_id) select entry_id, id from late order by entry_id
   on conflict (entry_id) do nothing
   returning entry_id
 ), counted as (
-  update duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new where new.n > 0
+  update SCHEMA.duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new where new.n > 0
+), expired as (
+  delete from SCHEMA.duplicates where entry_id in (
+    select entry_id from SCHEMA.duplicates where seen_at < now() - interval '1 day'
+    order by seen_at limit 10000 for update skip locked)
 )
 select count(*) from noted`
 
@@ -97,13 +102,13 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 		fresh  []string
 		unused *string
 	)
-	err := s.pool.QueryRow(ctx, recordStatement, ids, pets, castAt, traces, entryIDs, noticeTraces(entries)).
+	err := s.pool.QueryRow(ctx, s.sql.record, ids, pets, castAt, traces, entryIDs, noticeTraces(entries)).
 		Scan(&out.Stored, &fresh, &unused)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("record votes: %w", err)
 	}
 	if out.Stored < n {
-		if err := s.pool.QueryRow(ctx, duplicatesStatement, ids, entryIDs).Scan(&out.Duplicates); err != nil {
+		if err := s.pool.QueryRow(ctx, s.sql.duplicates, ids, entryIDs).Scan(&out.Duplicates); err != nil {
 			return Outcome{}, fmt.Errorf("note duplicates: %w", err)
 		}
 		out.Redelivered = n - out.Stored - out.Duplicates

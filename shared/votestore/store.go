@@ -2,103 +2,54 @@
 package votestore
 
 import (
+	"cmp"
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"net/url"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
-
-	"petvote/shared/config"
 )
 
-// Config is the address of PostgreSQL.
-type Config struct {
-	Host     string      `env:"POSTGRES_HOST" envDefault:"localhost"`
-	Port     config.Port `env:"POSTGRES_PORT" envDefault:"5432"`
-	User     string      `env:"POSTGRES_USER" envDefault:"petvote"`
-	Password string      `env:"POSTGRES_PASSWORD"`
-	Database string      `env:"POSTGRES_DB" envDefault:"petvote"`
-	URL      DatabaseURL `env:"DATABASE_URL"` // replaces the others
-}
-
-// DatabaseURL is an address of the form postgres://user:password@host:port/database.
-type DatabaseURL string
-
-// UnmarshalText does not repeat a malformed address in its error: it may hold a password.
-func (u *DatabaseURL) UnmarshalText(text []byte) error {
-	if _, err := pgxpool.ParseConfig(string(text)); err != nil {
-		return errors.New("not of the form postgres://user:password@host:port/database")
-	}
-	*u = DatabaseURL(text)
-	return nil
-}
-
-func (c Config) address() string {
-	if c.URL != "" {
-		return string(c.URL)
-	}
-	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(c.User, c.Password),
-		Host: net.JoinHostPort(c.Host, c.Port.String()), Path: c.Database,
-	}
-	return u.String()
-}
-
 // Store is safe for concurrent use.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool   *pgxpool.Pool
+	listen *pgx.ConnConfig // of subscriptions
+	schema Schema
+	roles  Roles
+	sql    statements
+}
 
-// Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil.
+// statements are those of this package, with the name of the store's schema.
+type statements struct{ record, duplicates, tally, history, receipt, totals string }
+
+// Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil. What a
+// parameter of the address sets counts, and replaces maxConns too (pool_max_conns).
 func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer) (*Store, error) {
-	cfg, err := pgxpool.ParseConfig(c.address())
+	cfg, err := c.address().parse(maxConns)
 	if err != nil {
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
-	cfg.MaxConns = maxConns
-	cfg.ConnConfig.ConnectTimeout = time.Second // below the policies': an address that drops packets gives its own error
 	cfg.ConnConfig.Tracer = tracer
+	listen, err := cmp.Or(c.ListenURL, c.address()).parse(maxConns)
+	if err != nil {
+		return nil, fmt.Errorf("open vote store (DATABASE_LISTEN_URL): %w", err)
+	}
+	listen.ConnConfig.Tracer = tracer
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
-	return &Store{pool: pool}, nil
-}
-
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// Migrate upgrades the schema to this program's version. Only one process migrates at a time; the others wait for the
-// lock and find nothing to do. A schema newer than the program is left alone.
-func (s *Store) Migrate(ctx context.Context) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	schema, roles := cmp.Or(c.Schema, "public"), c.Roles
+	if user := cfg.ConnConfig.User; user == roles.Worker || user == roles.Result {
+		roles = Roles{} // these are the owner's business
 	}
-	const everySecond, attempts = 1, 30
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(everySecond, attempts))
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	db := stdlib.OpenDBFromPool(s.pool)
-	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker))
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
+	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles, sql: statements{
+		record: schema.in(recordStatement), duplicates: schema.in(duplicatesStatement), tally: schema.in(tallyStatement),
+		history: schema.in(historyStatement), receipt: schema.in(receiptStatement), totals: schema.in(totalsStatement),
+	}}, nil
 }
 
 // Close waits for calls in progress, then closes all connections.
@@ -110,9 +61,41 @@ func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 // IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
 func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }
 
+// IsTimeout reports that a statement took longer than its context allows, or the server's own limits, which are
+// statement_timeout, lock_timeout and transaction_timeout. A connection that can't be made in time is none.
+func IsTimeout(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return false
+	}
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && slices.Contains([]string{"57014", "55P03", "25P04"}, pg.Code)
+}
+
 // IsDataError reports that PostgreSQL refused a statement for its values: error classes 21 (cardinality), 22 (data) and
 // 23 (integrity) of https://www.postgresql.org/docs/current/errcodes-appendix.html.
-func IsDataError(err error) bool {
+func IsDataError(err error) bool { return inClass(err, "21", "22", "23") }
+
+// IsWrongMigration reports that a migration can't succeed on this database, however often it is repeated: among the
+// classes are 0A (not supported), 22, 23 (the data does not allow it), 42 (wrong statement, object missing or there
+// already) and P0 (raised by a function). So are tables in its way.
+func IsWrongMigration(err error) bool {
+	if _, inTheWay := errors.AsType[*SchemaError](err); inTheWay {
+		return true
+	}
+	return inClass(err, "0A", "0L", "0P", "21", "22", "23", "2B", "2F", "38", "39", "3F", "42", "44", "54", "P0") &&
+		!IsMissingRight(err)
+}
+
+// IsMissingRight reports that the role lacks a right to what a statement needs.
+func IsMissingRight(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && len(pg.Code) == 5 && slices.Contains([]string{"21", "22", "23"}, pg.Code[:2])
+	return ok && pg.Code == "42501"
+}
+
+// IsRefused reports that PostgreSQL does not let the role in, or has no such database.
+func IsRefused(err error) bool { return inClass(err, "28", "3D") }
+
+func inClass(err error, classes ...string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && len(pg.Code) == 5 && slices.Contains(classes, pg.Code[:2])
 }

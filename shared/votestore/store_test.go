@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -31,10 +32,13 @@ func openStore(t *testing.T, url string) *Store {
 
 func newStore(t *testing.T) *Store {
 	t.Helper()
-	s := openStore(t, testenv.NewDatabase(t))
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	return newStoreOn(t, testenv.NewDatabase(t))
+}
+
+func newStoreOn(t *testing.T, url string) *Store {
+	t.Helper()
+	s := openStore(t, url)
+	migrate(t, s)
 	return s
 }
 
@@ -88,23 +92,6 @@ func tally(t *testing.T, s *Store) ballot.Counts {
 	return read.Counts
 }
 
-func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
-	url := testenv.NewDatabase(t)
-	var workers sync.WaitGroup
-	for range 4 {
-		s := openStore(t, url)
-		workers.Go(func() {
-			if err := s.Migrate(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	workers.Wait()
-	if c := tally(t, openStore(t, url)); c != (ballot.Counts{}) {
-		t.Errorf("a new tally is %+v", c)
-	}
-}
-
 func TestRecordKeepsTallyHistoryAndRowsInStep(t *testing.T) {
 	s := newStore(t)
 	a, b, c := newEntry(ballot.Dogs), newEntry(ballot.Dogs), newEntry(ballot.Lizards)
@@ -152,6 +139,30 @@ func TestAVoteCountsOnceHoweverOftenItIsDelivered(t *testing.T) {
 	}
 	if st, err := s.Stats(t.Context()); err != nil || st != (Stats{Stored: 2, Duplicates: 1000}) {
 		t.Errorf("stats %+v, %v", st, err)
+	}
+}
+
+func TestRepetitionsAreForgottenAfterADayButStayCounted(t *testing.T) {
+	s := newStore(t)
+	first := newEntry(ballot.Cats)
+	repeat := func() Entry {
+		e := newEntry(ballot.Cats)
+		e.Vote.ID = first.Vote.ID
+		return e
+	}
+	old := []Entry{repeat(), repeat(), repeat()}
+	record(t, s, append(old, first)...)
+	if _, err := s.pool.Exec(t.Context(), `update duplicates set seen_at = now() - interval '25 hours'`); err != nil {
+		t.Fatal(err)
+	}
+	if out := record(t, s, old[0], repeat()); out != (counts{Duplicates: 1, Redelivered: 1}) {
+		t.Errorf("an old repetition, delivered again, and a new one: %+v", out)
+	}
+	var kept int64
+	err := s.pool.QueryRow(t.Context(), `select count(*) from duplicates`).Scan(&kept)
+	st, failed := s.Stats(t.Context())
+	if err != nil || failed != nil || kept != 1 || st != (Stats{Stored: 1, Duplicates: 4}) {
+		t.Errorf("%d rows kept, %+v; %v, %v", kept, st, err, failed)
 	}
 }
 
@@ -238,6 +249,51 @@ func TestOnlyDataErrorsAndMissingVotesArePermanent(t *testing.T) {
 	}
 }
 
+func TestErrorsOfMigrationsAreToldApart(t *testing.T) {
+	for code, want := range map[string][3]bool{ // wrong, a right is missing, refused
+		"42601": {true}, "42P07": {true}, "0A000": {true}, "22P02": {true}, "23502": {true}, "P0001": {true},
+		"42501": {1: true}, "28P01": {2: true}, "3D000": {2: true}, "57P03": {}, "53300": {}, "55P03": {}, "25006": {},
+	} {
+		err := fmt.Errorf("migrate: %w", &pgconn.PgError{Code: code})
+		if got := [3]bool{IsWrongMigration(err), IsMissingRight(err), IsRefused(err)}; got != want {
+			t.Errorf("%s: %v, want %v", code, got, want)
+		}
+	}
+}
+
+func TestWhatTakesTooLongIsATimeout(t *testing.T) {
+	url := testenv.NewDatabase(t)
+	s := newStoreOn(t, url)
+	if _, err := s.pool.Exec(t.Context(), `
+		create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$;
+		create trigger slow before insert on votes for each row execute function slow()`); err != nil {
+		t.Fatal(err)
+	}
+	brief, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := s.Record(brief, []Entry{newEntry(ballot.Dogs)}); !IsTimeout(err) {
+		t.Errorf("the context's: %v", err)
+	}
+	limited := openStore(t, url+"&statement_timeout=100ms")
+	if _, err := limited.Record(t.Context(), []Entry{newEntry(ballot.Dogs)}); !IsTimeout(err) {
+		t.Errorf("the server's: %v", err)
+	}
+	for _, err := range []error{errors.New("connection refused"), &pgconn.PgError{Code: "23514"}, nil} {
+		if IsTimeout(err) {
+			t.Errorf("%v is a time-out", err)
+		}
+	}
+	nobody, err := net.Listen("tcp", "127.0.0.1:0") // connects, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close()
+	hung := openStore(t, "postgres://"+nobody.Addr().String()+"/petvote?sslmode=disable")
+	if err := hung.Ping(t.Context()); err == nil || IsTimeout(err) {
+		t.Errorf("a connection that can't be made: %v", err)
+	}
+}
+
 func TestAReceiptIsTheStoredVote(t *testing.T) {
 	s := newStore(t)
 	e := newEntry(ballot.Lizards)
@@ -296,10 +352,47 @@ func TestANoticeCarriesABoundedNumberOfTraces(t *testing.T) {
 	}
 }
 
+func TestNoticesThatAPoolerLosesAreMissed(t *testing.T) {
+	server := testenv.NewPostgres(t)
+	pooler := testenv.NewPgBouncer(t, server.Addr())
+	for name, c := range map[string]struct {
+		listen string
+		want   error
+	}{
+		"through the pooler": {"", ErrNoNotices},
+		"past it":            {server.URL(), nil},
+	} {
+		s, err := Config{URL: DatabaseURL(pooler.URL()), ListenURL: DatabaseURL(c.listen)}.Open(t.Context(), 4, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := subscribe(t, s).Check(t.Context()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestACheckLosesNoNotice(t *testing.T) {
+	s := newStore(t)
+	sub, other := subscribe(t, s), subscribe(t, s)
+	record(t, s, newEntry(ballot.Dogs))
+	for range 3 {
+		if err := sub.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, each := range []*Subscription{sub, other} {
+		if n, err := each.Next(t.Context()); err != nil || n.Oldest.IsZero() {
+			t.Errorf("notice %+v, %v", n, err)
+		}
+	}
+}
+
 func TestASubscriptionEndsWhenPostgresHangsOrDies(t *testing.T) {
 	server := testenv.NewPostgres(t)
 	s := openStore(t, server.URL())
-	ctx, cancel := context.WithTimeout(t.Context(), 4*(pingAfter+pingTimeout))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*(checkAfter+arrivalTimeout))
 	defer cancel()
 	for name, fail := range map[string]struct{ begin, end func() error }{
 		"hangs": {server.Pause, server.Resume},

@@ -12,7 +12,6 @@ import (
 // ConsumerOptions configure a [Consumer].
 type ConsumerOptions struct {
 	Name      string        // within the group; a restart under the same name resumes its pending entries
-	BatchSize int64         // maximum number of entries in a read
 	Block     time.Duration // how long a read waits for new entries
 	ClaimIdle time.Duration // after which untouched entries are claimed from their holder
 }
@@ -40,6 +39,7 @@ type Consumer struct {
 	resume    string // the last own pending entry read; "" when there are no more
 	nextClaim time.Time
 	claimFrom string
+	claimed   bool // the last batch was a claimed one: new entries are next
 }
 
 // NewConsumer returns a consumer that starts with its own pending entries.
@@ -47,10 +47,10 @@ func NewConsumer(rdb *redis.Client, o ConsumerOptions) *Consumer {
 	return &Consumer{rdb: rdb, options: o, resume: "0", claimFrom: claimStart}
 }
 
-// Next returns the next entries: own pending ones, then those of dead consumers, then new ones, for which it waits up
-// to Block. It may return none. After an error it starts over with the own pending entries.
-func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
-	batch, err := c.next(ctx)
+// Next returns up to n entries: own pending ones first, then those of dead consumers in turns with new ones. With wait
+// it waits for new ones, up to Block. It may return none. After an error it starts over with the own pending entries.
+func (c *Consumer) Next(ctx context.Context, n int, wait bool) ([]Delivery, error) {
+	batch, err := c.next(ctx, n, wait)
 	if err != nil {
 		c.resume = "0"
 		return nil, fmt.Errorf("read stream: %w", explain(err))
@@ -58,9 +58,9 @@ func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
 	return batch, nil
 }
 
-func (c *Consumer) next(ctx context.Context) ([]Delivery, error) {
+func (c *Consumer) next(ctx context.Context, n int, wait bool) ([]Delivery, error) {
 	if c.resume != "" {
-		entries, err := c.read(ctx, c.resume, -1)
+		entries, err := c.read(ctx, c.resume, n, -1)
 		if err != nil {
 			return nil, err
 		}
@@ -70,31 +70,68 @@ func (c *Consumer) next(ctx context.Context) ([]Delivery, error) {
 		}
 		c.resume = ""
 	}
-	if now := time.Now(); now.After(c.nextClaim) {
-		entries, err := c.claim(ctx)
+	if c.claimed {
+		c.claimed, wait = false, false // there may be more to claim
+	} else if now := time.Now(); now.After(c.nextClaim) {
+		entries, err := c.claim(ctx, n)
 		if err != nil {
 			return nil, err
 		}
 		if len(entries) > 0 {
+			c.claimed = true
 			return c.redelivered(ctx, entries)
 		}
 		if c.claimFrom == claimStart { // a full cycle
 			c.nextClaim = now.Add(c.options.ClaimIdle / 2)
 		}
 	}
-	entries, err := c.read(ctx, ">", c.options.Block)
+	block := c.options.Block
+	if !wait {
+		block = -1
+	}
+	entries, err := c.read(ctx, ">", n, block)
 	if err != nil {
 		return nil, err
 	}
 	return deliveries(entries, nil), nil
 }
 
+// holdScript is a script because XCLAIM alone would also take entries back from consumers that have claimed them.
+var holdScript = redis.NewScript(`
+local held = {}
+for i = 3, #ARGV do
+  if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2]) > 0 then
+    held[#held + 1] = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID')[1]
+  end
+end
+return held`)
+
+// Hold returns those of a batch that are still pending with this consumer. They count as touched just now, and not as
+// delivered again.
+func (c *Consumer) Hold(ctx context.Context, batch []Delivery) ([]Delivery, error) {
+	args := append(make([]any, 0, len(batch)+2), Group, c.options.Name)
+	for _, d := range batch {
+		args = append(args, d.EntryID)
+	}
+	ids, err := holdScript.Run(ctx, c.rdb, []string{Stream}, args...).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("hold entries: %w", explain(err))
+	}
+	var held []Delivery
+	for _, d := range batch { // the reply is in the same order
+		if len(ids) > 0 && ids[0] == d.EntryID {
+			held, ids = append(held, d), ids[1:]
+		}
+	}
+	return held, nil
+}
+
 // read waits longer than Redis waits for entries, but not for ever: Redis may hang.
-func (c *Consumer) read(ctx context.Context, after string, block time.Duration) ([]redis.XMessage, error) {
+func (c *Consumer) read(ctx context.Context, after string, n int, block time.Duration) ([]redis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(block, 0)+ioTimeout)
 	defer cancel()
 	streams, err := c.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Group: Group, Consumer: c.options.Name, Streams: []string{Stream, after}, Count: c.options.BatchSize, Block: block,
+		Group: Group, Consumer: c.options.Name, Streams: []string{Stream, after}, Count: int64(n), Block: block,
 	}).Result()
 	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {
 		return nil, nil
@@ -109,10 +146,10 @@ func (c *Consumer) read(ctx context.Context, after string, block time.Duration) 
 const claimStart = "0-0"
 
 // claim takes over entries untouched for ClaimIdle.
-func (c *Consumer) claim(ctx context.Context) ([]redis.XMessage, error) {
+func (c *Consumer) claim(ctx context.Context, n int) ([]redis.XMessage, error) {
 	entries, next, err := c.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
 		Stream: Stream, Group: Group, Consumer: c.options.Name, MinIdle: c.options.ClaimIdle,
-		Start: c.claimFrom, Count: c.options.BatchSize,
+		Start: c.claimFrom, Count: int64(n),
 	}).Result()
 	if err != nil {
 		return nil, err
@@ -144,16 +181,14 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 return gone`)
 
-// pendingPage is the page size for looking up pending entries; others may lie between those just read.
-const pendingPage = 1000
-
-// redelivered looks up the number of deliveries of each entry, which a repeated read does not return.
+// redelivered looks up the number of deliveries of each entry, which a repeated read does not return. It does so in
+// pages, since other entries may lie between those just read.
 func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([]Delivery, error) {
 	counts := make(map[string]int64, len(entries))
-	last := entries[len(entries)-1].ID
+	page, last := len(entries), entries[len(entries)-1].ID
 	for from := entries[0].ID; ; {
 		pending, err := c.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-			Stream: Stream, Group: Group, Consumer: c.options.Name, Start: from, End: last, Count: pendingPage,
+			Stream: Stream, Group: Group, Consumer: c.options.Name, Start: from, End: last, Count: int64(page),
 		}).Result()
 		if err != nil {
 			return nil, err
@@ -161,7 +196,7 @@ func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([
 		for _, p := range pending {
 			counts[p.ID] = p.RetryCount
 		}
-		if len(pending) < pendingPage {
+		if len(pending) < page {
 			break
 		}
 		from = "(" + pending[len(pending)-1].ID

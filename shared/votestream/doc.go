@@ -19,9 +19,11 @@
 // # Failure
 //
 // A consumer that restarts under its old name first gets its own pending entries, then claims those of dead consumers,
-// then reads new ones. A lost reply counts as a failed read: the entries that Redis delivered in it are pending and
-// come with the next read. An entry is claimed when nobody has touched it for ClaimIdle, whoever holds it; a slow but
-// living holder may then do the same work again, which the idempotent effect makes harmless.
+// in turns with new ones, so that an old backlog does not hold up fresh votes. A lost reply counts as a failed read:
+// the entries that Redis delivered in it are pending and come with the next read. An entry is claimed when nobody has
+// touched it for ClaimIdle, whoever holds it; a slow but living holder may then do the same work again, which the
+// idempotent effect makes harmless. A holder that comes back to entries that it has put off asks [Consumer.Hold] which
+// of them are still its own.
 //
 // [Delivery.Deliveries] counts how often an entry was delivered. The count is high for an entry that kills its worker,
 // and for the innocent ones delivered together with it. So the worker quarantines such entries: it retries each in

@@ -97,6 +97,15 @@ func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	return n, nil
 }
 
+// ForgetRetries sets the count of an entry's isolated retries back to 0: the last one came back, so the entry does not
+// kill its worker.
+func (q *Queue) ForgetRetries(ctx context.Context, entryID string) error {
+	if err := q.rdb.HDel(ctx, retriesKey, entryID).Err(); err != nil {
+		return fmt.Errorf("forget retries: %w", explain(err))
+	}
+	return nil
+}
+
 // Stats are the queue's figures, all of one moment.
 type Stats struct {
 	Added    int64         // entries ever added; survives restarts of Redis

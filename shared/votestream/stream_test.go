@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func newStream(t *testing.T, options ...func(*servers.RedisConfig)) *stream {
 
 func (s *stream) consumer(name string) *Consumer {
 	return NewConsumer(s.rdb, ConsumerOptions{
-		Name: name, BatchSize: 10, Block: 50 * time.Millisecond, ClaimIdle: 300 * time.Millisecond,
+		Name: name, Block: 50 * time.Millisecond, ClaimIdle: 300 * time.Millisecond,
 	})
 }
 
@@ -68,7 +69,7 @@ func (s *stream) publish(t *testing.T, n int) []Message {
 func next(t *testing.T, c *Consumer) []Delivery {
 	t.Helper()
 	for range 100 {
-		batch, err := c.Next(t.Context())
+		batch, err := c.Next(t.Context(), 10, true)
 		testenv.Must(t, err)
 		if len(batch) > 0 {
 			return batch
@@ -191,7 +192,7 @@ func TestEntriesOfADeadConsumerAreClaimedAfterAWhile(t *testing.T) {
 	var claimed []Delivery
 	deadline := time.Now().Add(10 * time.Second)
 	for len(claimed) < 15 && time.Now().Before(deadline) {
-		batch, err := heir.Next(t.Context())
+		batch, err := heir.Next(t.Context(), 10, true)
 		testenv.Must(t, err)
 		for _, d := range batch {
 			if d.Deliveries != 2 || d.Err != nil {
@@ -209,6 +210,73 @@ func TestEntriesOfADeadConsumerAreClaimedAfterAWhile(t *testing.T) {
 	}
 }
 
+// An old backlog must not hold up fresh votes.
+func TestClaimedEntriesComeInTurnsWithNewOnes(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 10)
+	next(t, s.consumer("dead"))
+	s.publish(t, 2)
+	heir := s.consumer("heir")
+	heir.resume, heir.options.ClaimIdle = "", 0
+	var got []string
+	for range 7 {
+		batch, err := heir.Next(t.Context(), 4, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(batch) == 0 {
+			got = append(got, "none")
+			continue
+		}
+		got = append(got, fmt.Sprintf("%d delivered %d times", len(batch), batch[0].Deliveries))
+		if err := s.Ack(t.Context(), ids(batch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const claimed = "4 delivered 2 times"
+	want := []string{claimed, "2 delivered 1 times", claimed, "none", "2 delivered 2 times", "none", "none"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What a consumer has put off stays its own while it comes back to it, and is another's once that has claimed it.
+func TestAConsumerHoldsWhatNoOtherHasClaimed(t *testing.T) {
+	s := newStream(t)
+	s.publish(t, 5)
+	slow, other := s.consumer("slow"), s.consumer("other")
+	batch := next(t, slow)
+	move := func(to string, idle time.Duration, batch []Delivery) {
+		t.Helper()
+		args := []any{"xclaim", Stream, Group, to, 0}
+		for _, d := range batch {
+			args = append(args, d.EntryID)
+		}
+		if err := s.rdb.Do(t.Context(), append(args, "idle", idle.Milliseconds(), "justid")...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move("slow", time.Hour, batch)
+	move("other", 0, batch[1:2])
+	if err := s.Ack(t.Context(), ids(batch[2:3])); err != nil {
+		t.Fatal(err)
+	}
+	held, err := slow.Hold(t.Context(), batch[:4])
+	if err != nil || !slices.Equal(ids(held), []string{batch[0].EntryID, batch[3].EntryID}) {
+		t.Errorf("held %v, %v", ids(held), err)
+	}
+	other.resume, other.options.ClaimIdle = "", 30*time.Minute
+	taken, err := other.Next(t.Context(), 10, false)
+	if err != nil || !slices.Equal(ids(taken), ids(batch[4:])) {
+		t.Errorf("another consumer claims %v, %v; want only the one that was not held", ids(taken), err)
+	}
+	for _, d := range next(t, s.consumer("slow")) {
+		if d.Deliveries != 2 { // with this one
+			t.Errorf("holding counts as a delivery: %d", d.Deliveries)
+		}
+	}
+}
+
 func TestALivingConsumersFreshEntriesAreNotClaimed(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 1)
@@ -217,7 +285,7 @@ func TestALivingConsumersFreshEntriesAreNotClaimed(t *testing.T) {
 	other.options.ClaimIdle = time.Hour
 	for range 3 {
 		other.nextClaim = time.Time{}
-		if batch, err := other.Next(t.Context()); err != nil || len(batch) != 0 {
+		if batch, err := other.Next(t.Context(), 10, true); err != nil || len(batch) != 0 {
 			t.Fatalf("took %v, %v", batch, err)
 		}
 	}
@@ -227,7 +295,7 @@ func TestIdleConsumersWithoutPendingAreForgotten(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 1)
 	next(t, s.consumer("holds"))
-	if _, err := s.consumer("idle").Next(t.Context()); err != nil {
+	if _, err := s.consumer("idle").Next(t.Context(), 10, true); err != nil {
 		t.Fatal(err)
 	}
 	forget := func(after time.Duration) int64 {
@@ -401,9 +469,9 @@ func TestARedisThatIsOutOfMemoryRefusesVotesButAcks(t *testing.T) {
 	if err := errors.Join(s.Ping(ctx), s.EnsureGroup(ctx)); err != nil {
 		t.Errorf("a worker would call itself unready: %v", err)
 	}
-	c := NewConsumer(s.rdb, ConsumerOptions{Name: "a", BatchSize: 2000, Block: time.Millisecond, ClaimIdle: time.Hour})
+	c := NewConsumer(s.rdb, ConsumerOptions{Name: "a", Block: time.Millisecond, ClaimIdle: time.Hour})
 	for {
-		batch, err := c.Next(ctx)
+		batch, err := c.Next(ctx, 2000, true)
 		testenv.Must(t, err)
 		if len(batch) == 0 {
 			break
@@ -419,7 +487,7 @@ func TestTheListOfAnOlderSystemGetsAClearMessage(t *testing.T) {
 	s := newBareStream(t)
 	ctx := t.Context()
 	testenv.Must(t, s.rdb.LPush(ctx, Stream, "dogs").Err())
-	_, nextErr := s.consumer("a").Next(ctx)
+	_, nextErr := s.consumer("a").Next(ctx, 10, true)
 	_, statsErr := s.Stats(ctx)
 	_, lookupErr := s.Lookup(ctx, Entry{}, uuid.New())
 	_, publishErr := s.producer.Publish(ctx, newMessage(ballot.Dogs))

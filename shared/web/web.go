@@ -41,10 +41,20 @@ func Render(w http.ResponseWriter, status int, document string) {
 
 // JSON answers with a JSON document that no cache keeps.
 func JSON(w http.ResponseWriter, status int, document any) {
+	beginJSON(w, status)
+	_ = json.NewEncoder(w).Encode(document) // fails only if the client is gone
+}
+
+// EncodedJSON answers like JSON with a document that is encoded already.
+func EncodedJSON(w http.ResponseWriter, status int, document []byte) {
+	beginJSON(w, status)
+	_, _ = w.Write(document) // fails only if the client is gone
+}
+
+func beginJSON(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(document) // fails only if the client is gone
 }
 
 // Problem answers with an error in JSON.

@@ -53,7 +53,8 @@ func everyFault(dice *rand.Rand) []Fault {
 			Fault{Kind: SlowClose, Part: edge, N: 100 + dice.IntN(900)},
 			Fault{Kind: Bandwidth, Part: edge, N: 4 + dice.IntN(60)})
 	}
-	return append(all, Fault{Kind: Memory, Part: platform.Redis}, Fault{Kind: Connections, Part: platform.Postgres})
+	return append(all, Fault{Kind: Memory, Part: platform.Redis}, Fault{Kind: Connections, Part: platform.Postgres},
+		Fault{Kind: Crawl, Part: platform.Postgres, N: 5 + dice.IntN(95)})
 }
 
 // resource is what no other fault may touch at the same time.

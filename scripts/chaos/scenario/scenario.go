@@ -25,6 +25,7 @@ const (
 	Lose        Kind = "lose"     // a second worker dies for good with votes in hand; over when another has claimed them
 	Memory      Kind = "memory"   // Redis may use no more memory than it uses already
 	Connections Kind = "connects" // PostgreSQL takes no new connections, and the existing ones are cut
+	Crawl       Kind = "crawl"    // PostgreSQL needs much time for each vote that it stores
 	Cut         Kind = "cut"      // the network drops everything, both ways, on one edge or on every edge to a server
 	Slow        Kind = "slow"     // latency on an edge
 	Jitter      Kind = "jitter"   // latency between nothing and twice the amount
@@ -38,7 +39,7 @@ type Fault struct {
 	Kind Kind   `json:"kind"`
 	Part string `json:"part"`          // a part, or an edge: vote-redis
 	Arg  string `json:"arg,omitempty"` // Crash: the point; Memory: the limit before, where the target needs it
-	N    int    `json:"n,omitempty"`   // Slow, Jitter, SlowClose: milliseconds; Reset: after how many; Bandwidth: KB/s
+	N    int    `json:"n,omitempty"`   // Crawl, Slow, Jitter, SlowClose, Reset: milliseconds; Bandwidth: KB/s
 }
 
 func (f Fault) String() string {
@@ -52,6 +53,8 @@ func (f Fault) String() string {
 		return part + " out of memory"
 	case Connections:
 		return part + " out of connections"
+	case Crawl:
+		return fmt.Sprintf("%s needs %d ms a vote", part, f.N)
 	case Slow:
 		return fmt.Sprintf("%s + %d ms", part, f.N)
 	case Jitter:
@@ -140,6 +143,8 @@ func All() []Scenario {
 			noticed, down, Fault{Kind: Slow, Part: platform.Redis, N: 2000}),
 		one("slow-postgres", "PostgreSQL answers 2 s late: the numbers are late, and voters notice nothing.",
 			unnoticed, 8*time.Second, Fault{Kind: Slow, Part: platform.Postgres, N: 2000}),
+		one("crawl-postgres", "PostgreSQL stores fewer votes than come in: the queue grows, and drains afterwards.",
+			unnoticed, 10*time.Second, Fault{Kind: Crawl, Part: platform.Postgres, N: 50}),
 		shaky(platform.Redis, noticed), shaky(platform.Postgres, unnoticed),
 		one("full-redis", "Redis is out of memory: it refuses new votes, keeps the old ones, and is drained.",
 			noticed, down, Fault{Kind: Memory, Part: platform.Redis}),

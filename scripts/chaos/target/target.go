@@ -53,6 +53,16 @@ type Health struct {
 	} `json:"dependencies"`
 }
 
+// Crawl is the SQL that makes PostgreSQL need some milliseconds for each vote that it stores, and EndCrawl the one that
+// ends it. Both wait for the statements that are running.
+func Crawl(ms int) string {
+	return fmt.Sprintf(`create or replace function petvote_crawl() returns trigger language plpgsql as
+	$$ begin perform pg_sleep(%d / 1000.0); return new; end $$;
+create or replace trigger petvote_crawl before insert on votes for each row execute function petvote_crawl()`, ms)
+}
+
+const EndCrawl = `drop function if exists petvote_crawl cascade`
+
 // CrashStatus is in the error of a worker that crashed as configured.
 const CrashStatus = "exit status 137"
 

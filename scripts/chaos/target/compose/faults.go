@@ -90,6 +90,9 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 	case scenario.Connections:
 		_, err := c.Query(whole, "postgres", refuseConnections)
 		return err
+	case scenario.Crawl:
+		_, err := c.Query(whole, "", target.Crawl(f.N))
+		return err
 	case scenario.Cut:
 		return c.unplug(whole, unplugged[f.Part])
 	}
@@ -128,6 +131,9 @@ func (c *Target) undo(ctx context.Context, f scenario.Fault) (err error) {
 		return err
 	case scenario.Connections:
 		_, err = c.Query(ctx, "postgres", allowConnections)
+		return err
+	case scenario.Crawl:
+		_, err = c.Query(ctx, "", target.EndCrawl)
 		return err
 	case scenario.Cut:
 		return c.plug(ctx, unplugged[f.Part])

@@ -38,6 +38,9 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	case scenario.Connections:
 		t.release = exhaust(t.Postgres.URL())
 		return nil
+	case scenario.Crawl:
+		_, err := t.DB.Exec(ctx, target.Crawl(f.N))
+		return err
 	case scenario.Crash:
 		if err := t.Worker.Stop(ctx); err != nil {
 			return err
@@ -83,6 +86,9 @@ func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 			t.release = nil
 		}
 		return nil
+	case scenario.Crawl:
+		_, err := t.DB.Exec(ctx, target.EndCrawl)
+		return err
 	case scenario.Lose:
 		return nil
 	}

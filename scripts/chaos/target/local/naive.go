@@ -37,7 +37,7 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 	defer rdb.Close()
 	queue := votestream.NewQueue(rdb)
 	consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
-		Name: NaiveCommand, BatchSize: 1, Block: 100 * time.Millisecond, ClaimIdle: time.Minute,
+		Name: NaiveCommand, Block: 100 * time.Millisecond, ClaimIdle: time.Minute,
 	})
 	ready := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"ready"}`) }
 	go func() { // until the process ends
@@ -62,7 +62,7 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 func popAndStore(
 	ctx context.Context, consumer *votestream.Consumer, queue *votestream.Queue, store *votestore.Store,
 ) error {
-	batch, err := consumer.Next(ctx)
+	batch, err := consumer.Next(ctx, 1, true)
 	if err != nil || len(batch) == 0 {
 		return err
 	}

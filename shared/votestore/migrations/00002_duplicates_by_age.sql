@@ -1,0 +1,2 @@
+-- Duplicates are kept for a day: see duplicatesStatement.
+create index duplicates_seen_at on SCHEMA.duplicates (seen_at);
