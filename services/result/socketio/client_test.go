@@ -15,13 +15,11 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"go.uber.org/goleak"
-
 	"petvote/infra/testenv"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testenv.Main(m, goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")))
+	os.Exit(testenv.Main(m))
 }
 
 // state is what the tests push.

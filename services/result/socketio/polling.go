@@ -66,7 +66,9 @@ func (s *Server[F]) find(id sid) *session[F] {
 
 // end forgets a session. A waiting poll is answered with the last packet. The caller holds the lock.
 func (s *Server[F]) end(ss *session[F], last []byte) {
-	delete(s.sessions, ss.id)
+	if s.sessions[ss.id] == ss { // else it was taken over anew
+		delete(s.sessions, ss.id)
+	}
 	ss.expiry.Stop()
 	ss.last = last
 	ss.alert()

@@ -110,6 +110,7 @@ func TestAPollingClientSeesEachChangeOnceFromManyReplicas(t *testing.T) {
 
 // A session outlives the process that opened it, and is pinged by any.
 func TestASessionGoesOnAtAnotherReplica(t *testing.T) {
+	t.Parallel()
 	one, two := newReplica(t, time.Second, 500*time.Millisecond), newReplica(t, time.Second, 500*time.Millisecond)
 	c := open(t, one)
 	c.post(one, "40")
@@ -131,6 +132,7 @@ func TestASessionGoesOnAtAnotherReplica(t *testing.T) {
 
 // A client that ignores renewed sids still gets each change at most once from each replica.
 func TestAClientThatKeepsItsFirstSIDIsServed(t *testing.T) {
+	t.Parallel()
 	both := []*replica{newReplica(t, time.Second, quick), newReplica(t, time.Second, quick)}
 	c := open(t, both[0])
 	first := c.sid
