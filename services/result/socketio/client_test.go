@@ -103,6 +103,30 @@ func newReplica(t *testing.T, interval, timeout time.Duration) *replica {
 	return &replica{f, s, server.URL}
 }
 
+// whilePolling does something while a client's poll waits at the replica. The caller calls the returned function
+// after the poll.
+func (r *replica) whilePolling(do func()) (wait func()) {
+	var doing sync.WaitGroup
+	doing.Go(func() {
+		for deadline := time.Now().Add(20 * time.Second); !r.isPolled() && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		do()
+	})
+	return doing.Wait
+}
+
+func (r *replica) isPolled() bool {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	for _, ss := range r.server.sessions {
+		if ss.polling {
+			return true
+		}
+	}
+	return false
+}
+
 // exchange sends a request to a replica. Each has a connection of its own.
 func exchange(ctx context.Context, method, url, body string) (status int, answer string, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
