@@ -29,10 +29,15 @@ type session[F Frame] struct {
 	shown                         F // the last frame sent from here
 }
 
-// add adds a session, or returns nil if there are too many. The caller holds the lock.
+// add adds a session, if there are too many in place of any without a waiting poll. The caller holds the lock.
 func (s *Server[F]) add(id sid) *session[F] {
-	if len(s.sessions) == maxSessions {
-		return nil
+	for _, other := range s.sessions {
+		if len(s.sessions) < maxSessions {
+			break
+		}
+		if !other.polling {
+			s.end(other, closePacket)
+		}
 	}
 	now := time.Now()
 	ss := &session[F]{id: id.id, since: now, pinged: now, wake: make(chan struct{}, 1), acked: id.renewed}

@@ -102,12 +102,8 @@ func (s *Server[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		id := sid{id: randomID(), process: s.process}
 		s.mu.Lock()
-		ss := s.add(id)
+		s.add(id)
 		s.mu.Unlock()
-		if ss == nil {
-			refuseFull(w)
-			return
-		}
 		sendPayload(w, s.openPacket(id, `"websocket"`))
 	}
 }

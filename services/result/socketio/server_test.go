@@ -351,6 +351,36 @@ func TestTooManyViewersAreRefused(t *testing.T) {
 	c.poll(r)
 }
 
+// A session whose poll waits is not among those that make room.
+func TestAFloodOfHandshakesTakesNoMemoryAndEndsNoPoll(t *testing.T) {
+	r := newReplica(t, slow, quick)
+	c := open(t, r)
+	c.post(r, "40")
+	c.poll(r)
+	for range provenAfter { // so that its next poll is long
+		c.post(r, "3")
+	}
+	pushed := r.whilePolling(func() {
+		for range maxSessions + 100 {
+			r.server.mu.Lock()
+			r.server.add(sid{id: randomID()})
+			r.server.mu.Unlock()
+		}
+		r.server.mu.Lock()
+		defer r.server.mu.Unlock()
+		if n := len(r.server.sessions); n > maxSessions {
+			t.Errorf("%d sessions", n)
+		}
+		time.AfterFunc(time.Millisecond, func() { r.push(2) })
+	})
+	c.poll(r)
+	pushed()
+	c.post(r, "3")
+	if c.seen() != 2 {
+		t.Errorf("polled %q", c.other)
+	}
+}
+
 func TestAStopEndsEverySession(t *testing.T) {
 	r := newReplica(t, slow, quick)
 	c, s := open(t, r), dial(t, r, nil)
