@@ -88,10 +88,8 @@ func (ss *session[F]) alert() {
 
 // poll answers with the packets that are due, as soon as there are any.
 func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F], id sid) {
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.pingInterval + writeTimeout)); err != nil {
-		http.Error(w, "this connection can't be held open", http.StatusInternalServerError)
-		return
-	}
+	// An error means that the server's own, shorter deadline remains.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.pingInterval + writeTimeout))
 	mailbox, leave, err := s.join()
 	if err != nil {
 		refuseFull(w)
@@ -99,16 +97,14 @@ func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F],
 	}
 	defer leave()
 	s.mu.Lock()
-	overlaps := ss.polling
-	if overlaps {
+	if ss.polling { // only one poll may wait
 		s.end(ss, closePacket)
-	}
-	ss.polled, ss.polling = true, true
-	s.mu.Unlock()
-	if overlaps {
+		s.mu.Unlock()
 		refuse(w, errRequest)
 		return
 	}
+	ss.polled, ss.polling = true, true
+	s.mu.Unlock()
 	packets := s.await(r, ss, id, mailbox)
 	s.mu.Lock()
 	ss.polling = false
