@@ -351,6 +351,19 @@ func TestTooManyViewersAreRefused(t *testing.T) {
 	c.poll(r)
 }
 
+func TestAClientThatDoesNotTakePartInTheCloseIsCutOff(t *testing.T) {
+	r := newReplica(t, slow, quick)
+	for range 5 {
+		s := dial(t, r, nil) // reads nothing from here on
+		s.send("40")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // less than the library's own limit
+	defer cancel()
+	if err := r.server.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // A session whose poll waits is not among those that make room.
 func TestAFloodOfHandshakesTakesNoMemoryAndEndsNoPoll(t *testing.T) {
 	r := newReplica(t, slow, quick)

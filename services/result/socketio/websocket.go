@@ -20,6 +20,7 @@ const (
 type viewer[F Frame] struct {
 	*Server[F]
 	conn        *websocket.Conn
+	hangUp      func() error // closes the connection at once, which conn does not do once it is closing
 	mailbox     <-chan F
 	in          chan packet
 	done        chan struct{}
@@ -38,14 +39,15 @@ func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls
 		return
 	}
 	options := &websocket.AcceptOptions{InsecureSkipVerify: true} // pages of any origin may show the tally
-	conn, err := websocket.Accept(lean{w}, r, options)
+	upgraded := &lean{ResponseWriter: w}
+	conn, err := websocket.Accept(upgraded, r, options)
 	if err != nil {
 		leave()
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxPacket)
 	v := &viewer[F]{
-		Server: s, conn: conn, mailbox: mailbox, in: make(chan packet), done: make(chan struct{}),
+		Server: s, conn: conn, hangUp: upgraded.conn.Close, mailbox: mailbox, in: make(chan packet), done: make(chan struct{}),
 		ping: time.NewTimer(s.pingInterval), limit: time.NewTimer(connectTimeout), polls: polls,
 	}
 	// The request ends here, so that a viewer does not keep the memory that the HTTP server holds for one.
@@ -86,7 +88,7 @@ func (v *viewer[F]) run() {
 		v.polls.probing = false
 		v.mu.Unlock()
 	}
-	defer time.AfterFunc(closeTimeout, func() { _ = v.conn.CloseNow() }).Stop()
+	defer time.AfterFunc(closeTimeout, func() { _ = v.hangUp() }).Stop()
 	_ = v.conn.Close(status, "") // an error means that the client is gone
 }
 
@@ -199,9 +201,12 @@ func (v *viewer[F]) upgrade(p packet) (packets [][]byte, ok bool) {
 
 // lean gives an upgraded connection small buffers, where the HTTP server's hold 8 KB for each viewer, and each write a
 // deadline.
-type lean struct{ http.ResponseWriter }
+type lean struct {
+	http.ResponseWriter
+	conn net.Conn
+}
 
-func (l lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (l *lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(l.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -209,8 +214,8 @@ func (l lean) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	early, _ := buffers.Reader.Peek(buffers.Reader.Buffered())
 	reader := bufio.NewReaderSize(bytes.NewReader(early), max(len(early), 256))
 	_, _ = reader.Peek(len(early)) // Accept keeps what is buffered
-	timed := timedConn{conn}
-	return timed, bufio.NewReadWriter(reader, bufio.NewWriterSize(timed, 256)), nil
+	l.conn = timedConn{conn}
+	return l.conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(l.conn, 256)), nil
 }
 
 type timedConn struct{ net.Conn }
