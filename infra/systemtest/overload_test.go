@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 
@@ -85,4 +86,37 @@ func TestMoreVotesThanCanBeInFlightAreRefusedAndTheOthersCounted(t *testing.T) {
 	}
 	r.must(first.Close())
 	r.must(answered(waiting, answer, patience))
+}
+
+// Viewers may take seven of eight connections. Those who ask once are still answered.
+func TestMoreViewersThanResultCanServeAreRefused(t *testing.T) {
+	t.Parallel()
+	const connections = 16
+	r := newRig(t)
+	result := r.describe(platform.Result, "MAX_CONNECTIONS=16")
+	r.must(result.Start(t.Context()))
+	watch := func() *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, result.URL("/events"), nil)
+		r.must(err)
+		response, err := client.Do(request)
+		r.must(err)
+		t.Cleanup(func() { _ = response.Body.Close() })
+		return response
+	}
+	for range connections * 7 / 8 {
+		if response := watch(); response.StatusCode != http.StatusOK {
+			t.Fatalf("a viewer: %s", response.Status)
+		}
+	}
+	for _, path := range []string{"/events", "/socket.io/?EIO=4&transport=websocket"} {
+		a, err := exchange(t.Context(), http.MethodGet, result.URL(path), "", "Connection", "Upgrade", "Upgrade", "websocket")
+		r.must(err)
+		if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s with too many viewers: %s", path, a.Status)
+		}
+	}
+	r.must(r.wantStatus(result.URL("/api/tally"), http.StatusOK))
+	if refused := sum(r.exported(result), "petvote_viewers_refused_total"); refused != 2 {
+		t.Errorf("%v viewers were refused, want 2", refused)
+	}
 }

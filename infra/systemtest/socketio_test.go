@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"petvote/infra/ledger"
+	"petvote/infra/platform"
+	"petvote/infra/servers"
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -34,13 +37,21 @@ type socketViewer struct {
 	input  io.Closer
 	events chan socketEvent // closed when it has ended
 	ended  error            // how; set before events is closed
+
+	connects int // so often connected, as far as read
 }
 
-// viewSocket starts a viewer, which leaves at the end of the test at the latest.
+// viewSocket starts a viewer of the result service.
 func (r *rig) viewSocket(transports string) *socketViewer {
 	r.t.Helper()
+	return r.viewSocketAt(r.Result.URL(""), transports)
+}
+
+// viewSocketAt starts a viewer, which leaves at the end of the test at the latest.
+func (r *rig) viewSocketAt(address, transports string) *socketViewer {
+	r.t.Helper()
 	packages := npmPackages(r.t, "socket.io")
-	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", packages, r.Result.URL(""), transports)
+	cmd := exec.Command("node", "testdata/socket.io/viewer.mjs", packages, address, transports)
 	input, err := cmd.StdinPipe() // it ends with its input, and so with the test program
 	r.must(err)
 	output, err := cmd.StdoutPipe()
@@ -76,6 +87,9 @@ func (v *socketViewer) leave() {
 	v.t.Helper()
 	_ = v.input.Close()
 	for e := range v.events {
+		if e.Event == "connect" {
+			v.connects++
+		}
 		if e.Event == "disconnect" && e.Reason != "io client disconnect" {
 			v.t.Errorf("%s: disconnected by %s", v.name, e.Reason)
 		}
@@ -92,6 +106,9 @@ func (v *socketViewer) awaits(name string, allowed ...string) socketEvent {
 	for {
 		select {
 		case e, ok := <-v.events:
+			if e.Event == "connect" {
+				v.connects++
+			}
 			switch {
 			case !ok:
 				v.t.Fatalf("%s: the client ended: %v", v.name, v.ended)
@@ -114,6 +131,109 @@ func (v *socketViewer) sees(want ballot.Counts) socketEvent {
 			return e
 		}
 	}
+}
+
+// TestSocketIOWithoutStickySessions runs the official client behind nginx, which sends each request to the next of the
+// result services.
+func TestSocketIOWithoutStickySessions(t *testing.T) {
+	t.Parallel()
+	npmPackages(t, "socket.io")
+	r := newRig(t)
+	results := []*platform.Service{r.Result}
+	for range 2 {
+		s := r.describe(platform.Result)
+		r.must(s.Start(t.Context()))
+		results = append(results, s)
+	}
+	front := r.roundRobin(results...)
+	var want ballot.Counts
+	r.vote(ballot.Dogs)
+	want.Dogs++
+	for _, s := range results {
+		r.eventually(func() error {
+			var now struct{ Votes ballot.Counts }
+			if err := platform.Get(t.Context(), s.URL("/api/tally"), &now); err != nil || now.Votes != want {
+				return fmt.Errorf("%+v, %w", now, err)
+			}
+			return nil
+		})
+	}
+
+	r.step("no viewer is disconnected in 6 s, and pushes come", func(r *rig) {
+		var all []*socketViewer
+		for range 3 {
+			for _, transport := range transports {
+				all = append(all, r.viewSocketAt(front, transport))
+			}
+		}
+		for _, v := range all {
+			v.awaits("connect")
+			v.sees(want)
+		}
+		for range 12 {
+			r.elapse(500 * time.Millisecond)
+			r.vote(ballot.Cats)
+			want.Cats++
+		}
+		for _, v := range all {
+			by := v.sees(want).Transport
+			if wanted := strings.Replace(v.name, "default", "websocket", 1); by != wanted {
+				t.Errorf("%s: it came by %s", v.name, by)
+			}
+			v.leave()
+			if v.connects != 1 {
+				t.Errorf("%s: %d times connected", v.name, v.connects)
+			}
+		}
+	})
+	r.step("a killed service's viewers go on with the others", func(r *rig) {
+		var all []*socketViewer
+		for _, transport := range transports {
+			v := r.viewSocketAt(front, transport)
+			v.sees(want)
+			all = append(all, v)
+		}
+		for _, s := range results[1:] {
+			r.must(s.Kill())
+		}
+		r.vote(ballot.Lizards)
+		want.Lizards++
+		for _, v := range all {
+			for v.awaits("current_votes", "connect", "disconnect", "upgrade").Votes != want {
+			}
+		}
+		for _, s := range results[1:] {
+			r.must(s.Start(t.Context()))
+		}
+		for _, v := range all {
+			v.leave()
+		}
+	})
+}
+
+// roundRobin starts an nginx that sends each request to the next of the services, and returns its address.
+func (r *rig) roundRobin(services ...*platform.Service) string {
+	r.t.Helper()
+	upstream := "map $http_upgrade $hop { default upgrade; '' ''; } upstream results { "
+	for _, s := range services {
+		upstream += "server " + s.Addr() + " fail_timeout=1s; "
+	}
+	n, err := servers.NewNginx(servers.NginxConfig{
+		Dir: testenv.NewFolder(r.t), Upstreams: upstream + "}",
+		Site: `location / {
+			proxy_pass http://results;
+			proxy_http_version 1.1;
+			proxy_set_header Upgrade $http_upgrade;
+			proxy_set_header Connection $hop;
+		}`,
+	})
+	if errors.Is(err, servers.ErrNotInstalled) {
+		testenv.Missing(r.t, "nginx")
+	}
+	r.must(err)
+	r.must(n.Start(r.t.Context()))
+	r.stopAtEnd("nginx", n)
+	return "http://" + n.Addr()
 }
 
 // viewers waits until the gauge of a transport has a value.

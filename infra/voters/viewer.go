@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/coder/websocket"
 
 	"petvote/infra/wait"
 	"petvote/shared/ballot"
@@ -53,22 +53,22 @@ func SSE(ctx context.Context, base string, show func(ballot.Counts)) error {
 // SocketIO follows Socket.IO by a websocket. See https://socket.io/docs/v4/engine-io-protocol for the packets.
 func SocketIO(ctx context.Context, base string, show func(ballot.Counts)) error {
 	url := "ws" + strings.TrimPrefix(base, "http") + "/socket.io/?EIO=4&transport=websocket"
-	conn, _, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
+	conn, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer conn.Close()
-	if err := conn.WriteMessage(websocket.TextMessage, []byte("40")); err != nil { // connect
+	defer conn.CloseNow()
+	send := func(packet string) error { return conn.Write(ctx, websocket.MessageText, []byte(packet)) }
+	if err := send("40"); err != nil { // connect
 		return err
 	}
 	for {
-		_, message, err := conn.ReadMessage()
+		_, message, err := conn.Read(ctx)
 		if err != nil {
 			return err
 		}
 		if string(message) == "2" { // ping
-			if err := conn.WriteMessage(websocket.TextMessage, []byte("3")); err != nil {
+			if err := send("3"); err != nil {
 				return err
 			}
 		}

@@ -59,19 +59,21 @@ func (t *Telemetry) ObserveAdmission(read func() (inFlight, waiting, refused int
 }
 
 // ObserveAudience exports the results pages' hub: its viewers by transport, the changes of the tally pushed, and the
-// pushes that a newer one replaced before a viewer took them.
-func (t *Telemetry) ObserveAudience(read func() (viewers map[string]int64, pushes, conflated int64)) error {
+// pushes that a newer one replaced before a viewer took them, and the viewers refused.
+func (t *Telemetry) ObserveAudience(read func() (viewers map[string]int64, pushes, conflated, refused int64)) error {
 	i := t.instruments()
 	open := i.gauge("petvote.viewers", "{viewer}", "Open results pages, by transport.")
 	pushed := i.total("petvote.pushes", "{push}", "Changes of the tally pushed to the pages.")
 	replaced := i.total("petvote.pushes.conflated", "{push}", "Pushes replaced by a newer one before delivery.")
+	rejected := i.total("petvote.viewers.refused", "{viewer}", "Viewers refused because there were too many.")
 	return i.observe(func(o metric.Observer) {
-		viewers, pushes, conflated := read()
+		viewers, pushes, conflated, refused := read()
 		for transport, n := range viewers {
 			o.ObserveFloat64(open, float64(n), metric.WithAttributes(attribute.String("transport", transport)))
 		}
 		o.ObserveInt64(pushed, pushes)
 		o.ObserveInt64(replaced, conflated)
+		o.ObserveInt64(rejected, refused)
 	})
 }
 

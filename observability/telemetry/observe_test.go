@@ -23,8 +23,8 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		tel.ObserveStream(func(context.Context) (votestream.Stats, error) { return stream, nil }),
 		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return store, nil }),
 		tel.ObserveAdmission(func() (inFlight, waiting, refused int64) { return 11, 12, 13 }),
-		tel.ObserveAudience(func() (viewers map[string]int64, pushes, conflated int64) {
-			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9
+		tel.ObserveAudience(func() (viewers map[string]int64, pushes, conflated, refused int64) {
+			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9, 10
 		}),
 		tel.ObserveFindings(func() []lifecycle.Finding {
 			return []lifecycle.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
@@ -38,6 +38,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		`petvote_stream_in_flight 3`, `petvote_stream_dead_letters 4`, `petvote_stream_oldest_age_seconds 1.5`,
 		`petvote_books_stored_total 5`, `petvote_books_duplicates_total 6`, `petvote_viewers{transport="sse"} 7`,
 		`petvote_viewers{transport="socket.io"} 0`, `petvote_pushes_total 8`, `petvote_pushes_conflated_total 9`,
+		`petvote_viewers_refused_total 10`,
 		`petvote_admission_in_flight 11`, `petvote_admission_waiting 12`, `petvote_admission_refused_total 13`,
 		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
 		`petvote_findings{petvote_setting="redis appendonly"} 1`,

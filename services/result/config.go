@@ -14,4 +14,11 @@ type settings struct {
 	VoteURL       config.Link  `env:"VOTE_URL"`
 	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`
 	ShutdownDelay config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
+	// Each may hold some 30 KB: 10,000 viewers and the requests beside them fit in 448 MB.
+	MaxConnections     config.Count    `env:"MAX_CONNECTIONS" envDefault:"12288"`
+	SocketPingInterval config.Interval `env:"SOCKET_PING_INTERVAL" envDefault:"25s"`
+	SocketPingTimeout  config.Interval `env:"SOCKET_PING_TIMEOUT" envDefault:"20s"`
 }
+
+// maxViewers leaves an eighth of the connections to pages and programs that ask once.
+func (s settings) maxViewers() int { return int(s.MaxConnections) - int(s.MaxConnections)/8 }

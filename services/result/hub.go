@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"sync"
 
+	"petvote/services/result/socketio"
 	"petvote/shared/ballot"
 )
 
@@ -15,11 +17,14 @@ const (
 
 // frame is one state of the tally, encoded once for all viewers.
 type frame struct {
-	counts ballot.Counts
-	sse    []byte
+	counts   ballot.Counts
+	sse      []byte
+	socketIO []byte
 }
 
-func newFrame(c ballot.Counts) *frame { return &frame{counts: c, sse: sseEvent(pushEvent, c)} }
+func newFrame(c ballot.Counts) *frame {
+	return &frame{counts: c, sse: sseEvent(pushEvent, c), socketIO: socketio.Event(pushEvent, c)}
+}
 
 // viewer is one open page. Its mailbox holds one frame: a slow viewer finds the newest there, never a backlog.
 type viewer struct {
@@ -27,8 +32,12 @@ type viewer struct {
 	transport string
 }
 
+var errTooManyViewers = errors.New("there are too many viewers, please try again later")
+
 // hub pushes the tally to every viewer.
 type hub struct {
+	limit int // of viewers
+
 	mu      sync.Mutex
 	current *frame
 	viewers map[*viewer]struct{}
@@ -36,24 +45,29 @@ type hub struct {
 	connected map[string]int64 // viewers, by transport
 	pushes    int64            // changes of the tally pushed
 	conflated int64            // frames replaced by a newer one before their viewer took them
+	refused   int64            // viewers, because there were too many
 }
 
-func newHub() *hub {
+func newHub(limit int) *hub {
 	none := map[string]int64{transportSSE: 0, transportSocketIO: 0}
-	return &hub{viewers: map[*viewer]struct{}{}, connected: none}
+	return &hub{limit: limit, viewers: map[*viewer]struct{}{}, connected: none}
 }
 
-// join adds a viewer, with the current tally in its mailbox if there is one.
-func (h *hub) join(transport string) *viewer {
+// join adds a viewer, with the current tally in its mailbox if there is one. It fails if there are too many.
+func (h *hub) join(transport string) (*viewer, error) {
 	v := &viewer{mailbox: make(chan *frame, 1), transport: transport}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.viewers) >= h.limit {
+		h.refused++
+		return nil, errTooManyViewers
+	}
 	if h.current != nil {
 		v.mailbox <- h.current
 	}
 	h.viewers[v] = struct{}{}
 	h.connected[transport]++
-	return v
+	return v, nil
 }
 
 // leave removes a viewer, who must have joined.
@@ -84,8 +98,8 @@ func (h *hub) publish(c ballot.Counts) (changed bool) {
 	return true
 }
 
-func (h *hub) audience() (viewers map[string]int64, pushes, conflated int64) {
+func (h *hub) audience() (viewers map[string]int64, pushes, conflated, refused int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return maps.Clone(h.connected), h.pushes, h.conflated
+	return maps.Clone(h.connected), h.pushes, h.conflated, h.refused
 }

@@ -16,6 +16,15 @@ func publish(h *hub, counts ...ballot.Counts) {
 	}
 }
 
+// enter adds a viewer for whom there must be room.
+func enter(h *hub, transport string) *viewer {
+	v, err := h.join(transport)
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // wantSeen checks what a viewer finds in its mailbox, and empties it.
 func wantSeen(t *testing.T, v *viewer, want ...ballot.Counts) {
 	t.Helper()
@@ -37,13 +46,13 @@ func wantSeen(t *testing.T, v *viewer, want ...ballot.Counts) {
 }
 
 func TestAViewerGetsTheCurrentTallyOnJoiningAndThenEachChange(t *testing.T) {
-	h := newHub()
-	early := h.join(transportSSE)
+	h := newHub(100_000)
+	early := enter(h, transportSSE)
 	wantSeen(t, early)
 	publish(h, ballot.Counts{})
 	wantSeen(t, early, ballot.Counts{})
 	publish(h, dogs(1), dogs(2))
-	wantSeen(t, h.join(transportSocketIO), dogs(2))
+	wantSeen(t, enter(h, transportSocketIO), dogs(2))
 	wantSeen(t, early, dogs(2))
 	publish(h, dogs(2), dogs(2))
 	wantSeen(t, early)
@@ -52,8 +61,8 @@ func TestAViewerGetsTheCurrentTallyOnJoiningAndThenEachChange(t *testing.T) {
 }
 
 func TestASlowViewerFindsTheNewestAndDelaysNobody(t *testing.T) {
-	h := newHub()
-	slow, quick := h.join(transportSSE), h.join(transportSSE)
+	h := newHub(100_000)
+	slow, quick := enter(h, transportSSE), enter(h, transportSSE)
 	for n := range int64(1000) {
 		publish(h, dogs(n))
 		wantSeen(t, quick, dogs(n))
@@ -64,7 +73,7 @@ func TestASlowViewerFindsTheNewestAndDelaysNobody(t *testing.T) {
 // wantAudience checks what the hub counts.
 func wantAudience(t *testing.T, h *hub, sse, socketIO, pushes, conflated int64) {
 	t.Helper()
-	viewers, p, c := h.audience()
+	viewers, p, c, _ := h.audience()
 	want := map[string]int64{"sse": sse, "socket.io": socketIO}
 	if !maps.Equal(viewers, want) || p != pushes || c != conflated {
 		t.Errorf("viewers %v, %d pushes, %d conflated; want %v, %d, %d", viewers, p, c, want, pushes, conflated)
@@ -73,9 +82,9 @@ func wantAudience(t *testing.T, h *hub, sse, socketIO, pushes, conflated int64) 
 }
 
 func TestTheAudienceCountsViewersPushesAndConflatedFrames(t *testing.T) {
-	h := newHub()
+	h := newHub(100_000)
 	wantAudience(t, h, 0, 0, 0, 0)
-	viewers := []*viewer{h.join(transportSSE), h.join(transportSSE), h.join(transportSocketIO)}
+	viewers := []*viewer{enter(h, transportSSE), enter(h, transportSSE), enter(h, transportSocketIO)}
 	publish(h, dogs(1), dogs(1))
 	wantSeen(t, viewers[0], dogs(1))
 	publish(h, dogs(2)) // two viewers have not taken the first
@@ -88,13 +97,30 @@ func TestTheAudienceCountsViewersPushesAndConflatedFrames(t *testing.T) {
 	wantAudience(t, h, 0, 0, 3, 2)
 }
 
+func TestMoreViewersThanTheLimitAreRefused(t *testing.T) {
+	h := newHub(2)
+	first := enter(h, transportSSE)
+	enter(h, transportSocketIO)
+	for range 3 {
+		if v, err := h.join(transportSSE); err == nil {
+			t.Errorf("a third viewer joined: %v", v)
+		}
+	}
+	wantAudience(t, h, 1, 1, 0, 0)
+	if _, _, _, refused := h.audience(); refused != 3 {
+		t.Errorf("%d viewers were refused, want 3", refused)
+	}
+	h.leave(first)
+	enter(h, transportSSE)
+}
+
 // Viewers come, read and go while the tally grows. Those who stay see it grow, never shrink, up to its end.
 func TestManyConcurrentViewersSeeTheTallyGrowToItsEnd(t *testing.T) {
 	const viewers, passers, last = 50, 50, int64(2000)
-	h := newHub()
+	h := newHub(100_000)
 	var everybody sync.WaitGroup
 	for range viewers {
-		v := h.join(transportSSE)
+		v := enter(h, transportSSE)
 		everybody.Go(func() {
 			defer h.leave(v)
 			for before := int64(-1); before < last; {
@@ -110,7 +136,7 @@ func TestManyConcurrentViewersSeeTheTallyGrowToItsEnd(t *testing.T) {
 	for range passers {
 		everybody.Go(func() {
 			for range 100 {
-				h.leave(h.join(transportSocketIO))
+				h.leave(enter(h, transportSocketIO))
 				h.audience()
 			}
 		})
@@ -119,6 +145,6 @@ func TestManyConcurrentViewersSeeTheTallyGrowToItsEnd(t *testing.T) {
 		publish(h, dogs(n))
 	}
 	everybody.Wait()
-	_, _, conflated := h.audience()
+	_, _, conflated, _ := h.audience()
 	wantAudience(t, h, 0, 0, last+1, conflated)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
@@ -49,7 +51,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	rdb := cfg.Redis.Dial(0)
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 
-	hub := newHub()
+	hub := newHub(cfg.maxViewers())
 	guarded := resilientStore{next: db, policy: reads}
 	cache := &tallyCache{store: guarded, hub: hub}
 	sampled := newSampledViewers(cache)
@@ -86,11 +88,12 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
-	sockets := newSocketServer(hub)
+	sockets := newSocketServer(hub, cfg)
 	cleanups.Add("socket.io", sockets.Close)
 	server := lifecycle.Server{
-		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
-		OnDrain: func() { endStreams(); sockets.disconnect() },
+		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel
+		Health:   health, DrainDelay: time.Duration(cfg.ShutdownDelay),
+		OnDrain: func() { endStreams(); sockets.Stop() },
 		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)

@@ -2,158 +2,60 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/coder/websocket"
 )
 
-// startSocketIO serves a hub's pushes and returns the address.
-func startSocketIO(t *testing.T, h *hub) string {
-	t.Helper()
-	sockets := newSocketServer(h)
-	server := httptest.NewServer(sockets)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := sockets.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-		http.DefaultClient.CloseIdleConnections()
-		server.Close()
-	})
-	return server.URL
-}
+var socketSettings = settings{SocketPingInterval: 25e9, SocketPingTimeout: 20e9}
 
-func dialSocketIO(t *testing.T, dialer *websocket.Dialer, server string) *websocket.Conn {
+func dialSocketIO(t *testing.T, server string, options *websocket.DialOptions) *websocket.Conn {
 	t.Helper()
 	address := "ws" + strings.TrimPrefix(server, "http") + "/socket.io/?EIO=4&transport=websocket"
-	conn, resp, err := dialer.DialContext(t.Context(), address, nil)
+	conn, _, err := websocket.Dial(t.Context(), address, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
 	return conn
 }
 
-// poller is a Socket.IO client that polls: each request is one exchange, and a GET waits for packets.
-type poller struct {
-	t   *testing.T
-	url string
-}
-
-func (p *poller) exchange(method, body string) string {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, p.url, strings.NewReader(body))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		p.t.Fatalf("%s: %d %s, %v", method, resp.StatusCode, answer, err)
-	}
-	return string(answer)
-}
-
-// next returns the packets of one poll.
-func (p *poller) next() []string {
-	p.t.Helper()
-	const separator = "\x1e"
-	return strings.Split(p.exchange(http.MethodGet, ""), separator)
-}
-
-// connect opens a session and connects, see https://socket.io/docs/v4/socket-io-protocol/.
-func connect(t *testing.T, h *hub) *poller {
-	t.Helper()
-	p := &poller{t, startSocketIO(t, h) + "/socket.io/?EIO=4&transport=polling"}
-	open, ok := strings.CutPrefix(p.next()[0], "0")
-	var session struct{ SID string }
-	if err := json.Unmarshal([]byte(open), &session); !ok || err != nil || session.SID == "" {
-		t.Fatalf("open packet %q, %v", open, err)
-	}
-	p.url += "&sid=" + session.SID
-	if ack := p.exchange(http.MethodPost, "40"); ack != "ok" {
-		t.Fatalf("connect: %q", ack)
-	}
-	return p
-}
-
-// push polls until there is an event, and returns it.
-func (p *poller) push() string {
-	p.t.Helper()
-	for range 20 {
-		for _, packet := range p.next() {
-			if strings.HasPrefix(packet, "42") {
-				return packet
-			}
-		}
-	}
-	p.t.Fatal("no event came")
-	return ""
-}
-
-func TestSocketIOClientsGetTheTallyAtOnceAndItsChanges(t *testing.T) {
-	h := newHub()
+func TestSocketIOServesTheHub(t *testing.T) {
+	h := newHub(1)
 	publish(h, dogs(1))
-	p := connect(t, h)
-	for n := int64(1); n <= 3; n++ {
-		publish(h, dogs(n))
-		if got, want := p.push(), fmt.Sprintf(`42["current_votes",{"dogs":%d,"cats":0,"lizards":0}]`, n); got != want {
-			t.Errorf("push %s, want %s", got, want)
-		}
+	sockets := newSocketServer(h, socketSettings)
+	server := httptest.NewServer(sockets)
+	defer server.Close()
+	conn := dialSocketIO(t, server.URL, nil)
+	defer conn.CloseNow()
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte("40")); err != nil {
+		t.Fatal(err)
 	}
-	within(t, 5*time.Second, viewers(h, transportSocketIO, 1))
-	p.exchange(http.MethodPost, "41") // disconnect
-	within(t, 5*time.Second, viewers(h, transportSocketIO, 0))
-}
-
-func TestASocketIOClientThatDoesNotPollFindsNoBacklog(t *testing.T) {
-	h := newHub()
-	publish(h, dogs(1))
-	p := connect(t, h)
-	p.push()
-	for n := int64(2); n <= 500; n++ {
-		publish(h, dogs(n))
-	}
+	wantAudience(t, h, 0, 1, 1, 0)
 	var got []string
-	for range 3 { // one already sent, one waiting in the library, and the newest
-		if got = append(got, p.push()); strings.Contains(got[len(got)-1], `"dogs":500,`) {
-			return
+	for len(got) < 4 {
+		if len(got) == 3 { // after open, the answer to CONNECT and the first tally
+			publish(h, dogs(2))
 		}
+		_, message, err := conn.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(message))
 	}
-	t.Errorf("the client got %q, want the newest among the first three", got)
-}
-
-func TestSocketIOHearsAViewerThatSpeaksAtOnce(t *testing.T) {
-	server := startSocketIO(t, newHub())
-	for range 200 {
-		conn := dialSocketIO(t, websocket.DefaultDialer, server)
-		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-		for _, packet := range []string{"3", "40"} { // a pong to no ping, and the connect
-			if err := conn.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for answer := ""; !strings.HasPrefix(answer, "40"); {
-			_, message, err := conn.ReadMessage()
-			if err != nil {
-				t.Fatalf("the connect is not answered: %v", err)
-			}
-			answer = string(message)
-		}
-		_ = conn.Close()
+	want := []string{
+		`42["current_votes",{"dogs":1,"cats":0,"lizards":0}]`, `42["current_votes",{"dogs":2,"cats":0,"lizards":0}]`,
 	}
+	if !slices.Equal(got[2:], want) {
+		t.Errorf("got %q, want %q at the end", got, want)
+	}
+	if _, _, err := websocket.Dial(t.Context(), server.URL+"/socket.io/?EIO=4&transport=websocket", nil); err == nil {
+		t.Error("a second viewer was let in")
+	}
+	if err := sockets.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	wantAudience(t, h, 0, 0, 2, 0)
 }

@@ -29,6 +29,13 @@ type sseHandler struct {
 }
 
 func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v, err := h.hub.join(transportSSE)
+	if err != nil {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer h.hub.leave(v)
 	stream := http.NewResponseController(w)
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
@@ -44,8 +51,6 @@ func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !send([]byte(sseHello)) {
 		return
 	}
-	v := h.hub.join(transportSSE)
-	defer h.hub.leave(v)
 	notifications := h.sampled.join()
 	defer h.sampled.leave(notifications)
 	heartbeat := time.NewTicker(heartbeatEvery)

@@ -79,7 +79,7 @@ type watching struct {
 func watch(t *testing.T, w *wire, current ...ballot.Counts) *watching {
 	t.Helper()
 	w.header = http.Header{}
-	h := newHub()
+	h := newHub(100_000)
 	publish(h, current...)
 	client, hangUp := context.WithCancel(t.Context())
 	service, stop := context.WithCancel(t.Context())
@@ -176,4 +176,13 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // also if the client is gone at the start
 		<-watch(t, &wire{broken: true}, dogs(1)).stopped
 	})
+}
+
+func TestAStreamTooManyIsRefused(t *testing.T) {
+	answer := httptest.NewRecorder()
+	(&sseHandler{hub: newHub(0), sampled: newSampledViewers(nil), stopping: t.Context()}).
+		ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/events", nil))
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v", answer.Code, answer.Header())
+	}
 }

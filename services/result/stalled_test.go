@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/coder/websocket"
 
 	"petvote/infra/voters"
 	"petvote/shared/ballot"
@@ -63,10 +63,11 @@ func stall(t *testing.T, server string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := dialSocketIO(t, &websocket.Dialer{NetDialContext: dialNarrow}, server)
-	t.Cleanup(func() { _ = stream.Close(); _ = socket.Close() })
+	client := &http.Client{Transport: &http.Transport{DialContext: dialNarrow}}
+	socket := dialSocketIO(t, server, &websocket.DialOptions{HTTPClient: client})
+	t.Cleanup(func() { _ = stream.Close(); _ = socket.CloseNow() })
 	_, err = io.WriteString(stream, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	if err := errors.Join(err, socket.WriteMessage(websocket.TextMessage, []byte("40"))); err != nil {
+	if err := errors.Join(err, socket.Write(t.Context(), websocket.MessageText, []byte("40"))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,9 +80,9 @@ func heap() int64 {
 }
 
 func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
-	h := newHub()
+	h := newHub(100_000)
 	publish(h, ballot.Counts{})
-	sockets := newSocketServer(h)
+	sockets := newSocketServer(h, socketSettings)
 	stopping, stop := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.Handle("GET /events", &sseHandler{h, newSampledViewers(nil), stopping})
@@ -138,7 +139,7 @@ func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 // viewers returns an error unless the hub has that many viewers.
 func viewers(h *hub, transport string, want int64) func() error {
 	return func() error {
-		if connected, _, _ := h.audience(); connected[transport] != want {
+		if connected, _, _, _ := h.audience(); connected[transport] != want {
 			return fmt.Errorf("%d viewers by %s, want %d", connected[transport], transport, want)
 		}
 		return nil

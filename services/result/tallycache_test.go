@@ -27,7 +27,7 @@ func (f *fakeTally) Tally(context.Context) (votestore.Tally, error) {
 
 func newTallyCache() (*tallyCache, *fakeTally) {
 	store := &fakeTally{}
-	return &tallyCache{store: store, hub: newHub()}, store
+	return &tallyCache{store: store, hub: newHub(100_000)}, store
 }
 
 // refresh reads the tally, with the store's error as the result.
@@ -58,7 +58,7 @@ func TestAFailedReadKeepsTheLastTallyWithItsAge(t *testing.T) {
 		if _, known := c.age(); known {
 			t.Error("a tally that was never read has an age")
 		}
-		v := c.hub.join(transportSSE)
+		v := enter(c.hub, transportSSE)
 		check := func(counts ballot.Counts, stale bool, age time.Duration) {
 			t.Helper()
 			got := c.current()

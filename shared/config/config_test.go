@@ -83,6 +83,17 @@ func TestCountsHaveBounds(t *testing.T) {
 	}
 }
 
+func TestIntervalsHaveBounds(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"10ms": 10 * time.Millisecond, "1h": time.Hour, "9ms": 0, "0s": 0, "-1s": 0, "61m": 0, "25": 0, "": 0,
+	} {
+		var got Interval
+		if err := got.UnmarshalText([]byte(text)); time.Duration(got) != want || (err == nil) != (want != 0) {
+			t.Errorf("%q became %d, %v", text, got, err)
+		}
+	}
+}
+
 // As the settings of Redis and PostgreSQL do.
 func TestTwoStructsMayUseTheSameFieldNamesAndReadSecretsFromFiles(t *testing.T) {
 	type redis struct {

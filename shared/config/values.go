@@ -89,6 +89,19 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Interval is a time from 10 ms to an hour.
+type Interval time.Duration
+
+// UnmarshalText refuses times outside that range.
+func (i *Interval) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 10*time.Millisecond || v > time.Hour {
+		return errors.New(`not a time from 10ms to 1h, such as "25s"`)
+	}
+	*i = Interval(v)
+	return nil
+}
+
 // LogFormat is "json", for machines, or "text", for people.
 type LogFormat string
 
