@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"petvote/infra/platform"
 	"petvote/infra/testenv"
 )
@@ -33,5 +35,6 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return testenv.Main(m)
+	// Where a client closes a connection that toxiproxy slows down, its slicer goes on waiting for somebody to read.
+	return testenv.Main(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*SlicerToxic).Pipe"))
 }
