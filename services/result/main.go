@@ -85,8 +85,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	cleanups.Add("socket.io", sockets.Close)
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
-		OnDrain: func() { endStreams(); sockets.disconnect() },
-		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
+		IdleTimeout: time.Duration(cfg.IdleTimeout),
+		OnDrain:     func() { endStreams(); sockets.disconnect() },
+		Handler:     routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }

@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
@@ -72,9 +70,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, at next to no cost
-		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
-		DrainDelay: time.Duration(cfg.ShutdownDelay),
+		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
+		IdleTimeout: time.Duration(cfg.IdleTimeout), MaxConnections: int(cfg.MaxConnections),
+		Handler: tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)),
 	}
 	return server.Run(ctx)
 }

@@ -24,6 +24,10 @@ type Service struct {
 	Pprof     bool      `env:"PPROF"` // serve Go's profiles on the ops port
 	// The public port believes the sampled flag of a caller's trace, so any client can have all its requests traced.
 	TrustTraceparent bool `env:"TRUST_TRACEPARENT"`
+
+	// The default exceeds the times for which proxies keep a connection (nginx 60 s, Traefik 90 s, Caddy 2 min). The side
+	// that sends the requests has to close it, else a request can meet a connection that is just being closed.
+	IdleTimeout Timeout `env:"IDLE_TIMEOUT" envDefault:"150s"`
 }
 
 // Port is a TCP port. 0 lets the system choose one.
@@ -86,6 +90,19 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 	if (*slog.Level)(l).UnmarshalText(text) != nil {
 		return errors.New("not debug, info, warn or error")
 	}
+	return nil
+}
+
+// Timeout is a time from a second to an hour.
+type Timeout time.Duration
+
+// UnmarshalText refuses times outside that range.
+func (t *Timeout) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < time.Second || v > time.Hour {
+		return errors.New(`not a time from 1s to 1h, such as "150s"`)
+	}
+	*t = Timeout(v)
 	return nil
 }
 
