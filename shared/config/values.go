@@ -43,8 +43,8 @@ func (p *Port) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// On returns the address of the port on a host, in the form that net.Listen takes.
-func (p Port) On(host string) string { return net.JoinHostPort(host, p.String()) }
+// On returns the address of the port on a host, in the form that net.Listen takes. An IPv6 address may have brackets.
+func (p Port) On(host string) string { return net.JoinHostPort(strings.Trim(host, "[]"), p.String()) }
 
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"slices"
 	"time"
@@ -50,7 +49,7 @@ func (c Config) address() string {
 	}
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(c.User, c.Password),
-		Host: net.JoinHostPort(c.Host, c.Port.String()), Path: c.Database,
+		Host: c.Port.On(c.Host), Path: c.Database,
 	}
 	return u.String()
 }
