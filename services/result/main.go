@@ -14,6 +14,7 @@ import (
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 const name = "result"
@@ -60,7 +61,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
+	front := web.NewFront(cfg.Public)
 	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
+		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(guarded.Stats))
@@ -69,7 +72,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 
 	pages := newResultPages(cfg, tel.TraceShare(), cache.current)
-	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
+	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, limit: front.Limit, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
@@ -87,7 +90,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
 		IdleTimeout: time.Duration(cfg.IdleTimeout),
 		OnDrain:     func() { endStreams(); sockets.disconnect() },
-		Handler:     routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
+		Handler:     routes(tel, pages, api, front, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"petvote/observability/telemetry"
 	pages "petvote/services/result/web"
 	"petvote/shared/ballot"
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/web"
 )
@@ -136,7 +137,8 @@ func publicHandler(t *testing.T, stream http.Handler) (public http.Handler, file
 		}
 	})
 	p := newTestPages(settings{}, view{})
-	return routes(tel, p, (&journey{stored: storedVote}).api(t), stream, stream, lifecycle.NewHealth(nil)), p.assets
+	front := web.NewFront(config.Public{})
+	return routes(tel, p, (&journey{stored: storedVote}).api(t), front, stream, stream, lifecycle.NewHealth(nil)), p.assets
 }
 
 func TestEveryAnswerHasTheSecurityHeadersAndPagesAreCompressed(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 const name = "vote"
@@ -52,8 +53,10 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
+	front := web.NewFront(cfg.Public)
 	err = errors.Join(
 		tel.ObserveBreakers(policy),
+		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAdmission(admission.stats),
 		tel.ObserveStream(resilientStats{queue, policy}.Stats))
 	if err != nil {
@@ -72,7 +75,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
 		IdleTimeout: time.Duration(cfg.IdleTimeout), MaxConnections: int(cfg.MaxConnections),
-		Handler: tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)),
+		Handler: front.Handler(tel.HTTP(routes(page, publisher, front, tel.Pages(telemetry.SpanCastVote), health))),
 	}
 	return server.Run(ctx)
 }
