@@ -72,8 +72,8 @@ func TestConnectionsThatDoNothingLockNobodyOut(t *testing.T) {
 	}
 	request := "GET /healthz HTTP/1.1\r\nHost: " + r.Vote.Addr() + "\r\n"
 	for range most {
-		connect("")      // half-open
-		connect(request) // in the middle of its request
+		connect("")                                                  // half-open
+		connect(request)                                             // in the middle of its request
 		resp, err := http.ReadResponse(connect(request+"\r\n"), nil) // idle from now on
 		r.must(err)
 		if resp.StatusCode != http.StatusOK {
