@@ -46,7 +46,7 @@ func (b *bench) startJaeger(ctx context.Context) (*jaeger, error) {
 		lookup:   fmt.Sprintf("http://%s:%d/api/services", servers.Loopback, query),
 	}
 	_, err = containers.Docker(ctx, "run", "--detach", "--rm", "--name", j.container, "-m", "768m",
-		"-e", "GOMEMLIMIT=640MiB", "-v", filepath.Join(b.source, "observability/jaeger")+":/etc/jaeger:ro",
+		"-e", "GOMEMLIMIT=640MiB", "-v", filepath.Join(b.source, "observability/jaeger")+":/etc/jaeger:ro,z",
 		"-p", fmt.Sprintf("%s:%d:4318", servers.Loopback, otlp),
 		"-p", fmt.Sprintf("%s:%d:16686", servers.Loopback, query),
 		string(image[1]), "--config=/etc/jaeger/config.yaml")
