@@ -278,6 +278,25 @@ func TestEachClientOfATrustedProxyHasItsOwnRate(t *testing.T) {
 	}
 }
 
+func TestBrowserAboveItsRateVotesWaitAndAreAccepted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withEnv("RATE_LIMIT=0.5", "RATE_BURST=1"))
+	page := r.open(r.browser(), r.Vote.URL("/"))
+	page.click(choice(ballot.Dogs))
+	until(page, readVotePage, acceptedFor(ballot.Dogs))
+	page.click(choice(ballot.Cats))
+	page.click(choice(ballot.Cats))
+	const why = "because the server takes only so many votes at once from one address."
+	until(page, readVotePage, func(v votePage) bool { return v.State == "waiting" && strings.Contains(v.Text, why) })
+	// Receipts have their limit too, and the journey goes on.
+	until(page, readVotePage, func(v votePage) bool { return accepted(v) && v.Waiting == -1 && arrived(v.Journey) })
+	r.drained()
+	if stored := r.stored(); len(stored) != 3 {
+		t.Errorf("stored: %v", stored)
+	}
+	page.quiet()
+}
+
 func TestAServiceListensOnIPv6Alone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,26 @@ func TestTheFirstAnswerHoldsTheNumbers(t *testing.T) {
 			}
 			wantInPage(t, w.Body.String(), c.want...)
 		})
+	}
+}
+
+func TestUnderABasePathEveryAddressOfThePagesBeginsWithIt(t *testing.T) {
+	p := newTestPages(settings{Public: config.Public{BasePath: "/pets"}}, view{Known: true})
+	receiptPage := httptest.NewRecorder()
+	p.renderReceipt(receiptPage, httptest.NewRequest(http.MethodGet, "/votes/x", nil), http.StatusOK, receipt{State: stateShown})
+	address := regexp.MustCompile(` (?:href|src)="(/[^/][^"]*|/)"`)
+	for name, body := range map[string]string{
+		"results": getPage(p, "/").Body.String(), "kiosk": getPage(p, "/?kiosk").Body.String(), "receipt": receiptPage.Body.String(),
+	} {
+		found := address.FindAllStringSubmatch(body, -1)
+		for _, f := range found {
+			if !strings.HasPrefix(f[1], "/pets/") {
+				t.Errorf("%s has the address %s", name, f[1])
+			}
+		}
+		if len(found) < 5 {
+			t.Errorf("%s has only the addresses %v", name, found)
+		}
 	}
 }
 

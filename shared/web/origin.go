@@ -46,7 +46,7 @@ func (c *OriginCheck) Handler(next, deny http.Handler) http.Handler {
 		c.log.Do(func() {
 			slog.WarnContext(r.Context(), "request of another origin refused; if the page is your own, "+
 				"add its origin to PUBLIC_ORIGINS", "setting", "PUBLIC_ORIGINS", "origin", head(r.Header.Get("Origin")),
-				"host", head(r.Host), "path", r.URL.Path, "total", c.refused.Load())
+				"host", head(r.Host), "client", Client(r).String(), "path", r.URL.Path, "total", c.refused.Load())
 		})
 		deny.ServeHTTP(w, r)
 	})
