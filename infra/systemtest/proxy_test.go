@@ -82,7 +82,8 @@ func TestBrowserBehindAProxyThatChangesTheHostVotesWaitForTheOperator(t *testing
 	if n := sum(r.exported(plain), `petvote_requests_refused_total{reason="origin"}`); n == 0 {
 		t.Error("the refusal is not counted")
 	}
-	form := r.fetch(http.MethodPost, "http://"+proxy.Addr()+"/vote", "pet=dogs", "Content-Type", formType, "Origin", origin)
+	form := r.fetch(http.MethodPost, "http://"+proxy.Addr()+"/vote", "pet=dogs",
+		"Content-Type", formType, "Origin", origin)
 	if form.StatusCode != http.StatusForbidden || !strings.Contains(form.body, "Its operator can allow that address.") {
 		t.Errorf("a form is answered with %s %s", form.Status, form.body)
 	}
@@ -132,7 +133,9 @@ func TestBrowserUnderPathsOfOneProxyWithTLSBothServicesWork(t *testing.T) {
 				r.t.Errorf("the receipt is at %s", link)
 			}
 			page.click("#journey-links a")
-			until(page, readReceiptPage, func(p receiptPage) bool { return p.Text == "This vote has been counted, exactly once." })
+			until(page, readReceiptPage, func(p receiptPage) bool {
+				return p.Text == "This vote has been counted, exactly once."
+			})
 			r.clean(results, page)
 
 			bare := r.open(b, base+"/pets/vote/", trusting, withoutJavaScript)
@@ -308,7 +311,8 @@ func TestAServiceListensOnIPv6Alone(t *testing.T) {
 	r.must(p.Start(t.Context()))
 	r.stopAtEnd("vote on IPv6", p)
 	url := fmt.Sprintf("http://[::1]:%d", s.Port)
-	if a := r.fetch(http.MethodPost, url+"/vote", `{"pet":"dogs"}`, "Content-Type", jsonType, "Origin", url); a.StatusCode != 200 {
+	a := r.fetch(http.MethodPost, url+"/vote", `{"pet":"dogs"}`, "Content-Type", jsonType, "Origin", url)
+	if a.StatusCode != http.StatusOK {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
 	if _, err := net.DialTimeout("tcp", s.Addr(), time.Second); err == nil {

@@ -78,11 +78,13 @@ func TestTheFirstAnswerHoldsTheNumbers(t *testing.T) {
 
 func TestUnderABasePathEveryAddressOfThePagesBeginsWithIt(t *testing.T) {
 	p := newTestPages(settings{Public: config.Public{BasePath: "/pets"}}, view{Known: true})
-	receiptPage := httptest.NewRecorder()
-	p.renderReceipt(receiptPage, httptest.NewRequest(http.MethodGet, "/votes/x", nil), http.StatusOK, receipt{State: stateShown})
+	shown := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/votes/x", nil)
+	p.renderReceipt(shown, r, http.StatusOK, receipt{State: stateShown})
 	address := regexp.MustCompile(` (?:href|src)="(/[^/][^"]*|/)"`)
 	for name, body := range map[string]string{
-		"results": getPage(p, "/").Body.String(), "kiosk": getPage(p, "/?kiosk").Body.String(), "receipt": receiptPage.Body.String(),
+		"results": getPage(p, "/").Body.String(), "kiosk": getPage(p, "/?kiosk").Body.String(),
+		"receipt": shown.Body.String(),
 	} {
 		found := address.FindAllStringSubmatch(body, -1)
 		for _, f := range found {

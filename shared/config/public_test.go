@@ -31,14 +31,17 @@ func TestOriginsAreWrittenAsBrowsersSendThem(t *testing.T) {
 
 func TestABasePathIsOneThatNoServiceHas(t *testing.T) {
 	for text, want := range map[string]BasePath{
-		"/pets": "/pets", "pets/": "/pets", "/a/b-c_d.e~1/": "/a/b-c_d.e~1", "/": "", "/vote": "/vote", "/api/pets": "/api/pets",
+		"/pets": "/pets", "pets/": "/pets", "/a/b-c_d.e~1/": "/a/b-c_d.e~1", "/": "", "/vote": "/vote",
+		"/api/pets": "/api/pets",
 	} {
 		var got BasePath
 		if err := got.UnmarshalText([]byte(text)); got != want || err != nil {
 			t.Errorf("%q became %q, %v; want %q", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"/votes", "/static/", "/..", "/a/../b", "/a//b", "/a b", `/"><wince>`, "/a?b", "//evil.example/a%2fb"} {
+	for _, text := range []string{
+		"/votes", "/static/", "/..", "/a/../b", "/a//b", "/a b", `/"><wince>`, "/a?b", "//evil.example/a%2fb",
+	} {
 		var got BasePath
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q became %q", text, got)
@@ -95,7 +98,9 @@ func TestIPv6AddressesMayHaveBrackets(t *testing.T) {
 
 func TestThePublicSettingsAreLoaded(t *testing.T) {
 	var s struct{ Public }
-	err := Load([]string{"PUBLIC_ORIGINS=https://pets.example", "TRUSTED_PROXIES=::1", "BASE_PATH=/pets", "RATE_LIMIT=5"}, &s)
+	err := Load([]string{
+		"PUBLIC_ORIGINS=https://pets.example", "TRUSTED_PROXIES=::1", "BASE_PATH=/pets", "RATE_LIMIT=5",
+	}, &s)
 	if err != nil || len(s.Origins) != 1 || !s.TrustedProxies.Contain(netip.IPv6Loopback()) || s.BasePath != "/pets" ||
 		s.RateLimit != 5 || s.RateBurst != 20 {
 		t.Errorf("%+v, %v", s, err)

@@ -1,22 +1,32 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"petvote/shared/config"
 )
 
 // Forwarded undoes what proxies change: behind it a request's RemoteAddr is the client's address, and its Host the one
-// that the client asked for. X-Forwarded-For and X-Forwarded-Host are believed only of trusted proxies, and removed from
-// other requests. The client is the last address in X-Forwarded-For that is not a trusted proxy's: a client can send the
-// header too, and proxies append to it.
+// that the client asked for. X-Forwarded-For and X-Forwarded-Host are believed only of trusted proxies. The client is
+// the last address in X-Forwarded-For that is no trusted proxy's: a client can send the header too, and proxies append.
 func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
+	ignored := rate.Sometimes{First: 1, Interval: time.Hour}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		client := Client(r)
 		if !trusted.Contain(client) {
-			r.Header.Del("X-Forwarded-For") // telemetry would believe it
+			if r.Header.Get("X-Forwarded-For") != "" {
+				r.Header.Del("X-Forwarded-For") // telemetry would believe it
+				ignored.Do(func() {
+					slog.InfoContext(r.Context(), "X-Forwarded-For of an address ignored that is no trusted proxy's",
+						"setting", "TRUSTED_PROXIES", "address", client.String())
+				})
+			}
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -30,7 +30,8 @@ type Limiter struct {
 	turned  time.Time
 }
 
-// NewLimiter returns a limiter that allows perSecond requests, and burst at once; nil, which allows all, if perSecond is 0.
+// NewLimiter returns a limiter that allows perSecond requests, and burst at once. It is nil, which allows all, if
+// perSecond is 0.
 func NewLimiter(perSecond config.Rate, burst config.Count) *Limiter {
 	if perSecond == 0 {
 		return nil
