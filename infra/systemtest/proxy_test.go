@@ -98,6 +98,21 @@ func TestBrowserBehindAProxyThatChangesTheHostVotesWaitForTheOperator(t *testing
 	}
 }
 
+// The SLO leaves out 4xx, so an alert of its own reports that every page's votes are refused.
+func TestAnAlertReportsThatEveryPagesVotesAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.watched(2 * time.Second)
+	p.sees(`petvote_requests_refused_total{job="vote", reason="origin"} == 0`)
+	for range 5 {
+		a := r.post(jsonType, `{"pet":"dogs"}`, "Origin", "http://petvote.lan")
+		if a.StatusCode != http.StatusForbidden {
+			t.Errorf("%s %s", a.Status, a.body)
+		}
+	}
+	p.sees(`ALERTS{alertname="VotesRefusedByOrigin", alertstate="firing"}`)
+}
+
 // A browser on https says itself that the page is of the same origin, so nothing needs to be set for that. The proxy is
 // nginx as it comes: it changes the Host, speaks HTTP/1.0 and buffers. Of the two services, it strips the path of one.
 func TestBrowserUnderPathsOfOneProxyWithTLSBothServicesWork(t *testing.T) {
