@@ -40,6 +40,7 @@ func Open(t testing.TB) context.Context {
 	profile := filepath.Join(dir, "profile")
 	flags := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.DisableGPU,
 		chromedp.UserDataDir(profile), chromedp.WindowSize(1280, 900), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("host-resolver-rules", "MAP *.lan 127.0.0.1"), // names that are no secure context, unlike localhost
 		chromedp.Flag("disable-crash-reporter", true), chromedp.NoInheritEnv,
 		chromedp.Env("TMPDIR="+dir, "HOME="+dir, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8", "TZ=UTC"))
 	if os.Geteuid() == 0 {

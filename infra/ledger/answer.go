@@ -22,7 +22,7 @@ type Status string
 // The statuses.
 const (
 	Accepted Status = "accepted"
-	Refused  Status = "refused" // 503, or the connection was refused
+	Refused  Status = "refused" // 503 or 429, or the connection was refused
 	Unknown  Status = "unknown" // no answer in time, or the connection was cut: it may have been accepted
 	Wrong    Status = "wrong"   // an answer that no voter should ever see
 )

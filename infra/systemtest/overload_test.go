@@ -2,7 +2,6 @@ package systemtest
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -56,36 +55,34 @@ func TestMoreVotesThanCanBeInFlightAreRefusedAndTheOthersCounted(t *testing.T) {
 		return nil
 	})
 	r.audit()
+}
 
-	// Surplus connections wait until others are closed, and are served then.
+// However many connections do nothing, new ones are served: those that have rested the longest are closed.
+func TestConnectionsThatDoNothingLockNobodyOut(t *testing.T) {
+	t.Parallel()
 	const most = 4
-	vote := r.describe(platform.Vote, fmt.Sprintf("MAX_CONNECTIONS=%d", most))
-	r.must(vote.Start(t.Context()))
-	ask := func() (net.Conn, *bufio.Reader) {
-		conn, err := net.Dial("tcp", vote.Addr())
+	r := newRig(t, withEnv(fmt.Sprintf("MAX_CONNECTIONS=%d", most), "IDLE_TIMEOUT=1h"))
+	connect := func(request string) *bufio.Reader {
+		conn, err := net.Dial("tcp", r.Vote.Addr())
 		r.must(err)
 		t.Cleanup(func() { _ = conn.Close() })
-		_, err = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", vote.Addr())
+		r.must(conn.SetReadDeadline(time.Now().Add(patience)))
+		_, err = fmt.Fprint(conn, request)
 		r.must(err)
-		return conn, bufio.NewReader(conn)
+		return bufio.NewReader(conn)
 	}
-	answered := func(conn net.Conn, answer *bufio.Reader, within time.Duration) error {
-		r.must(conn.SetReadDeadline(time.Now().Add(within)))
-		_, err := answer.Peek(1)
-		return err
-	}
-	var first net.Conn
+	request := "GET /healthz HTTP/1.1\r\nHost: " + r.Vote.Addr() + "\r\n"
 	for range most {
-		conn, answer := ask()
-		r.must(answered(conn, answer, patience))
-		first = cmp.Or(first, conn)
+		connect("")                                                  // half-open
+		connect(request)                                             // in the middle of its request
+		resp, err := http.ReadResponse(connect(request+"\r\n"), nil) // idle from now on
+		r.must(err)
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("beside connections that do nothing: %s", resp.Status)
+		}
+		r.vote(ballot.Dogs)
 	}
-	waiting, answer := ask()
-	if answered(waiting, answer, 300*time.Millisecond) == nil {
-		t.Error("one connection more than allowed is served")
-	}
-	r.must(first.Close())
-	r.must(answered(waiting, answer, patience))
+	r.audit()
 }
 
 // Viewers may take seven of eight connections. Those who ask once are still answered.

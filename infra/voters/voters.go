@@ -138,7 +138,8 @@ func (c *Client) Cast(ctx context.Context, key uuid.UUID, pet ballot.Choice) led
 		a.Status, a.Error = ledger.Unknown, err.Error()
 	case err == nil && code == http.StatusOK && said.Status == "success" && said.ID == key.String():
 		a.Status, a.TraceID, a.Entry = ledger.Accepted, said.TraceID, said.Entry
-	case err == nil && code == http.StatusServiceUnavailable && said.Status == "error" && header.Get("Retry-After") != "":
+	case err == nil && (code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests) &&
+		said.Status == "error" && header.Get("Retry-After") != "":
 		a.Status, a.Error = ledger.Refused, said.Message
 	default:
 		a.Status, a.Error = ledger.Wrong, fmt.Sprintf("status %d: %s", code, body)

@@ -258,13 +258,17 @@ func TestGrafanaIsProvisionedWithWhatThePanelsNeed(t *testing.T) {
 	decode(t, "docker-compose.observability.yml", yaml.Unmarshal, &overlay)
 	grafana := overlay.Services["grafana"]
 	for _, volume := range []string{
-		"./observability/grafana/provisioning:/etc/grafana/provisioning:ro",
-		"./observability/grafana/dashboards:/etc/grafana/dashboards:ro",
-		"./observability/runbooks:/usr/share/grafana/public/observability/runbooks:ro",
+		"./observability/grafana/provisioning:/etc/grafana/provisioning:ro,z",
+		"./observability/grafana/dashboards:/etc/grafana/dashboards:ro,z",
+		"./observability/runbooks:/usr/share/grafana/public/observability/runbooks:ro,z",
 	} {
 		if !slices.Contains(grafana.Volumes, volume) {
 			t.Errorf("no volume %s among %v", volume, grafana.Volumes)
 		}
+	}
+	if grafana.Environment["GF_AUTH_DISABLE_LOGIN_FORM"] != "${GRAFANA_LOGIN_DISABLED:-true}" ||
+		grafana.Environment["GF_AUTH_BASIC_ENABLED"] != "false" {
+		t.Error("anybody can sign in with the default password")
 	}
 	home := grafana.Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
 	if home != "/etc/grafana/dashboards/overview.json" {

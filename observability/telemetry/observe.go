@@ -88,6 +88,18 @@ func (t *Telemetry) ObserveTally(age func() (old time.Duration, known bool)) err
 	})
 }
 
+// ObserveRefusals exports the requests that a service refused to answer, by reason: origin (see PUBLIC_ORIGINS) or
+// rate_limit.
+func (t *Telemetry) ObserveRefusals(read func() map[string]int64) error {
+	i := t.instruments()
+	refused := i.total("petvote.requests.refused", "{request}", "Requests refused, by reason.")
+	return i.observe(func(o metric.Observer) {
+		for reason, n := range read() {
+			o.ObserveInt64(refused, n, metric.WithAttributes(attribute.String("reason", reason)))
+		}
+	})
+}
+
 const settingKey = attribute.Key("petvote.setting")
 
 // ObserveFindings exports the conditions that weaken a promise, each as 1 while it lasts.

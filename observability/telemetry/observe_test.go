@@ -26,6 +26,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		tel.ObserveAudience(func() (viewers map[string]int64, pushes, conflated, refused int64) {
 			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9, 10
 		}),
+		tel.ObserveRefusals(func() map[string]int64 { return map[string]int64{"origin": 14, "rate_limit": 0} }),
 		tel.ObserveFindings(func() []lifecycle.Finding {
 			return []lifecycle.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
 		}),
@@ -41,6 +42,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		`petvote_viewers_refused_total 10`,
 		`petvote_admission_in_flight 11`, `petvote_admission_waiting 12`, `petvote_admission_refused_total 13`,
 		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
+		`petvote_requests_refused_total{reason="origin"} 14`, `petvote_requests_refused_total{reason="rate_limit"} 0`,
 		`petvote_findings{petvote_setting="redis appendonly"} 1`,
 		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
 }

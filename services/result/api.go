@@ -17,19 +17,20 @@ import (
 // routes is the public handler. Streams bypass metrics and traces, where an open stream would look like an answer that
 // takes hours, and compression, which would hold events back.
 func routes(
-	tel *telemetry.Telemetry, pages *resultPages, a *api, events, sockets http.Handler, health *lifecycle.Health,
+	tel *telemetry.Telemetry, pages *resultPages, a *api, front *web.Front, events, sockets http.Handler,
+	health *lifecycle.Health,
 ) http.Handler {
 	mux := http.NewServeMux()
 	pages.register(mux)
 	a.register(mux)
-	mux.Handle("POST /spans", http.NewCrossOriginProtection().Handler(tel.Pages(telemetry.SpanRenderResults)))
+	mux.Handle("POST /spans", front.OwnOrigin(tel.Pages(telemetry.SpanRenderResults)))
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	outer := http.NewServeMux()
 	outer.Handle("GET /events", events)
 	outer.Handle("/socket.io/", sockets)
 	outer.Handle("/", tel.HTTP(web.Compress(mux)))
-	return web.SecurityHeaders(outer)
+	return front.Handler(web.SecurityHeaders(outer))
 }
 
 // api answers programs, and browsers that ask for a receipt.
@@ -37,6 +38,7 @@ type api struct {
 	cache   *tallyCache
 	history *history
 	pages   *resultPages
+	limit   *web.Limiter // of receipts
 	store   receiptReader
 	queue   voteFinder
 }

@@ -8,6 +8,7 @@ import (
 
 type settings struct {
 	config.Service
+	config.Public
 	Postgres      votestore.Config
 	Redis         votestream.Config
 	Port          config.Port  `env:"PORT" envDefault:"8085"`

@@ -9,13 +9,12 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 const name = "result"
@@ -64,7 +63,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	cleanups.Background("tally notices", watcher.listen)
 	inspector := lifecycle.NewInspector(lifecycle.CheckOf(cache.ready, db.Inspect))
 	cleanups.Background("inspector", inspector.Run)
+	front := web.NewFront(cfg.Public)
 	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
+		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(guarded.Stats),
@@ -74,7 +75,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 
 	pages := newResultPages(cfg, tel.TraceShare(), cache.current)
-	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, store: guarded,
+	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, limit: front.Limit, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	health.AddFindings(inspector.Findings)
@@ -91,10 +92,10 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	sockets := newSocketServer(hub, cfg)
 	cleanups.Add("socket.io", sockets.Close)
 	server := lifecycle.Server{
-		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel
-		Health:   health, DrainDelay: time.Duration(cfg.ShutdownDelay),
+		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
+		IdleTimeout: time.Duration(cfg.IdleTimeout), MaxConnections: int(cfg.MaxConnections),
 		OnDrain: func() { endStreams(); sockets.Stop() },
-		Handler: routes(tel, pages, api, &sseHandler{hub, sampled, streams}, sockets, health),
+		Handler: routes(tel, pages, api, front, &sseHandler{hub, sampled, streams}, sockets, health),
 	}
 	return server.Run(ctx)
 }

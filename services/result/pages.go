@@ -42,7 +42,9 @@ type resultPages struct {
 
 // newResultPages returns the pages. They call current for each page, concurrently.
 func newResultPages(cfg settings, traceShare string, current func() view) *resultPages {
-	return &resultPages{settings: cfg, traceShare: traceShare, current: current, assets: web.Assets(staticFiles)}
+	assets := web.Assets(staticFiles)
+	assets.Base = string(cfg.BasePath)
+	return &resultPages{settings: cfg, traceShare: traceShare, current: current, assets: assets}
 }
 
 // register mounts the results page, the static files and the icon.
@@ -144,7 +146,7 @@ func inWords(age time.Duration) string {
 
 func (p *resultPages) masthead(r *http.Request, here web.Here) web.Masthead {
 	vote := web.Sibling(string(p.settings.VoteURL), r.Host, votePort)
-	return web.Masthead{Vote: vote, Results: web.Link{Href: "/"}, Here: here}
+	return web.Masthead{Vote: vote, Results: web.Link{Href: p.assets.Base + "/"}, Here: here}
 }
 
 // headlines describe the states in a sentence; receipt.js has those that an open page can reach.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"petvote/observability/telemetry"
 	pages "petvote/services/result/web"
 	"petvote/shared/ballot"
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/web"
 )
@@ -71,6 +73,28 @@ func TestTheFirstAnswerHoldsTheNumbers(t *testing.T) {
 			}
 			wantInPage(t, w.Body.String(), c.want...)
 		})
+	}
+}
+
+func TestUnderABasePathEveryAddressOfThePagesBeginsWithIt(t *testing.T) {
+	p := newTestPages(settings{Public: config.Public{BasePath: "/pets"}}, view{Known: true})
+	shown := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/votes/x", nil)
+	p.renderReceipt(shown, r, http.StatusOK, receipt{State: stateShown})
+	address := regexp.MustCompile(` (?:href|src)="(/[^/][^"]*|/)"`)
+	for name, body := range map[string]string{
+		"results": getPage(p, "/").Body.String(), "kiosk": getPage(p, "/?kiosk").Body.String(),
+		"receipt": shown.Body.String(),
+	} {
+		found := address.FindAllStringSubmatch(body, -1)
+		for _, f := range found {
+			if !strings.HasPrefix(f[1], "/pets/") {
+				t.Errorf("%s has the address %s", name, f[1])
+			}
+		}
+		if len(found) < 5 {
+			t.Errorf("%s has only the addresses %v", name, found)
+		}
 	}
 }
 
@@ -136,7 +160,8 @@ func publicHandler(t *testing.T, stream http.Handler) (public http.Handler, file
 		}
 	})
 	p := newTestPages(settings{}, view{})
-	return routes(tel, p, (&journey{stored: storedVote}).api(t), stream, stream, lifecycle.NewHealth(nil)), p.assets
+	front := web.NewFront(config.Public{})
+	return routes(tel, p, (&journey{stored: storedVote}).api(t), front, stream, stream, lifecycle.NewHealth(nil)), p.assets
 }
 
 func TestEveryAnswerHasTheSecurityHeadersAndPagesAreCompressed(t *testing.T) {

@@ -59,6 +59,7 @@ type receipt struct {
 // vote that is nowhere. It answers 503 if PostgreSQL or Redis is unavailable or the vote may be at another entry.
 func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
+	w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
 	id, err := uuid.Parse(r.PathValue("id"))
 	if err != nil {
 		writeError(w, r, errVoteID)
@@ -73,6 +74,15 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Add("Vary", "Accept")
 	wantsPage := strings.Contains(r.Header.Get("Accept"), "text/html")
+	if wait := a.limit.Wait(r); wait > 0 {
+		if wantsPage {
+			w.Header().Set("Retry-After", web.RetryAfter(wait))
+			a.pages.renderReceipt(w, r, http.StatusTooManyRequests, receipt{ID: id, State: stateUnavailable})
+		} else {
+			web.TooMany(w, wait)
+		}
+		return
+	}
 	found, err := a.find(r.Context(), id, entry)
 	status := http.StatusOK
 	switch {

@@ -19,6 +19,7 @@ import (
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 // browser is the Accept header of one.
@@ -200,6 +201,24 @@ func TestAVoteIsUnknownOnlyIfItWasLookedForEverywhere(t *testing.T) {
 			}
 		}
 		wantInPage(t, page.Body.String(), `data-state="unavailable"`, "be looked up right now", testVoteID)
+	}
+}
+
+func TestAClientAboveItsLimitGetsNoReceipt(t *testing.T) {
+	j := &journey{stored: storedVote}
+	a := j.api(t)
+	a.limit = web.NewLimiter(0.1, 1)
+	_ = a.get(t, "/votes/"+testVoteID)
+	asked := len(j.asked)
+	for accept, want := range map[string]string{"": `{"status":"error",`, browser: "be looked up right now"} {
+		w := a.get(t, "/votes/"+testVoteID, accept)
+		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "10" ||
+			w.Header().Get("Access-Control-Expose-Headers") != "Retry-After" || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q: %d %s, header %v", accept, w.Code, w.Body, w.Header())
+		}
+	}
+	if len(j.asked) != asked {
+		t.Error("the vote was looked up")
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"petvote/observability/telemetry"
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 // BenchmarkAcceptedVote measures an accepted vote in the service without the queue: protections, tracing without
@@ -33,7 +35,9 @@ func BenchmarkAcceptedVote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := tel.HTTP(routes(newPage(settings{}, ""), publisher, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
+	front := web.NewFront(config.Public{})
+	public := routes(newPage(settings{}, ""), publisher, front, http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	h := front.Handler(tel.HTTP(public))
 	b.ReportAllocs()
 	for b.Loop() {
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/vote", strings.NewReader(`{"pet":"dogs"}`))

@@ -7,6 +7,7 @@ import (
 
 type settings struct {
 	config.Service
+	config.Public
 	Redis     votestream.Config
 	Port      config.Port `env:"PORT" envDefault:"8084"`
 	ResultURL config.Link `env:"RESULT_URL"`

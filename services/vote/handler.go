@@ -29,7 +29,11 @@ const maxBody = 4 << 10
 type voteHandler struct {
 	queue   publisher
 	traceID func(context.Context) string
+	limit   *web.Limiter
+	base    string // the path before the page's
 }
+
+const formType = "application/x-www-form-urlencoded"
 
 func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mediaType := r.Header.Get("Content-Type")
@@ -40,7 +44,7 @@ func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch mediaType {
 	case "application/json":
 		h.serveJSON(w, r)
-	case "application/x-www-form-urlencoded":
+	case formType:
 		h.serveForm(w, r)
 	default:
 		answerError(w, r, requestError{http.StatusUnsupportedMediaType,
@@ -49,6 +53,10 @@ func (h *voteHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
+	if wait := h.limit.Wait(r); wait > 0 {
+		web.TooMany(w, wait)
+		return
+	}
 	pet, errPet := readChoice(r.Body)
 	key, errKey := parseKey(r.Header.Get("Idempotency-Key"))
 	if err := cmp.Or(errPet, errKey); err != nil {
@@ -69,19 +77,23 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 	pet, errPet := ballot.ParseChoice(form.Get("pet"))
 	key, errKey := parseKey(form.Get("key"))
 	if cmp.Or(err, errPet, errKey) != nil {
-		redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
+		h.redirect(w, noticePath(noticeInvalid, "", uuid.Nil))
 		return
 	}
 	if key == uuid.Nil { // made here, so that a refused vote can be sent again under the same key
 		key = newID()
 	}
+	if h.limit.Wait(r) > 0 {
+		h.redirect(w, noticePath(noticeUnavailable, pet, key))
+		return
+	}
 	_, entry, err := h.cast(r, pet, key)
 	if err != nil {
 		logRefusal(r.Context(), err)
-		redirect(w, noticePath(noticeUnavailable, pet, key))
+		h.redirect(w, noticePath(noticeUnavailable, pet, key))
 		return
 	}
-	redirect(w, noticePath(noticeVoted, pet, key)+"&entry="+entry.String())
+	h.redirect(w, noticePath(noticeVoted, pet, key)+"&entry="+entry.String())
 }
 
 // cast continues after the voter hangs up: a vote in flight is accepted or refused, not dropped.
@@ -140,8 +152,8 @@ func parseKey(text string) (uuid.UUID, error) {
 }
 
 // redirect sends no body, unlike http.Redirect.
-func redirect(w http.ResponseWriter, path string) {
-	w.Header().Set("Location", path)
+func (h *voteHandler) redirect(w http.ResponseWriter, path string) {
+	w.Header().Set("Location", h.base+path)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -188,16 +200,15 @@ func logRefusal(ctx context.Context, err error) {
 }
 
 // routes is the public face. The protections lie inside the mux's patterns, where the traces know the route.
-func routes(page *page, queue publisher, spans http.Handler, health *lifecycle.Health) http.Handler {
-	sameOrigin := http.NewCrossOriginProtection()
-	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		web.Problem(w, http.StatusForbidden, "votes from other sites are not accepted")
-	}))
+func routes(
+	page *page, queue publisher, front *web.Front, spans http.Handler, health *lifecycle.Health,
+) http.Handler {
+	votes := &voteHandler{queue: queue, traceID: telemetry.TraceID, limit: front.Limit, base: page.assets.Base}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", page.serveVote)
 	page.assets.Register(mux)
-	mux.Handle("POST /vote", sameOrigin.Handler(&voteHandler{queue: queue, traceID: telemetry.TraceID}))
-	mux.Handle("POST /spans", sameOrigin.Handler(spans))
+	mux.Handle("POST /vote", front.Origins.Handler(votes, http.HandlerFunc(page.refuseOrigin)))
+	mux.Handle("POST /spans", front.OwnOrigin(spans))
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	return web.SecurityHeaders(web.Compress(mux))

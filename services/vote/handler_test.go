@@ -17,9 +17,11 @@ import (
 	"go.uber.org/goleak"
 
 	"petvote/shared/ballot"
+	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 const (
@@ -162,9 +164,39 @@ func TestAFormIsAnsweredWithANotice(t *testing.T) {
 	}
 }
 
+func TestAClientAboveItsLimitIsAskedToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{}
+		h := q.handler()
+		h.limit = web.NewLimiter(0.1, 2)
+		for range 2 {
+			if w := post(t.Context(), h); w.Code != http.StatusOK {
+				t.Errorf("within the burst: %d", w.Code)
+			}
+		}
+		w := post(t.Context(), h)
+		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "10" ||
+			!strings.HasPrefix(w.Body.String(), `{"status":"error","message":"`) {
+			t.Errorf("above the limit: %d %s, header %v", w.Code, w.Body, w.Header())
+		}
+		w = post(t.Context(), h, form("pet=cats&key="+testKey))
+		if path := noticePath(noticeUnavailable, ballot.Cats, uuid.MustParse(testKey)); w.Header().Get("Location") != path {
+			t.Errorf("a form above the limit: %d to %s, want %s", w.Code, w.Header().Get("Location"), path)
+		}
+		if w := post(t.Context(), h, func(r *http.Request) { r.RemoteAddr = "198.51.100.1:1" }); w.Code != http.StatusOK {
+			t.Errorf("another client: %d", w.Code)
+		}
+		time.Sleep(10 * time.Second)
+		if w := post(t.Context(), h); w.Code != http.StatusOK || len(q.messages) != 4 {
+			t.Errorf("after the wait: %d; %d published", w.Code, len(q.messages))
+		}
+	})
+}
+
 func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
 	q := &queue{}
-	public := routes(newPage(settings{}, ""), q, http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	front := web.NewFront(config.Public{})
+	public := routes(newPage(settings{}, ""), q, front, http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 		r := httptest.NewRequest(http.MethodPost, "http://pets.example/vote", strings.NewReader("pet=dogs"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -173,6 +205,9 @@ func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
 		public.ServeHTTP(w, r)
 		if w.Code != http.StatusForbidden || len(q.messages) > 0 {
 			t.Errorf("%s: status %d, published %+v", name, w.Code, q.messages)
+		}
+		if !strings.Contains(w.Body.String(), `data-state="refused">Your vote was not accepted: `) {
+			t.Errorf("%s: a person reads %s", name, w.Body)
 		}
 	}
 }

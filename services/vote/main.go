@@ -10,13 +10,12 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestream"
+	"petvote/shared/web"
 )
 
 const name = "vote"
@@ -54,8 +53,10 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
+	front := web.NewFront(cfg.Public)
 	err = errors.Join(
 		tel.ObserveBreakers(policy),
+		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAdmission(admission.stats),
 		tel.ObserveStream(resilientStats{queue, policy}.Stats))
 	if err != nil {
@@ -72,9 +73,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
 	server := lifecycle.Server{
-		Listener: netutil.LimitListener(socket, int(cfg.MaxConnections)), // others wait in the kernel, at next to no cost
-		Handler:  tel.HTTP(routes(page, publisher, tel.Pages(telemetry.SpanCastVote), health)), Health: health,
-		DrainDelay: time.Duration(cfg.ShutdownDelay),
+		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
+		IdleTimeout: time.Duration(cfg.IdleTimeout), MaxConnections: int(cfg.MaxConnections),
+		Handler: front.Handler(tel.HTTP(routes(page, publisher, front, tel.Pages(telemetry.SpanCastVote), health))),
 	}
 	return server.Run(ctx)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"embed"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,22 +30,37 @@ type page struct {
 }
 
 func newPage(cfg settings, traceShare string) *page {
-	return &page{settings: cfg, traceShare: traceShare, assets: web.Assets(pageFiles)}
+	assets := web.Assets(pageFiles)
+	assets.Base = string(cfg.BasePath)
+	return &page{settings: cfg, traceShare: traceShare, assets: assets}
 }
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {
-	d := p.data(r)
-	web.AllowConnect(w, web.OriginOf(d.Masthead.Results.Href)) // the page asks the result service for a vote's journey
-	web.Render(w, http.StatusOK, pages.Vote(p.assets, d))
+	p.render(w, r, http.StatusOK, noticeFor(r.URL.Query()))
 }
 
-func (p *page) data(r *http.Request) pages.VotePage {
+// refuseOrigin answers a vote from a page of another origin: a form with the page.
+func (p *page) refuseOrigin(w http.ResponseWriter, r *http.Request) {
+	if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType == formType {
+		p.render(w, r, http.StatusForbidden, notice{state: "refused", text: "Your vote was not accepted: " +
+			"this server does not accept votes from the address of the page that sent it. Its operator can allow that address."})
+		return
+	}
+	web.Problem(w, http.StatusForbidden, "votes from other sites are not accepted")
+}
+
+func (p *page) render(w http.ResponseWriter, r *http.Request, status int, n notice) {
+	d := p.data(r, n)
+	web.AllowConnect(w, web.OriginOf(d.Masthead.Results.Href)) // the page asks the result service for a vote's journey
+	web.Render(w, status, pages.Vote(p.assets, d))
+}
+
+func (p *page) data(r *http.Request, n notice) pages.VotePage {
 	query := r.URL.Query()
-	n := noticeFor(query)
 	results := web.Sibling(string(p.settings.ResultURL), r.Host, resultPort)
 	d := pages.VotePage{
 		Theme:    web.Theme(r),
-		Masthead: web.Masthead{Vote: web.Link{Href: "/"}, Results: results, Here: web.HereVote},
+		Masthead: web.Masthead{Vote: web.Link{Href: p.assets.Base + "/"}, Results: results, Here: web.HereVote},
 		State:    cmp.Or(n.state, "idle"), Notice: n.text,
 		ResultURL: string(p.settings.ResultURL), JaegerURL: string(p.settings.JaegerURL), TraceShare: p.traceShare,
 	}

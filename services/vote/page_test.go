@@ -20,7 +20,8 @@ const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
 
 // public is the service's handler with a queue that takes everything.
 func public(cfg settings) http.Handler {
-	return routes(newPage(cfg, ""), &queue{}, http.NotFoundHandler(), lifecycle.NewHealth(nil))
+	front := web.NewFront(cfg.Public)
+	return front.Handler(routes(newPage(cfg, ""), &queue{}, front, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
 }
 
 // getPage requests from the service, with headers as names and values.
@@ -56,6 +57,26 @@ func TestPageOffersAButtonForEachChoiceWithoutJavaScript(t *testing.T) {
 		`href="//pets.example:8085/" data-sibling-port="8085"`,
 		`data-state="idle"></div>`, `<section id="journey" class="card" aria-labelledby="journey-title" hidden>`,
 		`<strong id="waiting-count">0</strong>`)
+}
+
+func TestUnderABasePathEveryAddressOfThePageBeginsWithIt(t *testing.T) {
+	cfg := settings{Public: config.Public{BasePath: "/pets"}}
+	address := regexp.MustCompile(` (?:href|src|action)="(/[^"]*)"`)
+	for _, target := range []string{"/pets/", "/"} { // as with a proxy that leaves the path, and with one that strips it
+		page := getPage(cfg, "http://pets.example"+target)
+		wantInPage(t, page, `action="/pets/vote"`, `href="/pets/" aria-current="page">Vote`)
+		for _, found := range address.FindAllStringSubmatch(page.Body.String(), -1) {
+			if !strings.HasPrefix(found[1], "/pets/") && !strings.HasPrefix(found[1], "//pets.example:8085/") {
+				t.Errorf("%s: the page has the address %s", target, found[1])
+			}
+		}
+	}
+	for _, target := range []string{"/pets/vote", "/vote"} {
+		w := post(t.Context(), public(cfg), form("pet=cats"), func(r *http.Request) { r.URL.Path = target })
+		if location := w.Header().Get("Location"); !strings.HasPrefix(location, "/pets/?vote=") {
+			t.Errorf("%s: %d leads to %s", target, w.Code, location)
+		}
+	}
 }
 
 func TestPageLinksToTheConfiguredAddresses(t *testing.T) {

@@ -24,6 +24,10 @@ type Service struct {
 	Pprof     bool      `env:"PPROF"` // serve Go's profiles on the ops port
 	// The public port believes the sampled flag of a caller's trace, so any client can have all its requests traced.
 	TrustTraceparent bool `env:"TRUST_TRACEPARENT"`
+
+	// The default exceeds the times for which proxies keep a connection (nginx 60 s, Traefik 90 s, Caddy 2 min). The side
+	// that sends the requests has to close it, else a request can meet a connection that is just being closed.
+	IdleTimeout Timeout `env:"IDLE_TIMEOUT" envDefault:"150s"`
 }
 
 // Port is a TCP port. 0 lets the system choose one.
@@ -39,8 +43,8 @@ func (p *Port) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// On returns the address of the port on a host, in the form that net.Listen takes.
-func (p Port) On(host string) string { return net.JoinHostPort(host, p.String()) }
+// On returns the address of the port on a host, in the form that net.Listen takes. An IPv6 address may have brackets.
+func (p Port) On(host string) string { return net.JoinHostPort(strings.Trim(host, "[]"), p.String()) }
 
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 
@@ -99,6 +103,19 @@ func (i *Interval) UnmarshalText(text []byte) error {
 		return errors.New(`not a time from 10ms to 1h, such as "25s"`)
 	}
 	*i = Interval(v)
+	return nil
+}
+
+// Timeout is a time from a second to an hour.
+type Timeout time.Duration
+
+// UnmarshalText refuses times outside that range.
+func (t *Timeout) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < time.Second || v > time.Hour {
+		return errors.New(`not a time from 1s to 1h, such as "150s"`)
+	}
+	*t = Timeout(v)
 	return nil
 }
 

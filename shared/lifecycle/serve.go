@@ -1,10 +1,12 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -24,6 +26,11 @@ type Server struct {
 	Health   *Health
 	// DrainDelay is how long the server still accepts requests once unready, so that load balancers can notice.
 	DrainDelay time.Duration
+	// IdleTimeout is how long a connection without a request is kept.
+	IdleTimeout time.Duration
+	// MaxConnections bounds the open connections; 0 does not. When all are in use, another takes the place of one that
+	// is idle or half-open or, if all have requests, of one whose answer ends it.
+	MaxConnections int
 	// OnDrain, which may be nil, ends the handlers that would not end by themselves.
 	OnDrain func()
 }
@@ -31,12 +38,14 @@ type Server struct {
 // Run serves until ctx ends, then until every accepted request is answered. While draining it answers with
 // "Connection: close", so that no client sends a request into a closing connection.
 func (s *Server) Run(ctx context.Context) error {
-	server := newHTTPServer(s.closeWhileDraining(s.Handler))
+	connections := limitConnections(s.Listener, cmp.Or(s.MaxConnections, math.MaxInt))
+	server := newHTTPServer(s.endConnections(connections, s.Handler), s.IdleTimeout)
+	server.ConnState = connections.note
 	if s.OnDrain != nil {
 		server.RegisterOnShutdown(s.OnDrain)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.Listener) }()
+	go func() { served <- server.Serve(connections) }()
 	slog.InfoContext(ctx, "serving", "address", s.Listener.Addr().String())
 	select {
 	case err := <-served:
@@ -58,9 +67,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
+// endConnections ends connections with their answer: all while draining, else those whose slot is needed.
+func (s *Server) endConnections(connections *connections, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Health.draining.Load() {
+		if s.Health.draining.Load() || connections.mustYield() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -80,7 +90,7 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 	if cfg.Pprof {
 		serveProfiles(mux)
 	}
-	server := newHTTPServer(mux)
+	server := newHTTPServer(mux, time.Duration(cfg.IdleTimeout))
 	c.Background("ops server", func(ctx context.Context) error {
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()
@@ -95,14 +105,14 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 	return nil
 }
 
-func newHTTPServer(h http.Handler) *http.Server {
+func newHTTPServer(h http.Handler, idleTimeout time.Duration) *http.Server {
 	return &http.Server{
 		Handler: h,
 		// Limits of a client's share of the server's time and memory.
 		ReadHeaderTimeout: 2 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      10 * time.Second, // a handler that streams sets its own deadlines
-		IdleTimeout:       5 * time.Second,  // an idle connection occupies a slot where their number is bounded
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}

@@ -58,7 +58,11 @@ type running struct {
 	ended  chan error
 }
 
-const drainDelay = 500 * time.Millisecond
+const (
+	drainDelay     = 500 * time.Millisecond
+	idleTimeout    = 150 * time.Second
+	maxConnections = 3
+)
 
 // run starts a server with one route of its own, /work, beside /readyz.
 func run(t *testing.T, work http.HandlerFunc, onDrain func()) *running {
@@ -69,7 +73,8 @@ func run(t *testing.T, work http.HandlerFunc, onDrain func()) *running {
 	transport := &http.Transport{DialContext: listener.dial}
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
-		Server: &Server{Listener: listener, Handler: mux, Health: health, DrainDelay: drainDelay, OnDrain: onDrain},
+		Server: &Server{Listener: listener, Handler: mux, Health: health, DrainDelay: drainDelay, OnDrain: onDrain,
+			IdleTimeout: idleTimeout, MaxConnections: maxConnections},
 		client: &http.Client{Transport: transport}, stop: cancel, ended: make(chan error, 1),
 	}
 	t.Cleanup(transport.CloseIdleConnections)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -87,7 +86,7 @@ func (c Config) address() DatabaseURL {
 	}
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(c.User, c.Password),
-		Host: net.JoinHostPort(strings.Trim(c.Host, "[]"), c.Port.String()), Path: c.Database,
+		Host: c.Port.On(c.Host), Path: c.Database,
 	}
 	return DatabaseURL(u.String())
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +47,7 @@ const (
 func (c Config) Dial(readers int) *redis.Client {
 	o := c.URL.options
 	if o == nil {
-		o = &redis.Options{Addr: net.JoinHostPort(c.Host, c.Port.String()), Password: c.Password}
+		o = &redis.Options{Addr: c.Port.On(c.Host), Password: c.Password}
 	}
 	o.PoolSize = otherConns + readers
 	o.MaxRetries = -1

@@ -28,6 +28,7 @@ var contentTypes = map[string]string{
 // AssetSet serves a fixed set of static files under /static/<version>/<name>, where the version is a hash of all of
 // them. A relative name in a stylesheet or module ("./theme.js") therefore leads to the same version.
 type AssetSet struct {
+	Base    string // the path before every address: config.BasePath
 	version string
 	files   map[string]asset
 }
@@ -87,7 +88,7 @@ func (a *AssetSet) Register(mux *http.ServeMux) {
 }
 
 // URL returns the path of a file, including the version. The templates' tests look for every name.
-func (a *AssetSet) URL(name string) string { return staticPath + a.version + "/" + name }
+func (a *AssetSet) URL(name string) string { return a.Base + staticPath + a.version + "/" + name }
 
 // ServeHTTP answers with the file. Under the set's own version it may be cached for ever. During an upgrade, pages of
 // another release ask for another version: they get the file too, but must revalidate it.

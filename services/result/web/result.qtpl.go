@@ -314,11 +314,19 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 //line result.qtpl:73
 	if page.Kiosk {
 //line result.qtpl:73
-		qw422016.N().S(`<a href="/">Leave the big screen</a>`)
+		qw422016.N().S(`<a href="`)
+//line result.qtpl:73
+		qw422016.E().S(files.Base)
+//line result.qtpl:73
+		qw422016.N().S(`/">Leave the big screen</a>`)
 //line result.qtpl:73
 	} else {
 //line result.qtpl:73
-		qw422016.N().S(`<a href="/?kiosk">Show on a big screen</a>`)
+		qw422016.N().S(`<a href="`)
+//line result.qtpl:73
+		qw422016.E().S(files.Base)
+//line result.qtpl:73
+		qw422016.N().S(`/?kiosk">Show on a big screen</a>`)
 //line result.qtpl:73
 	}
 //line result.qtpl:73

@@ -70,7 +70,11 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
       <p class="lead">Every press is one vote. An accepted vote is counted exactly once.</p>
     </div>
 
-    <form id="ballot" method="post" action="/vote" aria-labelledby="question">
+    <form id="ballot" method="post" action="`)
+//line vote.qtpl:21
+	qw422016.E().S(files.Base)
+//line vote.qtpl:21
+	qw422016.N().S(`/vote" aria-labelledby="question">
 `)
 //line vote.qtpl:22
 	for _, pet := range page.Pets {
@@ -126,7 +130,11 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 //line vote.qtpl:33
 	if page.RetryKey != "" {
 //line vote.qtpl:33
-		qw422016.N().S(`    <form id="retry" method="post" action="/vote">
+		qw422016.N().S(`    <form id="retry" method="post" action="`)
+//line vote.qtpl:34
+		qw422016.E().S(files.Base)
+//line vote.qtpl:34
+		qw422016.N().S(`/vote">
       <input type="hidden" name="key" value="`)
 //line vote.qtpl:35
 		qw422016.E().S(page.RetryKey)

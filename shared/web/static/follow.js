@@ -9,14 +9,16 @@ const TIMEOUT_MS = 4_000;
 // Aborting signal ends it early.
 export async function follow(address, { onReceipt, onError }, signal) {
   for (let wait = FIRST_MS; !signal.aborted; wait = Math.min(wait * 1.5, MOST_MS)) {
+    let least = 0;
     try {
-      const receipt = await fetchReceipt(address);
-      if (signal.aborted || !onReceipt(receipt)) return;
+      const { receipt, retryAfterMs } = await fetchReceipt(address);
+      if (signal.aborted || (receipt && !onReceipt(receipt))) return;
+      least = retryAfterMs;
     } catch {
       if (signal.aborted) return;
       onError();
     }
-    await new Promise((resolve) => setTimeout(resolve, wait * (0.8 + 0.4 * Math.random())));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(wait * (0.8 + 0.4 * Math.random()), least)));
     if (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
   }
 }
@@ -27,7 +29,8 @@ async function fetchReceipt(address) {
     cache: 'no-store',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
+  if (response.status === 429) return { retryAfterMs: 1_000 * Number(response.headers.get('Retry-After')) };
   const receipt = await response.json();
   if (!receipt.state) throw new Error(`status ${response.status}`);
-  return receipt; // with any status: a 404 says "unknown", a 503 may say "queued_or_unknown"
+  return { receipt, retryAfterMs: 0 }; // with any status: a 404 says "unknown", a 503 may say "queued_or_unknown"
 }

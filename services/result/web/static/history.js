@@ -25,7 +25,7 @@ export function showHistory() {
 async function refresh() {
   let answer;
   try {
-    const response = await fetch('/api/history?minutes=60', { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch('api/history?minutes=60', { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (!response.ok) return;
     answer = (await response.json()).minutes;
   } catch {

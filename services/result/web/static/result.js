@@ -38,7 +38,7 @@ if (ageElement.dataset.ageMs) {
   stale = !banner.hidden;
 }
 
-const stream = new Stream('/events', {
+const stream = new Stream('events', {
   onVotes(votes, first) {
     pushedAt = performance.now();
     const changed = show(votes);

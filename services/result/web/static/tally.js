@@ -22,7 +22,7 @@ export function pollTally({ snapshot, onTally, onError }) {
 class NoTally extends Error {}
 
 async function fetchTally() {
-  const response = await fetch('/api/tally', { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const response = await fetch('api/tally', { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!response.ok) throw new NoTally(`status ${response.status}`);
   const { votes, stale, as_of: asOf } = await response.json();
   // Both times are the server's. The Date header has whole seconds only, which is enough here.

@@ -6,7 +6,7 @@ export const TIMEOUT_MS = 5_000;
 
 // Never rejects. Resolves to one of
 //   {kind: 'accepted', id, traceId, entry}  the server has the vote
-//   {kind: 'refused', why}                  the server will never accept it: don't send it again
+//   {kind: 'refused', why}                  the vote service will never accept it: don't send it again
 //   {kind: 'later', why, retryAfterMs}      the server may or may not have it: send it again with the same key. retryAfterMs is
 //                                           undefined unless the server named a time; reached is false if it didn't answer
 export async function send(vote) {
@@ -19,7 +19,7 @@ export async function send(vote) {
 async function attempt({ key, pet }, traceHeaders) {
   let response, answer;
   try {
-    response = await fetch('/vote', {
+    response = await fetch('vote', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key, ...traceHeaders },
       body: JSON.stringify({ pet }),
@@ -35,16 +35,19 @@ async function attempt({ key, pet }, traceHeaders) {
   if (response.ok && answer?.status === 'success') {
     return { kind: 'accepted', id: answer.id, traceId: answer.trace_id, entry: answer.entry };
   }
-  if (isFinal(response.status)) {
-    return { kind: 'refused', why: String(answer?.message ?? `the server answered ${response.status}`) };
-  }
-  return { kind: 'later', why: 'the server could not accept it just now', retryAfterMs: retryAfter(response) };
+  const isOurs = answer?.status === 'error';
+  if (isOurs && FINAL.includes(response.status)) return { kind: 'refused', why: String(answer.message) };
+  const why = (isOurs && NOT_NOW[response.status]) || 'the server could not accept it just now';
+  return { kind: 'later', why, retryAfterMs: retryAfter(response) };
 }
 
-// Client errors are final, except those that mean "not now".
-function isFinal(status) {
-  return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
-}
+// Only these answers of the vote service itself are about the vote. Any other says something about the way to it: a proxy, a
+// log-in page or a setting that has to be mended.
+const FINAL = [400, 413, 415];
+const NOT_NOW = {
+  403: 'the server does not accept votes from this page’s address, which its operator has to allow',
+  429: 'the server takes only so many votes at once from one address',
+};
 
 function retryAfter(response) {
   const seconds = Number.parseInt(response.headers.get('Retry-After') ?? '', 10);

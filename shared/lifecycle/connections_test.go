@@ -1,0 +1,181 @@
+package lifecycle
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// keptConn is a client's connection, on which it sends requests one after the other.
+type keptConn struct {
+	net.Conn
+	answers *bufio.Reader
+}
+
+// connect opens a connection without a request.
+func (r *running) connect(t *testing.T) *keptConn {
+	t.Helper()
+	c, err := r.client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", "memory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	synctest.Wait()
+	return &keptConn{c, bufio.NewReader(c)}
+}
+
+// get sends a request and returns the answer, or why there is none.
+func (c *keptConn) get(path string) reply {
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: memory\r\n\r\n"); err != nil {
+		return reply{err: err}
+	}
+	resp, err := http.ReadResponse(c.answers, nil)
+	if err != nil {
+		return reply{err: err}
+	}
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, string(body), resp.Close, err}
+}
+
+// begin sends a request and returns once the server works on it or has left it waiting.
+func (c *keptConn) begin(path string) <-chan reply {
+	answer := make(chan reply, 1)
+	go func() { answer <- c.get(path) }()
+	synctest.Wait()
+	return answer
+}
+
+// ended is true if the server has closed the connection.
+func (c *keptConn) ended() bool {
+	return c.SetReadDeadline(time.Time{}) != nil // as a pipe answers whose other end is closed
+}
+
+func wantHello(t *testing.T, what string, got reply, last bool) {
+	t.Helper()
+	if got.err != nil || got.status != http.StatusOK || got.body != "hello" || got.last != last {
+		t.Errorf("%s: %+v, want an answer, the last of its connection: %v", what, got, last)
+	}
+}
+
+// A proxy that keeps its connections for a minute never sends a request into one that is being closed.
+func TestAnIdleConnectionIsKeptUntilTheIdleTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, hello, nil)
+		c := r.connect(t)
+		wantHello(t, "the first request", c.get("/work"), false)
+		time.Sleep(idleTimeout - time.Millisecond)
+		wantHello(t, "just before the time-out", c.get("/work"), false)
+		time.Sleep(idleTimeout + time.Millisecond)
+		if !c.ended() {
+			t.Error("the connection is kept for ever")
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+func TestRestingConnectionsGiveWayOnceAllSlotsAreTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, hello, nil)
+		first, halfOpen := r.connect(t), r.connect(t)
+		wantHello(t, "a request", first.get("/work"), false) // now halfOpen rests the longest
+		last := r.connect(t)
+		time.Sleep(restBeforeShed)
+		if first.ended() || halfOpen.ended() || last.ended() {
+			t.Error("a connection was closed though there is room")
+		}
+		begun := time.Now()
+		wantHello(t, "one connection more", r.connect(t).get("/work"), false)
+		if took := time.Since(begun); took > slotWait {
+			t.Errorf("it waited %v", took)
+		}
+		if first.ended() || last.ended() || !halfOpen.ended() {
+			t.Error("not just the one that had rested the longest was closed")
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+// The request of a connection that rests only for a moment may be on its way.
+func TestNoConnectionIsClosedThatHasJustBegunToRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, hello, nil)
+		var kept []*keptConn
+		for range maxConnections {
+			kept = append(kept, r.connect(t))
+			time.Sleep(2 * slotWait)
+		}
+		late := r.connect(t).begin("/work")
+		time.Sleep(restBeforeShed - (2*maxConnections+1)*slotWait)
+		if len(late) > 0 || kept[0].ended() {
+			t.Error("a connection was closed too soon")
+		}
+		time.Sleep(2 * slotWait)
+		wantHello(t, "the late one", <-late, false)
+		if !kept[0].ended() || kept[1].ended() || kept[2].ended() {
+			t.Error("not just the one that had rested the longest was closed")
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+func TestWhereAllAreBusyAnAnswerMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := run(t, func(w http.ResponseWriter, r *http.Request) { <-release; hello(w, r) }, nil)
+		busy := []*keptConn{r.connect(t), r.connect(t), r.connect(t)}
+		var answers []<-chan reply
+		for _, c := range busy {
+			answers = append(answers, c.begin("/work"))
+		}
+		late := r.connect(t).begin("/work")
+		time.Sleep(2 * restBeforeShed)
+		close(release)
+		synctest.Wait()
+		for _, answer := range answers {
+			wantHello(t, "one that was busy before", <-answer, false)
+		}
+		// Each goes on at once, as under saturation: none rests long enough to be closed.
+		var closing int
+		for range 100 {
+			for _, c := range busy {
+				if got := c.get("/work"); got.last {
+					closing++
+				}
+			}
+			if len(late) > 0 || closing > 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		wantHello(t, "the late one", <-late, false)
+		if closing != 1 {
+			t.Errorf("%d answers ended their connections, want 1", closing)
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+func TestAStopDoesNotWaitForAConnectionWithoutASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, nil)
+		for range maxConnections {
+			r.connect(t).begin("/work")
+		}
+		late := r.connect(t).begin("/work")
+		r.stop()
+		if err := <-r.ended; err == nil {
+			t.Error("requests that hang were drained")
+		}
+		if got := <-late; got.err == nil {
+			t.Errorf("the late one: %+v", got)
+		}
+	})
+}
