@@ -1,19 +1,21 @@
 // Follows a vote by polling its receipt: often at first, when each answer brings news, then less and less, and not while
 // the page is hidden.
 
+import { timeout } from './fallbacks.js';
+
 const FIRST_MS = 60;
 const MOST_MS = 3_000;
 const TIMEOUT_MS = 4_000;
 
 // Calls onReceipt(receipt) after each answer until that returns false, and onError() after each attempt without an answer.
-// Aborting signal ends it early.
-export async function follow(address, { onReceipt, onError }, signal) {
-  for (let wait = FIRST_MS; !signal.aborted; wait = Math.min(wait * 1.5, MOST_MS)) {
+// It ends early once isOver() returns true.
+export async function follow(address, { onReceipt, onError, isOver = () => false }) {
+  for (let wait = FIRST_MS; !isOver(); wait = Math.min(wait * 1.5, MOST_MS)) {
     try {
       const receipt = await fetchReceipt(address);
-      if (signal.aborted || !onReceipt(receipt)) return;
+      if (isOver() || !onReceipt(receipt)) return;
     } catch {
-      if (signal.aborted) return;
+      if (isOver()) return;
       onError();
     }
     await new Promise((resolve) => setTimeout(resolve, wait * (0.8 + 0.4 * Math.random())));
@@ -25,7 +27,7 @@ async function fetchReceipt(address) {
   const response = await fetch(address, {
     headers: { Accept: 'application/json' },
     cache: 'no-store',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: timeout(TIMEOUT_MS),
   });
   const receipt = await response.json();
   if (!receipt.state) throw new Error(`status ${response.status}`);
