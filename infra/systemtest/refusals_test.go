@@ -176,3 +176,47 @@ func TestBrowserAVoteIsKeptAndSentAgainWithoutSiteDataAndOverPlainHTTP(t *testin
 		}
 	}
 }
+
+func TestBrowserTheResultsMoveWhateverTheBrowserRefuses(t *testing.T) {
+	t.Parallel()
+	r, _ := traced(t)
+	b := r.browser()
+	tabs := map[string]*tab{}
+	for _, api := range []broken{
+		{"window", "BroadcastChannel", "absent throwing"},
+		{"BroadcastChannel.prototype", "postMessage", "throwing idle"},
+		{"window", "EventSource", "absent throwing mute"},
+		{"window", "ResizeObserver", "absent"},
+		{"window", "requestAnimationFrame", "absent"},
+		{"window", "performance", "absent"},
+		{"AbortSignal", "timeout", "absent"},
+		{"window", "matchMedia", "absent"},
+		{"window", "localStorage", "refused"},
+		{"Document.prototype", "cookie", "refused"},
+	} {
+		for way := range strings.FieldsSeq(api.ways) {
+			tabs[api.owner+"."+api.name+" "+way] = r.openWithout(b, r.Result.URL("/"), api, way)
+		}
+	}
+	for votes := range int64(2) {
+		r.vote(ballot.Dogs)
+		r.eventually(func() (others error) {
+			for name, p := range tabs {
+				v, err := readResultPage(p)
+				if err != nil || v.Banner != "" || v.Counts.Dogs != votes+1 {
+					others = errors.Join(others, fmt.Errorf("%s: the page shows %+v, %v", name, v, err))
+				}
+			}
+			return others
+		})
+	}
+	for name, p := range tabs {
+		p.visible("#chart svg")
+		if problems, _ := p.found(); len(problems) > 0 {
+			t.Errorf("%s: %v", name, problems)
+		}
+		if v, err := readResultPage(p); err != nil || live(v) == strings.Contains(name, "EventSource") && !strings.HasSuffix(name, "mute") {
+			t.Errorf("%s: the page shows %+v, %v", name, v, err)
+		}
+	}
+}

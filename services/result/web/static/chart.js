@@ -1,6 +1,8 @@
 // A line chart of votes per minute. The pets' lines differ by dashes and marks as well as by colour. The last minute is
 // still running: it is not part of the lines, but a mark of its own.
 
+import { attempt } from './fallbacks.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 const MARGIN = { top: 12, right: 14, bottom: 24, left: 44 };
 const TICK_MINUTES = 15;
@@ -26,7 +28,9 @@ export class Chart {
   constructor(element, { pets, pick }) {
     this.#element = element;
     this.#pets = pets;
-    new ResizeObserver(() => this.#draw()).observe(element);
+    const resized = attempt(() => new ResizeObserver(() => this.#draw()));
+    if (resized) resized.observe(element);
+    else addEventListener('resize', () => this.#draw());
     const read = (event) => {
       const x = event.clientX - element.getBoundingClientRect().left;
       const last = this.#minutes.length - 1;
