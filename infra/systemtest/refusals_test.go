@@ -84,6 +84,7 @@ func TestBrowserAVoteIsKeptAndSentAgainWhateverTheBrowserRefuses(t *testing.T) {
 			pages[api.owner+"."+api.name+" "+way] = r.openWithout(b, r.Vote.URL("/?problem=invalid"), api, way)
 		}
 	}
+	form := r.openWithout(b, r.Vote.URL("/"), broken{owner: "window", name: "fetch"}, "absent")
 	for name, p := range pages {
 		p.click("#theme-switch")
 		p.run(`document.dispatchEvent(new Event('visibilitychange'))`)
@@ -96,12 +97,18 @@ func TestBrowserAVoteIsKeptAndSentAgainWhateverTheBrowserRefuses(t *testing.T) {
 	for _, p := range pages {
 		p.click(choice(ballot.Cats))
 	}
+	form.click(choice(ballot.Cats))
+	until(form, readVotePage, func(v votePage) bool {
+		return v.State == "refused" && strings.HasPrefix(v.Text, "Your vote could not be taken just now.")
+	})
 	pages.all(r, func(_ string, v votePage) bool { return v.State == "waiting" && v.Waiting == 1 })
 	r.must(r.Redis.Start(t.Context()))
 	pages.all(r, func(_ string, v votePage) bool { return accepted(v) && v.Waiting == -1 && arrived(v.Journey) })
+	form.click("#retry button")
+	until(form, readVotePage, acceptedFor(ballot.Cats))
 	r.drained()
-	if stored := len(r.stored()); stored != len(pages) {
-		t.Errorf("stored: %d votes, want %d", stored, len(pages))
+	if stored := len(r.stored()); stored != len(pages)+1 {
+		t.Errorf("stored: %d votes, want %d", stored, len(pages)+1)
 	}
 	for name, p := range pages {
 		if problems, _ := p.found(); len(problems) > 0 {
@@ -126,16 +133,23 @@ func (all pages) all(r *rig, want func(name string, v votePage) bool) {
 	})
 }
 
+// siteDataBlocked are the preferences of a browser that refuses cookies and storage.
+const siteDataBlocked = `{"profile":{"default_content_setting_values":{"cookies":2}}}`
+
+// plainName lets a browser open the addresses that plain returns.
+var plainName = chromedp.Flag("host-resolver-rules", "MAP pets.test 127.0.0.1")
+
+// plain returns the address of a page under a name, over plain HTTP: browsers trust it less than a loopback address.
+func plain(url string) string { return strings.Replace(url, "127.0.0.1", "pets.test", 1) }
+
 func TestBrowserAVoteIsKeptAndSentAgainWithoutSiteDataAndOverPlainHTTP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	names := chromedp.Flag("host-resolver-rules", "MAP pets.test 127.0.0.1")
-	plain := strings.Replace(r.Vote.URL("/"), "127.0.0.1", "pets.test", 1) // not trusted as the loopback address is
-	usual := browser.Open(t, names)
-	blocking := browser.OpenProfile(t, `{"profile":{"default_content_setting_values":{"cookies":2}}}`, names)
+	usual, blocking := browser.Open(t, plainName), browser.OpenProfile(t, siteDataBlocked, plainName)
+	url := r.Vote.URL("/")
 	pages := pages{
-		"plain": r.open(usual, plain), "private": r.open(r.privateWindow(usual), r.Vote.URL("/")),
-		"blocked": r.open(blocking, r.Vote.URL("/")), "blocked plain": r.open(blocking, plain),
+		"plain": r.open(usual, plain(url)), "private": r.open(r.privateWindow(usual), url),
+		"blocked": r.open(blocking, url), "blocked plain": r.open(blocking, plain(url)),
 	}
 	for name, p := range pages {
 		secure, err := look[bool](p, `isSecureContext && !!navigator.locks`)
@@ -161,6 +175,7 @@ func TestBrowserAVoteIsKeptAndSentAgainWithoutSiteDataAndOverPlainHTTP(t *testin
 			t.Errorf("%s: kept %v, %v", name, kept, err)
 		}
 	}
+	pages["private"].run(`localStorage.clear()`) // as a person may, in the browser's settings
 	r.must(r.Redis.Start(t.Context()))
 	pages.all(r, func(_ string, v votePage) bool { return accepted(v) && v.Waiting == -1 && arrived(v.Journey) })
 	r.drained()

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"petvote/infra/browser"
 	"petvote/shared/ballot"
 )
 
@@ -23,7 +24,7 @@ type resultsTab struct {
 	streams map[network.RequestID]bool
 }
 
-func (r *rig) openResults(b context.Context) *resultsTab {
+func (r *rig) openResults(b context.Context, url string) *resultsTab {
 	r.t.Helper()
 	t := &resultsTab{streams: map[network.RequestID]bool{}}
 	t.tab = r.open(b, "about:blank")
@@ -41,7 +42,7 @@ func (r *rig) openResults(b context.Context) *resultsTab {
 			delete(t.streams, e.RequestID)
 		}
 	}))
-	t.do(chromedp.Navigate(r.Result.URL("/")))
+	t.do(chromedp.Navigate(url))
 	return t
 }
 
@@ -65,7 +66,7 @@ func TestBrowserManyResultsTabsShareOneStream(t *testing.T) {
 	b := r.browser()
 	var tabs []*resultsTab
 	for range 8 {
-		tabs = append(tabs, r.openResults(b))
+		tabs = append(tabs, r.openResults(b, r.Result.URL("/")))
 	}
 	vote := r.open(b, r.Vote.URL("/"))
 	var votes int64
@@ -132,6 +133,21 @@ func TestBrowserManyResultsTabsShareOneStream(t *testing.T) {
 		r.clean(p.tab)
 	}
 	vote.quiet()
+}
+
+func TestBrowserManyResultsTabsShareOneStreamWithoutSiteDataAndOverPlainHTTP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := browser.OpenProfile(t, siteDataBlocked, plainName)
+	var tabs []*resultsTab
+	for range 8 {
+		tabs = append(tabs, r.openResults(b, plain(r.Result.URL("/"))))
+	}
+	r.vote(ballot.Dogs)
+	for _, p := range tabs {
+		until(p.tab, readResultPage, func(v resultPage) bool { return live(v) && v.Counts.Dogs == 1 })
+	}
+	r.viewers("sse", 1)
 }
 
 func TestBrowserAResultsPageThatHearsNothingSaysSo(t *testing.T) {

@@ -30,7 +30,7 @@ export class SharedStream {
   constructor(url, handlers) {
     this.#url = url;
     this.#handlers = handlers;
-    this.#tabs = attempt(() => new BroadcastChannel(`petvote.results ${url}`));
+    this.#tabs = attempt(() => new BroadcastChannel(`petvote.results ${new URL(url, location.href)}`));
     this.#tabs?.addEventListener('message', ({ data }) => this.#hear(data));
     document.addEventListener('visibilitychange', () => (document.hidden ? this.#stepDown() : this.#seek()));
     addEventListener('pagehide', () => this.#stepDown());

@@ -35,7 +35,7 @@ setInterval(showWaiting, 1_000); // the seconds to the next attempt
 
 form.addEventListener('submit', (event) => {
   const pet = event.submitter?.value;
-  if (!pet) return;
+  if (!pet || !window.fetch) return; // the form is sent without scripts then
   event.preventDefault();
   document.getElementById('retry')?.remove();
   show('sending', `Sending your vote for ${pet}…`);
