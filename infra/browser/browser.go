@@ -45,7 +45,8 @@ func OpenProfile(t testing.TB, preferences string, more ...chromedp.ExecAllocato
 	path, dir := find(t), testenv.NewFolder(t)
 	profile := filepath.Join(dir, "profile")
 	home := filepath.Join(profile, "Default")
-	err := errors.Join(os.MkdirAll(home, 0o700), os.WriteFile(filepath.Join(home, "Preferences"), []byte(preferences), 0o600))
+	file := filepath.Join(home, "Preferences")
+	err := errors.Join(os.MkdirAll(home, 0o700), os.WriteFile(file, []byte(preferences), 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}

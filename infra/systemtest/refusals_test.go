@@ -14,8 +14,8 @@ import (
 	"petvote/shared/ballot"
 )
 
-// breakages are the ways in which browsers fail the pages' scripts: a name is absent, refuses to be read, or is a function
-// that throws, rejects or does nothing, or a connection on which nothing arrives. Each becomes the function of a script.
+// breakages are the ways in which browsers fail the pages' scripts: a name is absent, refuses to be read, or is a
+// function that throws, rejects or does nothing, or a connection on which nothing arrives. Each is a function.
 const breakages = `(() => {
 	const refusal = () => new DOMException('refused by the test', 'SecurityError');
 	const define = (owner, name, property) => Object.defineProperty(owner, name, { configurable: true, ...property });
@@ -183,7 +183,8 @@ func TestBrowserAVoteIsKeptAndSentAgainWithoutSiteDataAndOverPlainHTTP(t *testin
 		t.Errorf("stored: %d votes, want %d", stored, len(pages))
 	}
 	for name, p := range pages {
-		if problems, _ := p.found(); !strings.HasSuffix(name, "plain") && len(problems) > 0 { // there Chromium complains of a header
+		// Over plain HTTP Chromium complains of a header.
+		if problems, _ := p.found(); !strings.HasSuffix(name, "plain") && len(problems) > 0 {
 			t.Errorf("%s: %v", name, problems)
 		}
 		if kept, err := look[bool](p, `dispatchEvent(new Event('beforeunload', { cancelable: true }))`); err != nil || !kept {
@@ -230,7 +231,8 @@ func TestBrowserTheResultsMoveWhateverTheBrowserRefuses(t *testing.T) {
 		if problems, _ := p.found(); len(problems) > 0 {
 			t.Errorf("%s: %v", name, problems)
 		}
-		if v, err := readResultPage(p); err != nil || live(v) == strings.Contains(name, "EventSource") && !strings.HasSuffix(name, "mute") {
+		streams := !strings.HasPrefix(name, "window.EventSource") || strings.HasSuffix(name, "mute")
+		if v, err := readResultPage(p); err != nil || live(v) != streams {
 			t.Errorf("%s: the page shows %+v, %v", name, v, err)
 		}
 	}

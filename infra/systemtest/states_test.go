@@ -24,7 +24,8 @@ import (
 const unknownVote = "01a20acb-5695-7d8b-96f5-4a7de91d251e"
 
 // In every state of the pages nothing is wider than the window or cut off, down to 320 px, which a zoom of 400 % leaves of
-// 1280, with larger fonts, and with the largest tally. And axe-core, if npm is there, finds nothing on a light page of a telephone and a dark one of a desktop.
+// 1280, with larger fonts, and with the largest tally. And axe-core, if npm is there, finds nothing on a light page of a
+// telephone and a dark one of a desktop.
 // go test ./infra/systemtest -run EveryState -artifacts -outputdir DIR writes a picture for each view and theme.
 func TestBrowserEveryStateIsAccessible(t *testing.T) {
 	t.Parallel()
@@ -169,11 +170,13 @@ const cutOff = `(() => {
 	const found = [], seen = [];
 	while (walker.nextNode()) {
 		const node = walker.currentNode, text = node.textContent.trim(), parent = node.parentElement;
-		if (!text || parent.closest('.visually-hidden, .scroll') || !parent.checkVisibility({ visibilityProperty: true })) continue;
+		if (!text || parent.closest('.visually-hidden, .scroll')) continue;
+		if (!parent.checkVisibility({ visibilityProperty: true })) continue;
 		const frame = parent.closest('svg, .card, .choice, .note, .button, body').getBoundingClientRect();
 		range.selectNodeContents(node);
 		for (const box of range.getClientRects()) {
-			if (box.left < Math.max(frame.left, 0) - 0.5 || box.right > Math.min(frame.right, innerWidth) + 0.5) found.push(text);
+			const left = Math.max(frame.left, 0) - 0.5, right = Math.min(frame.right, innerWidth) + 0.5;
+			if (box.left < left || box.right > right) found.push(text);
 			const covers = (other) => other.node !== node && box.left < other.box.right - 1 && box.right > other.box.left + 1 &&
 				box.top < other.box.bottom - 4 && box.bottom > other.box.top + 4; // lines are higher than their letters
 			found.push(...seen.filter(covers).map((other) => text + ' covers ' + other.text));

@@ -70,7 +70,7 @@ func TestBrowserManyResultsTabsShareOneStream(t *testing.T) {
 	}
 	vote := r.open(b, r.Vote.URL("/"))
 	var votes int64
-	// shared checks that a vote reaches every tab and the voting page, and that the tabs have one stream, whose tab it returns.
+	// shared checks that a vote reaches every tab and the voting page, and returns the tab that has the only stream.
 	shared := func() (leader int) {
 		t.Helper()
 		for _, p := range tabs {
