@@ -32,12 +32,24 @@ func find(t testing.TB) string {
 	return ""
 }
 
-// Open opens a headless browser with an empty profile until the test's end. It writes into a folder that is removed
-// even if the test program is killed. NewTab takes the context.
-func Open(t testing.TB) context.Context {
+// Open opens a headless browser with an empty profile until the test's end, with more flags if there are any. It writes
+// into a folder that is removed even if the test program is killed. NewTab takes the context.
+func Open(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	return OpenProfile(t, "{}", more...)
+}
+
+// OpenProfile is Open for a profile with preferences, in the JSON of the file that Chromium keeps them in.
+func OpenProfile(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, dir := find(t), testenv.NewFolder(t)
 	profile := filepath.Join(dir, "profile")
+	home := filepath.Join(profile, "Default")
+	file := filepath.Join(home, "Preferences")
+	err := errors.Join(os.MkdirAll(home, 0o700), os.WriteFile(file, []byte(preferences), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
 	flags := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.DisableGPU,
 		chromedp.UserDataDir(profile), chromedp.WindowSize(1280, 900), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("host-resolver-rules", "MAP *.lan 127.0.0.1"), // names that are no secure context, unlike localhost
@@ -46,6 +58,7 @@ func Open(t testing.TB) context.Context {
 	if os.Geteuid() == 0 {
 		flags = append(flags, chromedp.NoSandbox) // Chromium has no sandbox for root
 	}
+	flags = append(flags, more...)
 	// Not the test's context, which ends before the clean-up does.
 	allocator, release := chromedp.NewExecAllocator(context.Background(), flags...)
 	ctx, cancel := chromedp.NewContext(allocator)

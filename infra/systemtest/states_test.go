@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
@@ -21,9 +23,10 @@ import (
 // unknownVote is the id of no vote.
 const unknownVote = "01a20acb-5695-7d8b-96f5-4a7de91d251e"
 
-// In every state of the pages nothing is wider than the window, down to 320 px, which a zoom of 400 % leaves of 1280.
-// And axe-core, if npm is there, finds nothing on a light page of a telephone and a dark one of a desktop.
-// go test ./infra/systemtest -run EveryState -artifacts -outputdir DIR writes a picture for each width and theme.
+// In every state of the pages nothing is wider than the window or cut off, down to 320 px, which a zoom of 400 % leaves of
+// 1280, with larger fonts, and with the largest tally. And axe-core, if npm is there, finds nothing on a light page of a
+// telephone and a dark one of a desktop.
+// go test ./infra/systemtest -run EveryState -artifacts -outputdir DIR writes a picture for each view and theme.
 func TestBrowserEveryStateIsAccessible(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withEnv("JAEGER_UI_URL=http://127.0.0.1:16686"))
@@ -85,6 +88,23 @@ func TestBrowserEveryStateIsAccessible(t *testing.T) {
 	landslide.visible("#history")
 	g.look("results-landslide", landslide)
 
+	r.anHourOfVotes(ballot.Counts{Dogs: math.MaxInt64 - 2, Cats: 1, Lizards: 1})
+	most := r.open(b, r.Result.URL("/"))
+	// A script's numbers have no more than 53 bits, so what it shows may be rounded.
+	total := func(p *tab) (string, error) { return look[string](p, `document.getElementById('total').textContent`) }
+	huge := func(total string) bool { return strings.HasPrefix(total, "9,223,372,036,854,77") }
+	until(most, total, huge)
+	most.visible("#connection[data-state=live]")
+	most.click("#as-table summary")
+	most.visible("#as-table tbody tr")
+	g.look("results-most", most)
+	until(kiosk, total, huge)
+	g.look("results-kiosk-most", kiosk)
+	r.anHourOfVotes(ballot.Counts{Dogs: 312, Cats: 1207411, Lizards: 4})
+	for _, p := range []*tab{results, kiosk} { // they notice that counting has started again
+		until(p, total, func(total string) bool { return total == "1,207,727" })
+	}
+
 	r.must(r.Postgres.Kill())
 	until(results, readResultPage, stale)
 	g.look("results-stale", results)
@@ -135,26 +155,58 @@ type gallery struct {
 	axe string
 }
 
-var heights = map[int64]int64{320: 640, 360: 740, 768: 1024, 1440: 900}
+// view is a size of the window and of the browser's default font, in CSS px.
+type view struct{ width, height, font int64 }
+
+var (
+	telephone = view{360, 740, 16}
+	desktop   = view{1440, 900, 16}
+	views     = []view{{320, 640, 16}, telephone, {768, 1024, 16}, desktop, {320, 640, 24}, {360, 740, 20}, {390, 844, 24}}
+)
+
+// cutOff lists the texts of a page that reach out of the window or of what they stand in, and those that cover others.
+const cutOff = `(() => {
+	const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
+	const found = [], seen = [];
+	while (walker.nextNode()) {
+		const node = walker.currentNode, text = node.textContent.trim(), parent = node.parentElement;
+		if (!text || parent.closest('.visually-hidden, .scroll')) continue;
+		if (!parent.checkVisibility({ visibilityProperty: true })) continue;
+		const frame = parent.closest('svg, .card, .choice, .note, .button, body').getBoundingClientRect();
+		range.selectNodeContents(node);
+		for (const box of range.getClientRects()) {
+			const left = Math.max(frame.left, 0) - 0.5, right = Math.min(frame.right, innerWidth) + 0.5;
+			if (box.left < left || box.right > right) found.push(text);
+			const covers = (other) => other.node !== node && box.left < other.box.right - 1 && box.right > other.box.left + 1 &&
+				box.top < other.box.bottom - 4 && box.bottom > other.box.top + 4; // lines are higher than their letters
+			found.push(...seen.filter(covers).map((other) => text + ' covers ' + other.text));
+			seen.push({ node, text, box });
+		}
+	}
+	return found;
+})()`
 
 func (g *gallery) look(state string, p *tab) {
 	g.t.Helper()
 	pictures := flag.Lookup("test.artifacts").Value.String() == "true"
 	for _, theme := range []string{"light", "dark"} {
-		for _, width := range []int64{320, 360, 768, 1440} {
-			check := map[string]int64{"light": 360, "dark": 1440}[theme] == width
+		for _, v := range views {
+			check := map[string]view{"light": telephone, "dark": desktop}[theme] == v
 			if !pictures && !check && theme == "dark" {
 				continue // as wide as in the light theme
 			}
-			name := fmt.Sprintf("%s-%s-%d", state, theme, width)
-			p.resize(width, theme)
+			name := fmt.Sprintf("%s-%s-%d-%d", state, theme, v.width, v.font)
+			p.resize(v, theme)
 			if over, err := look[int](p, `document.documentElement.scrollWidth - innerWidth`); err != nil || over > 0 {
 				g.t.Errorf("%s: %d px wider than the window, %v", name, over, err)
+			}
+			if cut, err := look[[]string](p, cutOff); err != nil || len(cut) > 0 {
+				g.t.Errorf("%s: cut off: %q, %v", name, cut, err)
 			}
 			if check && g.axe != "" {
 				g.wantNoViolations(name, p)
 			}
-			if pictures && width > 320 {
+			if pictures && (v.width > 320 || theme == "light") {
 				picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
 				g.must(err)
 				g.must(os.WriteFile(filepath.Join(g.t.ArtifactDir(), name+".png"), picture, 0o644))
@@ -163,13 +215,14 @@ func (g *gallery) look(state string, p *tab) {
 	}
 }
 
-// resize gives the tab a width, a theme, and no motion.
-func (p *tab) resize(width int64, theme string) {
+// resize gives the tab a size, a default font, a theme, and no motion.
+func (p *tab) resize(v view, theme string) {
 	p.t.Helper()
-	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: heights[width], DeviceScaleFactor: 1}
+	size := emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: v.height, DeviceScaleFactor: 1}
+	fonts := page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: v.font}}
 	// Two frames, so that what follows the size has been drawn.
 	const drawn = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))`
-	p.do(command(emulation.SetDeviceMetricsOverride, size), prefers("color-scheme", theme, "reduced-motion", "reduce"),
+	p.do(command(emulation.SetDeviceMetricsOverride, size), command(page.SetFontSizes, fonts), prefers("color-scheme", theme, "reduced-motion", "reduce"),
 		chromedp.Evaluate[chromedp.Void](drawn, chromedp.EvalAwaitPromise))
 }
 

@@ -41,7 +41,7 @@ func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptP
 	qw422016.N().S(`">
 `)
 //line receipt.qtpl:10
-	files.StreamModule(qw422016, "receipt.js", "journey.js", "follow.js", "links.js", "theme.js")
+	files.StreamModule(qw422016, "receipt.js", "journey.js", "follow.js", "links.js", "theme.js", "fallbacks.js")
 //line receipt.qtpl:10
 	qw422016.N().S(`
 </head>

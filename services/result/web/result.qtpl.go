@@ -45,7 +45,7 @@ func StreamResult(qw422016 *qt422016.Writer, files *web.AssetSet, page ResultPag
 	qw422016.N().S(`">
 `)
 //line result.qtpl:10
-	files.StreamModule(qw422016, "result.js", "age.js", "counts.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js", "trace.js")
+	files.StreamModule(qw422016, "result.js", "age.js", "counts.js", "chart.js", "history.js", "leader.js", "poll.js", "rate.js", "sharedstream.js", "stream.js", "tally.js", "backoff.js", "links.js", "theme.js", "trace.js", "fallbacks.js")
 //line result.qtpl:10
 	qw422016.N().S(`
   <noscript><meta http-equiv="refresh" content="5"></noscript>

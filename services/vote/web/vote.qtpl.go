@@ -41,7 +41,7 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 	qw422016.N().S(`">
 `)
 //line vote.qtpl:10
-	files.StreamModule(qw422016, "vote.js", "sender.js", "outbox.js", "send.js", "journey.js", "follow.js", "backoff.js", "links.js", "theme.js", "trace.js")
+	files.StreamModule(qw422016, "vote.js", "sender.js", "outbox.js", "send.js", "journey.js", "follow.js", "backoff.js", "fallbacks.js", "links.js", "theme.js", "trace.js")
 //line vote.qtpl:10
 	qw422016.N().S(`
 </head>
@@ -155,8 +155,8 @@ func StreamVote(qw422016 *qt422016.Writer, files *web.AssetSet, page VotePage) {
 	}
 //line vote.qtpl:38
 	qw422016.N().S(`
-    <section id="waiting" class="card" aria-label="Votes kept in this browser" hidden>
-      <p>Votes kept in this browser: <strong id="waiting-count">0</strong>. <span id="waiting-next"></span></p>
+    <section id="waiting" class="card" aria-label="Votes that wait to be sent" hidden>
+      <p>Votes kept <span id="waiting-where">in this browser</span>: <strong id="waiting-count">0</strong>. <span id="waiting-next"></span></p>
       <button id="waiting-send" class="button" type="button">Send now</button>
     </section>
 

@@ -1,21 +1,23 @@
 // Follows a vote by polling its receipt: often at first, when each answer brings news, then less and less, and not while
 // the page is hidden.
 
+import { timeout } from './fallbacks.js';
+
 const FIRST_MS = 60;
 const MOST_MS = 3_000;
 const TIMEOUT_MS = 4_000;
 
 // Calls onReceipt(receipt) after each answer until that returns false, and onError() after each attempt without an answer.
-// Aborting signal ends it early.
-export async function follow(address, { onReceipt, onError }, signal) {
-  for (let wait = FIRST_MS; !signal.aborted; wait = Math.min(wait * 1.5, MOST_MS)) {
+// It ends early once isOver() returns true.
+export async function follow(address, { onReceipt, onError, isOver = () => false }) {
+  for (let wait = FIRST_MS; !isOver(); wait = Math.min(wait * 1.5, MOST_MS)) {
     let least = 0;
     try {
       const { receipt, retryAfterMs } = await fetchReceipt(address);
-      if (signal.aborted || (receipt && !onReceipt(receipt))) return;
+      if (isOver() || (receipt && !onReceipt(receipt))) return;
       least = retryAfterMs;
     } catch {
-      if (signal.aborted) return;
+      if (isOver()) return;
       onError();
     }
     await new Promise((resolve) => setTimeout(resolve, Math.max(wait * (0.8 + 0.4 * Math.random()), least)));
@@ -27,7 +29,7 @@ async function fetchReceipt(address) {
   const response = await fetch(address, {
     headers: { Accept: 'application/json' },
     cache: 'no-store',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: timeout(TIMEOUT_MS),
   });
   if (response.status === 429) return { retryAfterMs: 1_000 * Number(response.headers.get('Retry-After')) };
   const receipt = await response.json();

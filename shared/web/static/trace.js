@@ -1,6 +1,8 @@
 // The page's own spans, so that a trace reaches from the press of a button to the screen. data-trace-share is the share of
 // traces that the server records; if it is empty, nothing is reported.
 
+import { now, randomBytes } from './fallbacks.js';
+
 const share = Number.parseFloat(document.body.dataset.traceShare ?? '');
 
 // Starts a trace and returns {header, end(error)}: the traceparent for a request within it, and the function that reports
@@ -10,23 +12,23 @@ export function startTrace(name) {
   const traceId = randomHex(16);
   const recorded = isSampled(traceId);
   const spanId = randomHex(8);
-  const startedAt = performance.now();
+  const startedAt = now();
   return {
     header: `00-${traceId}-${spanId}-0${recorded ? 1 : 0}`,
     end: (error = '') => {
-      if (recorded) report({ name, trace_id: traceId, span_id: spanId, error }, startedAt, performance.now());
+      if (recorded) report({ name, trace_id: traceId, span_id: spanId, error }, startedAt, now());
     },
   };
 }
 
-// Reports a child of the span in a traceparent. Times are those of performance.now().
+// Reports a child of the span in a traceparent. Times are those of now().
 export function reportChild(name, traceparent, startedAt, endedAt) {
   const parts = /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/.exec(traceparent);
   if (parts && share >= 0) report({ name, trace_id: parts[1], parent_id: parts[2] }, startedAt, endedAt);
 }
 
 function report(span, startedAt, endedAt) {
-  const body = JSON.stringify({ ...span, duration_ms: endedAt - startedAt, ended_ms_ago: performance.now() - endedAt });
+  const body = JSON.stringify({ ...span, duration_ms: endedAt - startedAt, ended_ms_ago: now() - endedAt });
   fetch('spans', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body, keepalive: true })
     .catch(() => {}); // the trace lacks this span; the person loses nothing
 }
@@ -37,5 +39,5 @@ function isSampled(traceId) {
 }
 
 function randomHex(length) {
-  return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(randomBytes(length), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,17 +1,19 @@
 // The age of the numbers. The visitor's clock may be wrong, so the age comes from the server and grows by the page's own
 // monotonic clock.
 
+import { now } from './fallbacks.js';
+
 let age; // in ms, at time `since`; undefined until known
 let since;
 
 export function setAge(ms) {
   age = Math.max(0, ms);
-  since = performance.now();
+  since = now();
 }
 
 // The current age in ms, or undefined.
 export function currentAge() {
-  return age === undefined ? undefined : age + performance.now() - since;
+  return age === undefined ? undefined : age + now() - since;
 }
 
 // An age in its largest whole unit, as in pages.go.

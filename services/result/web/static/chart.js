@@ -1,9 +1,10 @@
 // A line chart of votes per minute. The pets' lines differ by dashes and marks as well as by colour. The last minute is
 // still running: it is not part of the lines, but a mark of its own.
 
+import { attempt } from './fallbacks.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
-const MARGIN = { top: 12, right: 14, bottom: 24, left: 44 };
-const TICK_MINUTES = 15;
+const MARGIN = { top: 1, right: 1.2, bottom: 2, left: 3.7 }; // in the size of the letters
 
 // The marks, centred on the origin, as in the page's legend (result.qtpl).
 const MARKS = {
@@ -20,17 +21,21 @@ export class Chart {
   #cursor;
   #width = 0;
   #height = 0;
+  #em = 0; // the size of the letters
+  #margin = {};
   #max = 1;
 
   // Calls pick(index) when a pointer is over a minute.
   constructor(element, { pets, pick }) {
     this.#element = element;
     this.#pets = pets;
-    new ResizeObserver(() => this.#draw()).observe(element);
+    const resized = attempt(() => new ResizeObserver(() => this.#draw()));
+    if (resized) resized.observe(element);
+    else addEventListener('resize', () => this.#draw());
     const read = (event) => {
       const x = event.clientX - element.getBoundingClientRect().left;
       const last = this.#minutes.length - 1;
-      const index = Math.round(((x - MARGIN.left) / (this.#width - MARGIN.left - MARGIN.right)) * last);
+      const index = Math.round(((x - this.#margin.left) / this.#plotWidth()) * last);
       pick(Math.min(Math.max(index, 0), last));
     };
     element.addEventListener('pointermove', read);
@@ -55,6 +60,8 @@ export class Chart {
     this.#width = this.#element.clientWidth;
     this.#height = this.#element.clientHeight;
     if (this.#minutes.length === 0 || this.#width === 0) return;
+    this.#em = Number.parseFloat(getComputedStyle(this.#element).fontSize);
+    for (const side in MARGIN) this.#margin[side] = MARGIN[side] * this.#em;
     this.#max = axisEnd(Math.max(...this.#minutes.flatMap((minute) => this.#pets.map((pet) => minute[pet]))));
 
     const svg = draw('svg', { width: this.#width, height: this.#height, 'aria-hidden': 'true', focusable: 'false' });
@@ -70,17 +77,19 @@ export class Chart {
     for (const value of [0, this.#max / 2, this.#max]) {
       if (!Number.isInteger(value)) continue;
       const y = this.#y(value);
-      parts.push(draw('path', { class: 'grid', d: `M${MARGIN.left} ${y}H${this.#width - MARGIN.right}` }));
-      parts.push(draw('text', { class: 'tick', x: MARGIN.left - 8, y: y + 4, 'text-anchor': 'end' }, short(value)));
+      parts.push(draw('path', { class: 'grid', d: `M${this.#margin.left} ${y}h${this.#plotWidth()}` }));
+      parts.push(draw('text', { class: 'tick', x: this.#margin.left - 0.6 * this.#em, y: y + this.#em / 3, 'text-anchor': 'end' }, short(value)));
     }
+    const wanted = (4 * this.#em * this.#minutes.length) / this.#plotWidth(); // minutes between two ticks, at least
+    const every = [15, 30].find((minutes) => minutes >= wanted) ?? 60;
     this.#minutes.forEach(({ minute }, i) => {
       const time = new Date(minute);
-      if (time.getMinutes() % TICK_MINUTES !== 0) return;
+      if (time.getMinutes() % every !== 0) return;
       const x = this.#x(i);
-      if (x > this.#width - 24 || x < MARGIN.left) return;
+      if (x > this.#width - 2 * this.#em) return;
       parts.push(draw('path', { class: 'grid', d: `M${x} ${this.#y(0)}v4` }));
       const text = time.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
-      parts.push(draw('text', { class: 'tick', x, y: this.#height - 6, 'text-anchor': 'middle' }, text));
+      parts.push(draw('text', { class: 'tick', x, y: this.#height - this.#em / 2, 'text-anchor': 'middle' }, text));
     });
     return parts;
   }
@@ -103,17 +112,21 @@ export class Chart {
     if (!this.#cursor || !this.#minutes[this.#marked]) return;
     const x = this.#x(this.#marked);
     this.#cursor.replaceChildren(
-      draw('path', { class: 'guide', d: `M${x} ${MARGIN.top}V${this.#y(0)}` }),
+      draw('path', { class: 'guide', d: `M${x} ${this.#margin.top}V${this.#y(0)}` }),
       ...this.#pets.map((pet) => this.#mark(pet, this.#marked)),
     );
   }
 
+  #plotWidth() {
+    return this.#width - this.#margin.left - this.#margin.right;
+  }
+
   #x(index) {
-    return round(MARGIN.left + (index / (this.#minutes.length - 1)) * (this.#width - MARGIN.left - MARGIN.right));
+    return round(this.#margin.left + (index / (this.#minutes.length - 1)) * this.#plotWidth());
   }
 
   #y(votes) {
-    return round(this.#height - MARGIN.bottom - (votes / this.#max) * (this.#height - MARGIN.top - MARGIN.bottom));
+    return round(this.#height - this.#margin.bottom - (votes / this.#max) * (this.#height - this.#margin.top - this.#margin.bottom));
   }
 }
 
@@ -127,6 +140,7 @@ function axisEnd(n) {
 }
 
 function short(n) {
+  if (n >= 1e15) return n.toExponential().replace('+', '');
   return Intl.NumberFormat('en', { notation: 'compact' }).format(n);
 }
 

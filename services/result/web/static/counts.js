@@ -24,9 +24,9 @@ function round(votes, total) {
 
 // Shows votes ({dogs, cats, lizards}) and returns whether they differ from those shown before. Votes are only ever added,
 // so lower counts are outdated, from a reconnected stream or another server that is behind, and are ignored, unless
-// restarted says that counting has started again. Anything but three counts is ignored too.
+// restarted says that counting has started again. Anything but three counts is ignored too. Above 2^53 they are rounded.
 export function showVotes(votes, { restarted = false } = {}) {
-  if (!PETS.every((pet) => Number.isSafeInteger(votes?.[pet]))) return false;
+  if (!PETS.every((pet) => Number.isInteger(votes?.[pet]))) return false;
   if (shown && PETS.every((pet) => shown[pet] === votes[pet])) return false;
   if (shown && !restarted && PETS.some((pet) => votes[pet] < shown[pet])) return false;
 

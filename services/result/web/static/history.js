@@ -2,6 +2,7 @@
 
 import { grouped, PETS } from './counts.js';
 import { Chart } from './chart.js';
+import { timeout } from './fallbacks.js';
 import { poll } from './poll.js';
 
 const EVERY_MS = 8_000;
@@ -25,7 +26,7 @@ export function showHistory() {
 async function refresh() {
   let answer;
   try {
-    const response = await fetch('api/history?minutes=60', { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch('api/history?minutes=60', { cache: 'no-store', signal: timeout(TIMEOUT_MS) });
     if (!response.ok) return;
     answer = (await response.json()).minutes;
   } catch {

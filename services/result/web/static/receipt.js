@@ -29,5 +29,5 @@ if (list && ['queued', 'counted'].includes(headline.dataset.state)) {
       return canChange;
     },
     onError: () => {}, // the page keeps what it shows
-  }, new AbortController().signal);
+  });
 }

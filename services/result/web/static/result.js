@@ -2,18 +2,22 @@
 
 import { currentAge, inWords, setAge } from './age.js';
 import { PETS, readPage, showVotes, totalShown, votesShown } from './counts.js';
+import { attempt, now } from './fallbacks.js';
 import { showHistory } from './history.js';
 import { leader } from './leader.js';
 import { setSiblingLinks } from './links.js';
 import { Rate } from './rate.js';
-import { Stream } from './stream.js';
+import { SharedStream } from './sharedstream.js';
 import { pollTally } from './tally.js';
 import { startThemeSwitch } from './theme.js';
 import { reportChild } from './trace.js';
 
 const ANNOUNCE_MS = 10_000;
 const TOO_LATE_MS = 2_000;
-const CONNECTION_WORDS = { connecting: 'Connecting…', live: 'Live', offline: 'Reconnecting…' };
+const SILENT_MS = 10_000; // more than two polls
+const CONNECTION_WORDS = {
+  connecting: 'Connecting…', live: 'Live', offline: 'Reconnecting…', polling: 'Every few seconds', waiting: 'Waiting…',
+};
 
 const connection = document.getElementById('connection');
 const ageElement = document.getElementById('age');
@@ -25,6 +29,8 @@ const summaryElement = document.getElementById('summary');
 let state;
 let stale = false;
 let failedPolls = 0;
+let missed = 0; // polls that have brought votes for the first time since the last push
+let heardAt = now(); // when the service last answered
 let pushedAt = 0; // when the last push arrived
 let behind = 0; // answers in a row with fewer votes than were shown when the request was sent
 const rate = new Rate();
@@ -38,9 +44,10 @@ if (ageElement.dataset.ageMs) {
   stale = !banner.hidden;
 }
 
-const stream = new Stream('events', {
+const stream = new SharedStream('events', {
   onVotes(votes, first) {
-    pushedAt = performance.now();
+    heardAt = pushedAt = now();
+    missed = 0;
     const changed = show(votes);
     if (first) rate.restart();
     if (votesShown()) rate.add(totalShown());
@@ -57,15 +64,13 @@ const stream = new Stream('events', {
     if (document.hidden) return; // nothing is drawn
     const startedAt = pushedAt;
     // The callback of the second frame runs once the first, which shows the push, has been drawn.
-    requestAnimationFrame(() => requestAnimationFrame((drawnAt) => {
+    attempt(() => requestAnimationFrame(() => requestAnimationFrame((drawnAt) => {
       if (drawnAt - startedAt > TOO_LATE_MS) return; // the page was hidden meanwhile
       for (const parent of parents) reportChild('render results', parent, startedAt, Math.max(startedAt, drawnAt));
-    }));
+    })));
   },
   onState(next) {
     state = next;
-    connection.dataset.state = next;
-    connection.textContent = CONNECTION_WORDS[next];
     showState();
   },
 });
@@ -74,13 +79,15 @@ const pollNow = pollTally({
   snapshot: votesShown,
   onTally(tally, before) {
     failedPolls = 0;
+    heardAt = now();
     stale = tally.stale;
     if (Number.isFinite(tally.ageMs)) setAge(tally.ageMs);
     // A server may be a few seconds behind. Twice in a row fewer votes than were shown mean that counting has started again.
     const fewer = !stale && before && PETS.some((pet) => tally.votes[pet] < before[pet]);
     behind = fewer ? behind + 1 : 0;
     const restarted = behind >= 2;
-    if (restarted || state !== 'live') show(tally.votes, { restarted }); // a live push is newer
+    const isNews = show(tally.votes, { restarted });
+    if (isNews && state === 'live') reopenIf((missed += 1) === 2); // a stream can be stuck, in a proxy for instance
     if (restarted) {
       behind = 0;
       rate.restart();
@@ -91,17 +98,19 @@ const pollNow = pollTally({
   onError({ reached }) {
     if (reached) {
       failedPolls = 0;
+      heardAt = now();
       stale = true;
     } else {
       // A connection can be dead without either side noticing. Two polls without an answer reveal it.
       failedPolls += 1;
-      if (failedPolls === 2 && state === 'live') stream.reopen();
+      reopenIf(failedPolls === 2 && state === 'live');
     }
     showState();
   },
 });
 
 showHistory();
+document.addEventListener('visibilitychange', () => { heardAt = now(); }); // a hidden page does not poll
 setInterval(showState, 1_000);
 setInterval(announce, ANNOUNCE_MS);
 
@@ -115,19 +124,28 @@ function show(votes, options) {
   return true;
 }
 
+function reopenIf(dead) {
+  if (!dead) return;
+  missed = 0;
+  stream.reopen();
+}
+
 function showState() {
   const age = currentAge();
   setText(ageElement, inWords(age));
   const problem = findProblem(age);
   banner.hidden = problem === '';
   setText(banner, problem);
+  const connected = state === 'live' && problem !== '' ? 'waiting' : state;
+  connection.dataset.state = connected;
+  setText(connection, CONNECTION_WORDS[connected]);
   const perSecond = problem === '' && state === 'live' ? rate.perSecond() : undefined;
   setText(rateElement, perSecond === undefined ? '–' : perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 10 ? 1 : 0 }));
 }
 
 function findProblem(age) {
   if (age === undefined) return 'There are no results yet. They will appear here as soon as they can be read.';
-  if (failedPolls > 1) return `The results service can't be reached. The numbers are from ${inWords(age)}; the page keeps trying.`;
+  if (failedPolls > 1 || (!document.hidden && now() - heardAt > SILENT_MS)) return `The results service can't be reached. The numbers are from ${inWords(age)}; the page keeps trying.`;
   if (stale) return `The votes can't be read at the moment. The numbers are from ${inWords(age)}; accepted votes are safe.`;
   return '';
 }

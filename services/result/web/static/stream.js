@@ -1,11 +1,12 @@
 // The push of the results: an EventSource that never gives up.
 
 import { backoff } from './backoff.js';
+import { attempt } from './fallbacks.js';
 
 // Opens url and calls
 //   onVotes(votes, first)  for each current_votes event; the first of a connection may hold an old tally
 //   onTraces(parents)      for the traceparents of a push whose drawing this page is to report
-//   onState(state)         when the connection becomes 'connecting', 'live' or 'offline'
+//   onState(state)         when the connection becomes 'connecting', 'live' or 'offline', or the browser has none: 'polling'
 //
 // An EventSource reconnects by itself after a broken connection, but closes for good after an answer other than 200. Then a
 // new one is opened.
@@ -33,10 +34,15 @@ export class Stream {
     this.#open();
   }
 
-  #open() {
+  close() {
     clearTimeout(this.#timer);
     this.#source?.close();
-    const source = new EventSource(this.#url);
+  }
+
+  #open() {
+    this.close();
+    const source = attempt(() => new EventSource(this.#url));
+    if (!source) return this.#onState('polling');
     this.#source = source;
     let first = true;
 

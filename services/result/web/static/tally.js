@@ -1,5 +1,6 @@
 // Polls /api/tally for what the push lacks: the age of the numbers, and whether they are stale.
 
+import { timeout } from './fallbacks.js';
 import { poll } from './poll.js';
 
 const EVERY_MS = 3_000;
@@ -22,7 +23,7 @@ export function pollTally({ snapshot, onTally, onError }) {
 class NoTally extends Error {}
 
 async function fetchTally() {
-  const response = await fetch('api/tally', { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const response = await fetch('api/tally', { cache: 'no-store', signal: timeout(TIMEOUT_MS) });
   if (!response.ok) throw new NoTally(`status ${response.status}`);
   const { votes, stale, as_of: asOf } = await response.json();
   // Both times are the server's. The Date header has whole seconds only, which is enough here.

@@ -1,5 +1,6 @@
 // One attempt to deliver one vote, and the first span of its trace.
 
+import { attempt, timeout } from './fallbacks.js';
 import { startTrace } from './trace.js';
 
 export const TIMEOUT_MS = 5_000;
@@ -10,13 +11,13 @@ export const TIMEOUT_MS = 5_000;
 //   {kind: 'later', why, retryAfterMs}      the server may or may not have it: send it again with the same key. retryAfterMs is
 //                                           undefined unless the server named a time; reached is false if it didn't answer
 export async function send(vote) {
-  const trace = startTrace('cast vote');
-  const outcome = await attempt(vote, trace ? { traceparent: trace.header } : {});
-  if (outcome.reached !== false) trace?.end(outcome.kind === 'accepted' ? '' : outcome.why);
+  const trace = attempt(() => startTrace('cast vote'));
+  const outcome = await post(vote, trace ? { traceparent: trace.header } : {});
+  if (outcome.reached !== false) attempt(() => trace?.end(outcome.kind === 'accepted' ? '' : outcome.why));
   return outcome;
 }
 
-async function attempt({ key, pet }, traceHeaders) {
+async function post({ key, pet }, traceHeaders) {
   let response, answer;
   try {
     response = await fetch('vote', {
@@ -24,7 +25,7 @@ async function attempt({ key, pet }, traceHeaders) {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key, ...traceHeaders },
       body: JSON.stringify({ pet }),
       cache: 'no-store',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: timeout(TIMEOUT_MS),
     });
     answer = await response.json().catch(() => ({})); // not JSON: truncated, or not from our server
   } catch (error) {

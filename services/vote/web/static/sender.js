@@ -2,6 +2,7 @@
 // idempotency key, so the vote is counted once whatever goes wrong in between.
 
 import { backoff } from './backoff.js';
+import { attempt, randomBytes } from './fallbacks.js';
 import { load, loadAll, onChangedElsewhere, remove, save } from './outbox.js';
 import { send, TIMEOUT_MS } from './send.js';
 
@@ -18,7 +19,7 @@ export class Sender {
   #timer;
   #busy = false;
   #cast = new Set(); // the keys of the votes cast in this tab
-  #tabs = new BroadcastChannel(NAME);
+  #tabs = attempt(() => new BroadcastChannel(NAME)); // undefined: the tabs resend each other's votes
 
   // Calls onOutcome(vote, outcome) after every attempt of this tab and when another tab has resolved a vote, and onChange()
   // whenever the waiting votes may have changed.
@@ -30,7 +31,8 @@ export class Sender {
   // Takes over the votes left by an earlier page or another tab.
   start() {
     onChangedElsewhere(() => this.#update());
-    this.#tabs.addEventListener('message', ({ data: { vote, outcome } }) => {
+    this.#tabs?.addEventListener('message', ({ data: { vote, outcome } }) => {
+      remove(vote.key);
       if (vote.failures > 0 || this.#cast.has(vote.key)) this.#onOutcome(vote, outcome);
       this.#update();
     });
@@ -101,7 +103,7 @@ export class Sender {
     const outcome = await send(vote);
     if (outcome.kind !== 'later') {
       remove(vote.key);
-      this.#tabs.postMessage({ vote, outcome });
+      attempt(() => this.#tabs?.postMessage({ vote, outcome }));
     } else if (load(vote.key)) {
       const failures = vote.failures + 1;
       const requested = outcome.retryAfterMs;
@@ -141,8 +143,16 @@ function isDue(vote) {
 
 // Runs the task unless another tab is running one.
 async function withLock(task) {
-  if (!navigator.locks) return task();
-  return navigator.locks.request(NAME, { ifAvailable: true }, (lock) => (lock ? task() : undefined));
+  let asked = false;
+  try {
+    await navigator.locks.request(NAME, { ifAvailable: true }, (lock) => {
+      asked = true;
+      return lock ? task() : undefined;
+    });
+  } catch (error) {
+    if (asked) throw error; // it is the task's
+    await task();
+  }
 }
 
 // A tab may still see an item in localStorage that another tab has removed, even after it got that tab's lock. So a tab
@@ -150,26 +160,26 @@ async function withLock(task) {
 const RESOLVED = `${NAME}.settled.`; // never rename it, for the same reason as NAME
 const RESOLVED_MS = 10_000;
 
-// Resolves once the other tabs can see the announcement.
+// Resolves once the other tabs can see the announcement, or the browser refuses it.
 function announceResolved(key) {
-  return new Promise((announced, failed) => {
-    if (!navigator.locks) return announced();
-    navigator.locks.request(RESOLVED + key, { ifAvailable: true }, (lock) => {
+  return new Promise((announced) => {
+    const hold = (lock) => {
       announced();
       return lock && new Promise((over) => { setTimeout(over, RESOLVED_MS); });
-    }).catch(failed);
+    };
+    (async () => navigator.locks.request(RESOLVED + key, { ifAvailable: true }, hold))().catch(announced);
   });
 }
 
 // The keys of the votes that any tab has announced as resolved.
 async function recentlyResolved() {
-  const { held = [] } = await navigator.locks?.query() ?? {};
+  const { held } = await (async () => navigator.locks.query())().catch(() => ({ held: [] }));
   return new Set(held.filter(({ name }) => name.startsWith(RESOLVED)).map(({ name }) => name.slice(RESOLVED.length)));
 }
 
 // A UUIDv7 (RFC 9562): the time in ms, then random bits. Keys in time order keep the database's index small.
 function newKey(ms) {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const bytes = randomBytes(16);
   for (let i = 0; i < 6; i += 1) bytes[i] = Math.floor(ms / 2 ** (8 * (5 - i))) % 256;
   bytes[6] = (bytes[6] & 0x0f) | 0x70;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;

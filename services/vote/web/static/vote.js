@@ -1,5 +1,6 @@
 // The voting page: takes over the form, shows the outcome of each vote, and follows the last one to the screen.
 
+import { attempt, now } from './fallbacks.js';
 import { follow } from './follow.js';
 import { Journey } from './journey.js';
 import { setSiblingLinks } from './links.js';
@@ -11,6 +12,7 @@ const form = document.getElementById('ballot');
 const status = document.getElementById('status');
 const waiting = document.getElementById('waiting');
 const waitingCount = document.getElementById('waiting-count');
+const waitingWhere = document.getElementById('waiting-where');
 const waitingNext = document.getElementById('waiting-next');
 const journeyCard = document.getElementById('journey');
 const journeyLinks = document.getElementById('journey-links');
@@ -20,10 +22,10 @@ const { resultUrl, jaegerUrl } = document.body.dataset;
 startThemeSwitch();
 setSiblingLinks();
 // Otherwise the notice of a form post would reappear with every reload.
-if (location.search) history.replaceState(null, '', location.pathname);
+if (location.search) attempt(() => history.replaceState(null, '', location.pathname));
 
 const journey = new Journey(journeyCard.querySelector('.journey'));
-let followed = { key: '', pressedAt: 0, stop: new AbortController() }; // the vote whose journey is shown
+let followed = { key: '', pressedAt: 0, receipt: undefined }; // the vote whose journey is shown
 const mine = new Map(); // key → pet, of the votes cast on this page and not refused
 
 const sender = new Sender({ onOutcome, onChange: showWaiting });
@@ -33,7 +35,7 @@ setInterval(showWaiting, 1_000); // the seconds to the next attempt
 
 form.addEventListener('submit', (event) => {
   const pet = event.submitter?.value;
-  if (!pet) return;
+  if (!pet || !window.fetch) return; // the form is sent without scripts then
   event.preventDefault();
   document.getElementById('retry')?.remove();
   show('sending', `Sending your vote for ${pet}…`);
@@ -43,12 +45,16 @@ form.addEventListener('submit', (event) => {
   startJourney(key);
 });
 
+// Ask before votes are lost that the browser does not keep.
+addEventListener('beforeunload', (event) => {
+  if (!isDurable()) event.preventDefault();
+});
+
 document.getElementById('waiting-send').addEventListener('click', () => sender.sendWaiting());
 
 // Starts the journey of a vote, in place of the one shown.
 function startJourney(key) {
-  followed.stop.abort();
-  followed = { key, pressedAt: performance.now(), stop: new AbortController() };
+  followed = { key, pressedAt: now(), receipt: undefined };
   journeyLinks.replaceChildren();
   journey.start();
   journeyCard.hidden = false;
@@ -68,27 +74,31 @@ function onOutcome(vote, outcome) {
 
 function followJourney(vote, { id, traceId, entry }) {
   const firstAttempt = vote.failures === 0 && mine.has(vote.key); // else use the clock of the page that cast it
-  journey.accepted(firstAttempt ? performance.now() - followed.pressedAt : Date.now() - vote.at);
+  journey.accepted(firstAttempt ? now() - followed.pressedAt : Date.now() - vote.at);
   const receipt = receiptLink(id, entry);
   journeyLinks.replaceChildren(...[receipt, traceLink(traceId)].filter(Boolean));
   if (!receipt) return;
-  const showTrouble = (text) => {
-    if (!journeyTrouble.isConnected) journeyLinks.append(journeyTrouble); // keep the links: one may have the focus
-    setText(journeyTrouble, text);
-  };
-  const { stop } = followed;
-  document.addEventListener('securitypolicyviolation', ({ blockedURI }) => {
-    if (!blockedURI.startsWith(new URL(receipt.href).origin)) return;
-    stop.abort(); // the browser uses another host name than the policy allows
-    showTrouble('The journey can’t be shown at this address. See the receipt instead.');
-  }, { signal: stop.signal });
+  followed.receipt = receipt;
   follow(receipt.href, {
     onReceipt: (answer) => {
       journeyTrouble.remove();
       return journey.show(answer);
     },
     onError: () => showTrouble('The results service can’t be reached right now. Your vote is safe.'),
-  }, stop.signal);
+    isOver: () => followed.receipt !== receipt,
+  });
+}
+
+// The browser may use another name for the results service than the policy allows.
+document.addEventListener('securitypolicyviolation', ({ blockedURI }) => {
+  if (!followed.receipt || !blockedURI.startsWith(followed.receipt.origin)) return;
+  followed.receipt = undefined;
+  showTrouble('The journey can’t be shown at this address. See the receipt instead.');
+});
+
+function showTrouble(text) {
+  if (!journeyTrouble.isConnected) journeyLinks.append(journeyTrouble); // keep the links: one may have the focus
+  setText(journeyTrouble, text);
 }
 
 function showOutcome(vote, outcome) {
@@ -143,9 +153,10 @@ function setMine(key, pet) {
 }
 
 function pop(element) {
-  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
   const frames = [{ transform: 'scale(0.5)' }, { transform: 'scale(1.25)' }, { transform: 'none' }];
-  element.animate?.(frames, { duration: 220, easing: 'ease-out' });
+  attempt(() => {
+    if (!matchMedia('(prefers-reduced-motion: reduce)').matches) element.animate(frames, { duration: 220, easing: 'ease-out' });
+  });
 }
 
 function showWaiting() {
@@ -153,6 +164,7 @@ function showWaiting() {
   if (count === 0 && waiting.contains(document.activeElement)) status.focus(); // its button is about to disappear
   waiting.hidden = count === 0;
   setText(waitingCount, String(count));
+  setText(waitingWhere, isDurable() ? 'in this browser' : 'on this page, until it is closed');
   if (count > 0) {
     const seconds = Math.max(1, Math.ceil((sender.nextDue() - Date.now()) / 1_000));
     setText(waitingNext, sender.busy ? 'Sending…' : `Next attempt in ${seconds} s.`);
