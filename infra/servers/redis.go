@@ -78,12 +78,20 @@ func (r *Redis) Follow(ctx context.Context, primary *Redis) error {
 	defer cancel()
 	client := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
 	defer client.Close()
-	err := client.ReplicaOf(ctx, Loopback, strconv.Itoa(primary.Port)).Err()
+	source := redis.NewClient(&redis.Options{Addr: primary.Addr(), MaxRetries: -1})
+	defer source.Close()
+	err := errors.Join(
+		source.ConfigSet(ctx, "repl-diskless-sync-delay", "0").Err(), // there won't be more replicas to wait for
+		source.ConfigSet(ctx, "shutdown-timeout", "0").Err(),         // nor does a stop wait for one
+		client.ConfigSet(ctx, "shutdown-timeout", "0").Err(),
+		client.ReplicaOf(ctx, Loopback, strconv.Itoa(primary.Port)).Err())
 	if err == nil {
 		err = wait.Until(ctx, startLimit, func(ctx context.Context) error {
-			link, err := client.Info(ctx, "replication").Result()
-			if err == nil && !strings.Contains(link, "master_link_status:up") {
-				err = errors.New("it does not stream")
+			info, err := client.Info(ctx, "replication", "persistence").Result()
+			for _, want := range []string{"master_link_status:up", "aof_rewrite_in_progress:0"} {
+				if err == nil && !strings.Contains(info, want) { // while it rewrites the file, it neither syncs nor stops
+					err = fmt.Errorf("not yet %s", want)
+				}
 			}
 			return err
 		})
