@@ -63,7 +63,9 @@ select (select count(*) from fresh),
   (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint || $6)::text
    from fresh having count(*) > 0)`
 
-// duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated.
+// duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated. It always
+// writes, if only the old number of duplicates, because only a commit that writes waits for a synchronous standby: the
+// votes of the batch that are stored already may be on the primary alone, if the call that stored them was cut off.
 const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id
@@ -74,7 +76,7 @@ with late as (
   on conflict (entry_id) do nothing
   returning entry_id
 ), counted as (
-  update duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new where new.n > 0
+  update duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new
 )
 select count(*) from noted`
 
