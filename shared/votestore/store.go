@@ -67,7 +67,7 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 	cfg.MaxConns = maxConns
 	cfg.ConnConfig.ConnectTimeout = time.Second // below the policies': an address that drops packets gives its own error
 	cfg.ConnConfig.Tracer = tracer
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	pool, err := newPool(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
@@ -103,9 +103,6 @@ func (s *Store) Migrate(ctx context.Context) error {
 
 // Close waits for calls in progress, then closes all connections.
 func (s *Store) Close() { s.pool.Close() }
-
-// Ping fails if PostgreSQL does not answer.
-func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 // IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
 func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }
