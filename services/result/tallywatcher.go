@@ -13,6 +13,7 @@ const (
 	pushEvery  = 100 * time.Millisecond // at least: ten pushes a second
 	pollEvery  = 2 * time.Second        // in case a notice was lost
 	retryEvery = 500 * time.Millisecond // after a failed read
+	renewEvery = time.Second            // between subscriptions, which may end as soon as they are open
 	maxTraces  = 64                     // in one push
 )
 
@@ -41,9 +42,14 @@ func (w *tallyWatcher) listen(ctx context.Context) error {
 		if err != nil {
 			continue // the call fails only when ctx ends
 		}
+		opened := time.Now()
 		err = w.receive(ctx, sub)
 		if ctx.Err() == nil {
 			slog.WarnContext(ctx, "subscription lost, polling until it is restored", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(opened.Add(renewEvery))):
 		}
 	}
 	return nil
