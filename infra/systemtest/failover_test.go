@@ -3,10 +3,10 @@ package systemtest
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,32 +19,32 @@ import (
 )
 
 // hurriedReceipts asks for receipts, 200 a second, and closes each connection after some milliseconds.
-func (r *rig) hurriedReceipts(ctx context.Context) {
+func (r *rig) hurriedReceipts() (stop func()) {
 	ids := []string{uuid.NewString(), r.ledger.Answers()[0].Vote.String()} // an unknown vote and a stored one
-	for i := 0; wait.For(ctx, 5*time.Millisecond) == nil; i++ {
-		go func() {
-			hurry, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(10))*time.Millisecond)
-			defer cancel()
-			request, err := http.NewRequestWithContext(hurry, http.MethodGet, r.Result.URL("/votes/"+ids[i%2]), nil)
-			if err != nil {
-				return
-			}
-			if response, err := client.Do(request); err == nil {
-				_, _ = io.Copy(io.Discard, response.Body)
-				_ = response.Body.Close()
-			}
-		}()
-	}
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		for i := 0; wait.For(ctx, 5*time.Millisecond) == nil; i++ {
+			clients.Go(func() {
+				hurry, cancel := context.WithTimeout(ctx, time.Duration(5+rand.IntN(20))*time.Millisecond)
+				defer cancel()
+				_, _ = exchange(hurry, http.MethodGet, r.Result.URL("/votes/"+ids[i%2]), "") // few wait long enough
+			})
+		}
+	})
+	return func() { cancel(); clients.Wait() }
 }
 
 func TestClientsThatLeaveDoNotKeepTheTallyStale(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRig(t, withProxies)
 	r.during(20, func() { r.awaitAnswer(ledger.Accepted) })
 	r.audit()
-	hurrying, rest := context.WithCancel(t.Context())
+	// A connection takes longer than a client in a hurry waits.
+	r.must(r.Proxies.Disturb(platform.Result, platform.Postgres, platform.Toxic{Name: "far", Type: "latency",
+		Stream: "downstream", Attributes: map[string]int{"latency": 20}}))
+	rest := r.hurriedReceipts()
 	defer rest()
-	go r.hurriedReceipts(hurrying)
 	for range 3 {
 		r.must(r.Postgres.Kill())
 		r.awaitTally(func(a tallyAnswer) bool { return a.Stale })
