@@ -125,6 +125,29 @@ func TestOneReadOnlyReplyGivesUpEveryConnection(t *testing.T) {
 	}
 }
 
+// The old server may hang instead, as behind a network that drops packets: not each connection has to time out.
+func TestOneTimeoutGivesUpEveryConnection(t *testing.T) {
+	f := newFailover(t)
+	f.fill(t)
+	f.handOver(t)
+	if err := f.server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.PingWrite(t.Context()); err == nil {
+		t.Error("a server that hangs answers")
+	}
+	start := time.Now()
+	for range 2 * otherConns {
+		if err := errors.Join(f.PingWrite(t.Context()), f.Ping(t.Context())); err != nil {
+			t.Errorf("after %v: %v", time.Since(start), err)
+			break
+		}
+	}
+	if err := f.server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // With TLS the pool can't look into a connection.
 func TestConnectionsThatThePoolCannotCheckAreGivenUpToo(t *testing.T) {
 	f := newFailover(t)

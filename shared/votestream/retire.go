@@ -11,15 +11,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// retirement gives up all of a client's connections once one of them leads to a Redis that has lost its role: after a
-// failover behind one address the connections made before it lead to the old server, new ones to the new server. The
-// client itself drops only the connection whose first reply is READONLY.
+// retirement gives up all of a client's connections once one of them leads to a Redis that hangs or has lost its role:
+// after a failover behind one address the connections made before it lead to the old server, new ones to the new server.
+// The client itself drops only the connection that timed out, or whose first reply is READONLY.
 type retirement struct{ era atomic.Int64 }
 
-var errRetired = errors.New("connection retired: it leads to a Redis that has lost its role")
+var errRetired = errors.New("connection retired: it leads to a Redis that hangs or has lost its role")
 
-// lostRole reports errors of a read-only, orphaned or isolated server.
-func lostRole(err error) bool {
+// misled reports errors of a server that hangs, or is read-only, orphaned or isolated.
+func misled(err error) bool {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return true
+	}
 	return redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
 		redis.IsNoReplicasError(err) || redis.HasErrorPrefix(err, "UNBLOCKED")
 }
@@ -63,7 +66,7 @@ func (r *retirement) DialHook(next redis.DialHook) redis.DialHook {
 func (r *retirement) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if lostRole(err) {
+		if misled(err) {
 			r.era.Add(1)
 		}
 		return err
@@ -73,7 +76,7 @@ func (r *retirement) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (r *retirement) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if err != nil && slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return lostRole(cmd.Err()) }) {
+		if err != nil && slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return misled(cmd.Err()) }) {
 			r.era.Add(1)
 		}
 		return err
