@@ -99,24 +99,40 @@ func TestConnectionsToAFencedPrimaryAreGivenUp(t *testing.T) {
 }
 
 func TestSeveralHostsWorkThroughAPromotion(t *testing.T) {
-	s, primary, standby := newPair(t, func(primary, standby *servers.Postgres) string {
-		both := strings.Replace(primary.URL(), primary.Addr(), standby.Addr()+","+primary.Addr(), 1)
-		return both + "&target_session_attrs=read-write"
-	})
-	first := newEntry(ballot.Cats)
-	record(t, s, first)
-	fill(t, s)
-	if err := errors.Join(primary.Kill(), standby.Promote(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	if err := wait.Until(t.Context(), 10*time.Second, func(ctx context.Context) error {
-		_, err := s.Record(ctx, []Entry{first, newEntry(ballot.Dogs)})
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if got := tally(t, s); got.Cats != 1 || got.Dogs == 0 {
-		t.Errorf("tally %+v", got)
+	for name, fail := range map[string]func(*servers.Postgres) error{
+		"the primary dies": (*servers.Postgres).Kill, "the primary hangs": (*servers.Postgres).Pause,
+	} {
+		s, primary, standby := newPair(t, func(primary, standby *servers.Postgres) string {
+			both := strings.Replace(primary.URL(), primary.Addr(), primary.Addr()+","+standby.Addr(), 1)
+			return both + "&target_session_attrs=read-write"
+		})
+		first := newEntry(ballot.Cats)
+		record(t, s, first)
+		fill(t, s)
+		if err := errors.Join(fail(primary), standby.Promote(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		pings, tries := 0, 0
+		within := func(limit time.Duration, do func(context.Context) error) error {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			return do(ctx)
+		}
+		for within(time.Second, s.Ping) != nil && pings < 10 { // as a monitor does
+			pings++
+		}
+		for within(2*time.Second, func(ctx context.Context) error {
+			_, err := s.Record(ctx, []Entry{first, newEntry(ballot.Dogs)})
+			return err
+		}) != nil && tries < 10 {
+			tries++
+		}
+		if pings > 4 || tries > 2 { // a ping for each connection of the pool, and one more, would be nine
+			t.Errorf("%s: %d pings and %d calls failed", name, pings, tries)
+		}
+		if got := tally(t, s); got.Cats != 1 || got.Dogs == 0 {
+			t.Errorf("%s: tally %+v", name, got)
+		}
 	}
 }
 
@@ -149,7 +165,7 @@ func TestWhatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
 	if err := standby.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if out := record(t, s, vote); out != (Outcome{Redelivered: 1}) {
+	if out := record(t, s, vote); out != (counts{Redelivered: 1}) {
 		t.Errorf("with the standby back: %+v", out)
 	}
 }

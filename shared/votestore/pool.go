@@ -28,13 +28,17 @@ func newPool(ctx context.Context, cfg *pgxpool.Config) (*pgxpool.Pool, error) {
 	var made atomic.Pointer[pgxpool.Pool]
 	keep := cfg.ConnConfig.OnPgError
 	cfg.ConnConfig.OnPgError = func(c *pgconn.PgConn, err *pgconn.PgError) bool {
-		if !lostRole(err) {
+		connecting := c.PID() == 0 // an error then concerns one of several hosts, and no connection that exists
+		if connecting || !lostRole(err) {
 			return keep(c, err)
 		}
 		if pool := made.Load(); pool != nil {
 			pool.Reset()
 		}
 		return false
+	}
+	cfg.ShouldPing = func(ctx context.Context, p pgxpool.ShouldPingParams) bool {
+		return p.IdleDuration > time.Second && ctx.Value(isPing{}) == nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	made.Store(pool)
@@ -51,21 +55,25 @@ func lostRole(err *pgconn.PgError) bool {
 // ErrReadOnly reports a server that is a standby, or a primary that was fenced.
 var ErrReadOnly = errors.New("the server is read-only: a standby, or a primary that was replaced")
 
-// Ping fails if PostgreSQL does not answer or is read-only. In the latter case it gives up all connections, since a
-// service that only reads would go on to read a tally that no longer changes.
+// isPing is the context key of [Store.Ping], which tests a connection itself.
+type isPing struct{}
+
+// Ping fails if PostgreSQL does not answer or is read-only. If a connection shows that, all are given up: those to a
+// server that hangs would each have to time out, and by those to a read-only one a service would go on to read a tally
+// that no longer changes.
 func (s *Store) Ping(ctx context.Context) error {
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
+	conn, err := s.pool.Acquire(context.WithValue(ctx, isPing{}, true))
+	if err != nil { // connecting goes on without the ping, and may succeed
 		return fmt.Errorf("ping: %w", err)
 	}
 	defer conn.Release()
 	results, err := conn.Conn().PgConn().Exec(ctx, "show transaction_read_only").ReadAll()
-	if err != nil {
-		return fmt.Errorf("ping: %w", err)
+	if err == nil && string(results[0].Rows[0][0]) == "on" {
+		err = ErrReadOnly
 	}
-	if string(results[0].Rows[0][0]) == "on" {
+	if err != nil {
 		s.pool.Reset()
-		return ErrReadOnly
+		return fmt.Errorf("ping: %w", err)
 	}
 	return nil
 }
