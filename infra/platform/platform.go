@@ -24,7 +24,6 @@ import (
 	"petvote/infra/ledger"
 	"petvote/infra/servers"
 	"petvote/infra/wait"
-	"petvote/shared/config"
 	"petvote/shared/votestream"
 )
 
@@ -60,7 +59,7 @@ type Options struct {
 	Live    bool                        // a service has started when it is live; false: when it is ready
 }
 
-// Platform is a whole platform. Its clients look past the proxies.
+// Platform is a whole platform. Its clients look past the faults of the proxies.
 type Platform struct {
 	Redis                *servers.Redis
 	Postgres             *servers.Postgres
@@ -125,6 +124,9 @@ func New(o Options) (p *Platform, err error) {
 			return p, err
 		}
 	}
+	if err := p.connect(); err != nil {
+		return p, err
+	}
 	p.Vote, p.Worker, p.Result = new(Service), new(Service), new(Service)
 	if err := errors.Join(p.Vote.takePorts(o.Ports.Vote, o.Ports.VoteOps), p.Worker.takePorts(0, o.Ports.WorkerOps),
 		p.Result.takePorts(o.Ports.Result, o.Ports.ResultOps)); err != nil {
@@ -157,9 +159,23 @@ func (p *Platform) describeServers() (err error) {
 		return err
 	}
 	p.servers = []servers.Server{p.Redis, p.Postgres}
-	p.RDB = votestream.Config{Host: servers.Loopback, Port: config.Port(p.Redis.Port)}.Dial(0)
+	return nil
+}
+
+// connect makes the platform's own clients, which connect when they are first used.
+func (p *Platform) connect() (err error) {
+	redisAddr, postgresURL := p.Redis.Addr(), p.Postgres.URL()
+	if p.Proxies != nil {
+		redisAddr = p.Proxies.relays[Redis].Addr()
+		postgresURL = strings.Replace(postgresURL, p.Postgres.Addr(), p.Proxies.relays[Postgres].Addr(), 1)
+	}
+	var address votestream.RedisURL
+	if err := address.UnmarshalText([]byte("redis://" + redisAddr)); err != nil {
+		return err
+	}
+	p.RDB = votestream.Config{URL: address}.Dial(0)
 	p.Queue = votestream.NewQueue(p.RDB)
-	p.DB, err = pgxpool.New(context.Background(), p.Postgres.URL()+"&pool_max_conns=4") // connects when it is first used
+	p.DB, err = pgxpool.New(context.Background(), postgresURL+"&pool_max_conns=4")
 	return err
 }
 

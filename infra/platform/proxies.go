@@ -16,19 +16,29 @@ import (
 	"petvote/infra/servers"
 )
 
-// Proxies stand between every service and every server, so that each edge can be disturbed alone.
+// Proxies stand between every service and every server, so that each edge can be disturbed alone. They lead to a relay
+// in front of each server, so that the server can be replaced.
 type Proxies struct {
-	edges map[string]*toxiproxy.Proxy // by name: vote-redis
+	edges  map[string]*toxiproxy.Proxy // by name: vote-redis
+	relays map[string]*servers.Relay   // by server
 }
 
 func newProxies(upstream map[string]string) (*Proxies, error) {
-	p := &Proxies{edges: make(map[string]*toxiproxy.Proxy)}
+	p := &Proxies{edges: make(map[string]*toxiproxy.Proxy), relays: make(map[string]*servers.Relay)}
+	for server, address := range upstream {
+		relay, err := servers.NewRelay(address)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.relays[server] = relay
+	}
 	// The API never listens, and the zero value of its logger is silent.
 	api := &toxiproxy.ApiServer{Metrics: toxiproxy.NewMetricsContainer(prometheus.NewRegistry())}
 	allocate(&api.Logger)
 	for _, service := range Services {
-		for server, address := range upstream {
-			edge := toxiproxy.NewProxy(api, service+"-"+server, net.JoinHostPort(servers.Loopback, "0"), address)
+		for server, relay := range p.relays {
+			edge := toxiproxy.NewProxy(api, service+"-"+server, net.JoinHostPort(servers.Loopback, "0"), relay.Addr())
 			if err := edge.Start(); err != nil {
 				p.close()
 				return nil, fmt.Errorf("start the proxy %s: %w", edge.Name, err)
@@ -124,5 +134,8 @@ func removeToxics(ctx context.Context, edge *toxiproxy.Proxy, toxics []Toxic) er
 func (p *Proxies) close() {
 	for _, edge := range p.edges {
 		edge.Stop()
+	}
+	for _, relay := range p.relays {
+		_ = relay.Close() // an error means that its connections are gone
 	}
 }

@@ -61,7 +61,9 @@ func findPostgres(major string) (string, error) {
 		}
 	}
 	if initdb, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(initdb), nil
+		if initdb, err = filepath.EvalSymlinks(initdb); err == nil { // the other programs lie beside it
+			return filepath.Dir(initdb), nil
+		}
 	}
 	if len(found) > 0 {
 		return found[0], nil

@@ -28,6 +28,9 @@ type PostgresConfig struct {
 	// Initdb makes new data by initdb. Else they are a copy of a template in this user's cache, which takes a tenth of the
 	// time; the first server that finds none for its version leaves one there.
 	Initdb bool
+
+	// StandbyOf makes the server a streaming standby: its first start copies the data of the primary, which must run.
+	StandbyOf *Postgres
 }
 
 // petvote is the server's database, its owner, who is a superuser as in the container image, and that user's password.
@@ -124,6 +127,64 @@ func (p *Postgres) ready(ctx context.Context, _ int) error {
 		err = fmt.Errorf("another server answers on port %d", p.Port)
 	}
 	return err
+}
+
+// Synchronize returns once a standby streams, and from then on the server's commits wait for it.
+func (p *Postgres) Synchronize(ctx context.Context) error {
+	ctx, cancel := withLimit(ctx, startLimit)
+	defer cancel()
+	err := p.execute(ctx, "alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
+	if err == nil {
+		err = wait.Until(ctx, startLimit, func(ctx context.Context) error {
+			return p.execute(ctx, `do $$ begin
+				if not exists (select from pg_stat_replication where sync_state = 'sync') then
+					raise exception 'no synchronous standby streams'; end if; end $$`)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("synchronize postgres: %w", err)
+	}
+	return nil
+}
+
+// Fence makes a primary read-only while its connections stay.
+func (p *Postgres) Fence(ctx context.Context) error {
+	err := p.execute(ctx, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+	if err != nil {
+		return fmt.Errorf("fence postgres: %w", err)
+	}
+	return nil
+}
+
+// Promote makes a standby a primary, and returns once it takes writes.
+func (p *Postgres) Promote(ctx context.Context) error {
+	ctx, cancel := withLimit(ctx, startLimit)
+	defer cancel()
+	err := p.execute(ctx, `do $$ begin
+		if not pg_promote() then raise exception 'the promotion takes too long'; end if; end $$`)
+	if err != nil {
+		return fmt.Errorf("promote postgres: %w", err)
+	}
+	return nil
+}
+
+// execute runs statements on a connection of their own.
+func (p *Postgres) execute(ctx context.Context, statements ...string) error {
+	conn, err := pgx.Connect(ctx, p.URL())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(bounded) // only says goodbye
+	}()
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Postgres) dataDir() string { return filepath.Join(p.Dir, "data") }

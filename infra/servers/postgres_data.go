@@ -32,7 +32,9 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, missing := os.Stat(template); template != "" && missing == nil {
+	if _, missing := os.Stat(template); p.cfg.StandbyOf != nil {
+		err = p.copyPrimary(ctx, unfinished)
+	} else if template != "" && missing == nil {
 		err = errors.Join(copyData(unfinished, template), ownDir(p.owner, unfinished))
 	} else {
 		err = p.initdb(ctx, unfinished)
@@ -44,6 +46,16 @@ func (p *Postgres) initialize(ctx context.Context) error {
 		return err
 	}
 	return os.Rename(unfinished, p.dataDir())
+}
+
+// copyPrimary makes a data folder that follows the primary.
+func (p *Postgres) copyPrimary(ctx context.Context, dir string) error {
+	backup := p.spec
+	backup.Name, backup.Path = "pg_basebackup", filepath.Join(filepath.Dir(p.spec.Path), "pg_basebackup")
+	backup.Args = []string{"--dbname", p.cfg.StandbyOf.URL(), "--pgdata", dir, "--write-recovery-conf",
+		"--checkpoint", "fast", "--wal-method", "stream"}
+	backup.Output = nil
+	return Run(ctx, backup)
 }
 
 // initdb makes a data folder with the database in it.

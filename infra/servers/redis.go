@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"petvote/infra/wait"
 )
 
 // RedisConfig describes a private Redis server. The zero value of a field means what its comment says.
@@ -68,6 +70,66 @@ func (r *Redis) ready(ctx context.Context, pid int) error {
 		err = fmt.Errorf("another server answers on port %d", r.Port)
 	}
 	return err
+}
+
+// Follow makes the server a replica, and returns once it has caught up with the primary.
+func (r *Redis) Follow(ctx context.Context, primary *Redis) error {
+	ctx, cancel := withLimit(ctx, startLimit)
+	defer cancel()
+	client := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	defer client.Close()
+	source := redis.NewClient(&redis.Options{Addr: primary.Addr(), MaxRetries: -1})
+	defer source.Close()
+	err := errors.Join(
+		source.ConfigSet(ctx, "repl-diskless-sync-delay", "0").Err(), // there won't be more replicas to wait for
+		source.ConfigSet(ctx, "shutdown-timeout", "0").Err(),         // nor does a stop wait for one
+		client.ConfigSet(ctx, "shutdown-timeout", "0").Err(),
+		client.ReplicaOf(ctx, Loopback, strconv.Itoa(primary.Port)).Err())
+	if err == nil {
+		err = wait.Until(ctx, startLimit, func(ctx context.Context) error {
+			info, err := client.Info(ctx, "replication", "persistence").Result()
+			for _, want := range []string{"master_link_status:up", "aof_rewrite_in_progress:0"} {
+				if err == nil && !strings.Contains(info, want) { // while it rewrites the file, it neither syncs nor stops
+					err = fmt.Errorf("not yet %s", want)
+				}
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("replicate redis: %w", err)
+	}
+	return nil
+}
+
+// HandOver exchanges the roles of a primary and its replica: writes wait until the replica has all of them, so none is
+// lost. Connections stay, and lead to a read-only replica then.
+func (r *Redis) HandOver(ctx context.Context, replica *Redis) error {
+	ctx, cancel := withLimit(ctx, startLimit)
+	defer cancel()
+	old := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	defer old.Close()
+	next := redis.NewClient(&redis.Options{Addr: replica.Addr(), MaxRetries: -1})
+	defer next.Close()
+	err := old.Do(ctx, "failover", "to", Loopback, replica.Port).Err()
+	if err == nil {
+		err = wait.Until(ctx, startLimit, func(ctx context.Context) error {
+			for client, role := range map[*redis.Client]string{next: "role:master", old: "role:slave"} {
+				info, err := client.Info(ctx, "replication").Result()
+				if err == nil && !strings.Contains(info, role) {
+					err = fmt.Errorf("no %s yet", role)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("hand redis over: %w", err)
+	}
+	return nil
 }
 
 // URL is the server's address for redis.ParseURL.

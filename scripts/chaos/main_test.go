@@ -84,9 +84,9 @@ func notShort(t *testing.T) {
 func TestTheRealWorkerLosesNothing(t *testing.T) {
 	notShort(t)
 	t.Parallel()
-	const three = "kill-postgres,cut-vote-redis,crash-after-commit"
-	code, r := chaos(t.Context(), t, new(trigger), "-scenario", three, "-rate", "150")
-	held(t, code, r, 3)
+	const several = "kill-postgres,cut-vote-redis,crash-after-commit,failover-postgres,failover-redis"
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", several, "-rate", "150")
+	held(t, code, r, 5)
 	for _, o := range r.Scenarios {
 		p := o.Proof
 		if p.Accepted == 0 || p.Lost != 0 || p.CountedTwice != 0 || p.Books.Difference != 0 || p.Shown.Total() != p.Rows ||

@@ -143,6 +143,9 @@ func (r *runner) disturb(ctx context.Context, s scenario.Scenario, o *observer) 
 
 func (r *runner) step(ctx context.Context, st scenario.Step, o *observer) (w record.FaultWindow, err error) {
 	w.Fault = st.Fault.String()
+	if err := r.target.Prepare(ctx, st.Fault); err != nil {
+		return w, fmt.Errorf("prepare: %w", err)
+	}
 	w.From = o.at()
 	r.log.Printf("  %5.1f s  %s begins", w.From, st.Fault)
 	injecting := r.target.Inject(ctx, st.Fault)

@@ -36,14 +36,15 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
-	reads, subscribing, lookups := readPolicy(listener), subscribePolicy(listener), queuePolicy(listener)
+	subscribing, lookups := subscribePolicy(listener), queuePolicy(listener)
 
 	db, err := cfg.Postgres.Open(ctx, maxConns, tel.PgxTracer())
 	if err != nil {
 		return err
 	}
 	cleanups.Add("postgres client", func(context.Context) error { db.Close(); return nil })
-	monitor := resilience.NewMonitor(reads, db.Ping)
+	guarded := newResilientStore(db, listener)
+	monitor := resilience.NewMonitor(guarded.tally, db.Ping)
 	cleanups.Background("postgres monitor", monitor.Run)
 
 	// Neither monitored nor part of readiness: without Redis only the receipts of votes not stored yet are missing.
@@ -51,7 +52,6 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
 
 	hub := newHub(cfg.maxViewers())
-	guarded := resilientStore{next: db, policy: reads}
 	cache := &tallyCache{store: guarded, hub: hub}
 	sampled := newSampledViewers(cache)
 	refresher, err := tel.Refresher(sampled.Refresh)
@@ -64,7 +64,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	inspector := lifecycle.NewInspector(lifecycle.CheckOf(cache.ready, db.Inspect))
 	cleanups.Background("inspector", inspector.Run)
 	front := web.NewFront(cfg.Public)
-	err = errors.Join(tel.ObserveBreakers(reads, subscribing, lookups),
+	err = errors.Join(tel.ObserveBreakers(append(guarded.policies(), subscribing, lookups)...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),

@@ -83,7 +83,8 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	found, err := a.find(r.Context(), id, entry)
+	// A client that leaves does not cut off the look-up, which would cost the connection to PostgreSQL or Redis.
+	found, err := a.find(context.WithoutCancel(r.Context()), id, entry)
 	status := http.StatusOK
 	switch {
 	case err != nil && !wantsPage:

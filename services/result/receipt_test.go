@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"petvote/shared/ballot"
+	"petvote/shared/resilience"
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
@@ -283,4 +284,74 @@ func TestAVoteThatIsNotQueuedIsNoFailureOfRedis(t *testing.T) {
 			t.Fatalf("%v, want %v", err, want)
 		}
 	}
+}
+
+type hurriedQueue struct {
+	journey
+	canceled bool
+}
+
+func (q *hurriedQueue) Lookup(ctx context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error) {
+	q.canceled = ctx.Err() != nil
+	return q.journey.Lookup(ctx, e, id)
+}
+
+func (q *hurriedQueue) Receipt(ctx context.Context, id uuid.UUID) (votestore.Receipt, error) {
+	q.canceled = q.canceled || ctx.Err() != nil
+	return q.journey.Receipt(ctx, id)
+}
+
+func TestAClientThatLeavesDoesNotCutOffTheLookUp(t *testing.T) {
+	q := &hurriedQueue{journey: journey{storeErrs: twice(votestore.ErrNoVote)}}
+	a := q.api(t)
+	a.store, a.queue = q, q
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/votes/"+testVoteID, nil)
+	r.SetPathValue("id", testVoteID)
+	a.receipt(httptest.NewRecorder(), r)
+	if q.canceled || len(q.asked) < 2 {
+		t.Errorf("canceled: %v, asked %v", q.canceled, q.asked)
+	}
+}
+
+func TestEachUseOfPostgresHasABreakerOfItsOwn(t *testing.T) {
+	config := votestore.Config{URL: "postgres://nobody@127.0.0.1:1/petvote"} // where nothing listens
+	db, err := config.Open(t.Context(), maxConns, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	s := newResilientStore(db, nil)
+	for name, c := range map[string]struct {
+		use    func() error
+		policy *resilience.Policy
+	}{
+		"receipts": {func() error { _, err := s.Receipt(t.Context(), castVote.ID); return err }, s.receipts},
+		"history":  {func() error { _, err := s.History(t.Context(), time.Now()); return err }, s.history},
+		"scrapes":  {func() error { _, err := s.Stats(t.Context()); return err }, s.stats},
+	} {
+		for range 10 {
+			if err := c.use(); !errors.Is(err, resilience.ErrUnavailable) {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if c.policy.Breaker() == resilience.Closed || s.tally.Breaker() != resilience.Closed {
+			t.Errorf("%s: its breaker is %v, that of the tally %v", name, c.policy.Breaker(), s.tally.Breaker())
+		}
+	}
+}
+
+func TestTheWaitForAReceiptIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newResilientStore(nil, nil)
+		if err := s.receiptSlots.Acquire(t.Context(), receiptsAtOnce); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err := s.Receipt(t.Context(), castVote.ID)
+		if took := time.Since(start); !errors.Is(err, resilience.ErrUnavailable) || took != receiptWait {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
@@ -12,8 +14,8 @@ import (
 )
 
 // readPolicy is for reads that a request waits for, or that the next poll repeats.
-func readPolicy(l resilience.Listener) *resilience.Policy {
-	return resilience.New(resilience.Settings{Name: "postgres", Timeout: time.Second, Budget: 2 * time.Second,
+func readPolicy(name string, l resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{Name: name, Timeout: time.Second, Budget: 2 * time.Second,
 		Permanent: votestore.IsPermanent, Listener: l})
 }
 
@@ -29,30 +31,53 @@ func queuePolicy(l resilience.Listener) *resilience.Policy {
 		Permanent: votestream.IsPermanent, Listener: l})
 }
 
-// resilientStore reads under a policy.
+// resilientStore reads under policies, one for each use: what strangers ask for must not open the breaker of the tally.
 type resilientStore struct {
-	next   *votestore.Store
-	policy *resilience.Policy
+	next                            *votestore.Store
+	tally, receipts, history, stats *resilience.Policy
+	receiptSlots                    *semaphore.Weighted
+}
+
+// receiptsAtOnce leaves connections for everything else.
+const receiptsAtOnce = maxConns / 2
+
+// receiptWait bounds the wait for one of them.
+const receiptWait = time.Second
+
+func newResilientStore(db *votestore.Store, l resilience.Listener) resilientStore {
+	return resilientStore{next: db, tally: readPolicy("postgres", l), receipts: readPolicy("postgres-receipts", l),
+		history: readPolicy("postgres-history", l), stats: readPolicy("postgres-stats", l),
+		receiptSlots: semaphore.NewWeighted(receiptsAtOnce)}
+}
+
+func (s resilientStore) policies() []*resilience.Policy {
+	return []*resilience.Policy{s.tally, s.receipts, s.history, s.stats}
 }
 
 func (s resilientStore) Tally(ctx context.Context) (votestore.Tally, error) {
-	return resilience.Call(ctx, s.policy, s.next.Tally)
+	return resilience.Call(ctx, s.tally, s.next.Tally)
 }
 
 func (s resilientStore) History(ctx context.Context, since time.Time) ([]votestore.Minute, error) {
-	return resilience.Call(ctx, s.policy, func(ctx context.Context) ([]votestore.Minute, error) {
+	return resilience.Call(ctx, s.history, func(ctx context.Context) ([]votestore.Minute, error) {
 		return s.next.History(ctx, since)
 	})
 }
 
 func (s resilientStore) Receipt(ctx context.Context, id uuid.UUID) (votestore.Receipt, error) {
-	return resilience.Call(ctx, s.policy, func(ctx context.Context) (votestore.Receipt, error) {
+	waiting, cancel := context.WithTimeout(ctx, receiptWait)
+	defer cancel()
+	if s.receiptSlots.Acquire(waiting, 1) != nil {
+		return votestore.Receipt{}, fmt.Errorf("%s %w: too many at once", s.receipts.Name(), resilience.ErrUnavailable)
+	}
+	defer s.receiptSlots.Release(1)
+	return resilience.Call(ctx, s.receipts, func(ctx context.Context) (votestore.Receipt, error) {
 		return s.next.Receipt(ctx, id)
 	})
 }
 
 func (s resilientStore) Stats(ctx context.Context) (votestore.Stats, error) {
-	return resilience.Call(ctx, s.policy, s.next.Stats)
+	return resilience.Call(ctx, s.stats, s.next.Stats)
 }
 
 // resilientQueue looks up under a policy.

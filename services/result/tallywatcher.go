@@ -17,6 +17,7 @@ const (
 	pollEvery  = 2 * time.Second        // in case a notice was lost
 	retryEvery = 500 * time.Millisecond // after a failed read
 	unheard    = 100 * time.Millisecond // between reads while no notices come
+	renewEvery = time.Second            // between subscriptions, which may end as soon as they are open
 	maxTraces  = 64                     // in one push
 )
 
@@ -72,6 +73,7 @@ func (w *tallyWatcher) listen(ctx context.Context) error {
 		if err != nil {
 			continue // the call fails only when ctx ends
 		}
+		opened := time.Now()
 		err = w.receive(ctx, sub)
 		deaf := !w.hear(false) && errors.Is(err, votestore.ErrNoNotices) // from its beginning
 		if ctx.Err() == nil && !(deaf && told) {
@@ -80,6 +82,7 @@ func (w *tallyWatcher) listen(ctx context.Context) error {
 		if told = deaf; deaf {
 			pause(ctx, subscribeAgain)
 		}
+		pause(ctx, time.Until(opened.Add(renewEvery)))
 	}
 	return nil
 }

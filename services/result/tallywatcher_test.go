@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 )
@@ -237,4 +238,35 @@ func TestSubscribingGoesOnUntilTheServiceStops(t *testing.T) {
 			t.Errorf("ended with %v", err)
 		}
 	})
+}
+
+// Such as behind a proxy that ends sessions.
+func TestASubscriptionThatEndsAtOnceIsNotRenewedAtOnce(t *testing.T) {
+	db, err := votestore.Config{URL: votestore.DatabaseURL(testenv.NewPostgres(t).URL())}.Open(t.Context(), 2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	var opened atomic.Int32
+	w := newTallyWatcher(nil, subscribePolicy(nil), func(ctx context.Context) (*votestore.Subscription, error) {
+		sub, err := db.Subscribe(ctx)
+		if err == nil {
+			opened.Add(1)
+			err = sub.Close()
+		}
+		return sub, err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*renewEvery/2)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			select {
+			case <-w.notices:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	if err := w.listen(ctx); err != nil || opened.Load() < 1 || opened.Load() > 2 {
+		t.Errorf("%d subscriptions in %v, %v", opened.Load(), 3*renewEvery/2, err)
+	}
 }

@@ -97,7 +97,7 @@ func (s slow) Publish(ctx context.Context, _ votestream.Message) (votestream.Ent
 func guarded(publish func(context.Context) error) (*queue, *voteHandler) {
 	q := &queue{publish: publish}
 	h := q.handler()
-	h.queue = resilientPublisher{next: q, policy: redisPolicy(nil)}
+	h.queue = resilientPublisher{next: q, policy: redisPolicy("redis", nil)}
 	return q, h
 }
 

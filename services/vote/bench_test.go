@@ -30,7 +30,7 @@ func BenchmarkAcceptedVote(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	guarded := resilientPublisher{next: discard{}, policy: redisPolicy(listener)}
+	guarded := resilientPublisher{next: discard{}, policy: redisPolicy("redis", listener)}
 	publisher, err := tel.Publisher(newAdmission(guarded, 1024).Publish)
 	if err != nil {
 		b.Fatal(err)

@@ -39,7 +39,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 
 	rdb := cfg.Redis.Dial(0)
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
-	policy := redisPolicy(listener)
+	policy, statsPolicy := redisPolicy("redis", listener), redisPolicy("redis-stats", listener)
 	queue := votestream.NewQueue(rdb)
 	monitor := resilience.NewMonitor(policy, queue.PingWrite)
 	cleanups.Background("redis monitor", monitor.Run)
@@ -55,10 +55,10 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 	front := web.NewFront(cfg.Public)
 	err = errors.Join(
-		tel.ObserveBreakers(policy),
+		tel.ObserveBreakers(policy, statsPolicy),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAdmission(admission.stats),
-		tel.ObserveStream(resilientStats{queue, policy}.Stats))
+		tel.ObserveStream(resilientStats{queue, statsPolicy}.Stats))
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ const (
 	attemptTimeout = 900 * time.Millisecond
 )
 
-func redisPolicy(listener resilience.Listener) *resilience.Policy {
+func redisPolicy(name string, listener resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{
-		Name: "redis", Timeout: attemptTimeout, Budget: budget, MaxWait: 400 * time.Millisecond,
+		Name: name, Timeout: attemptTimeout, Budget: budget, MaxWait: 400 * time.Millisecond,
 		Permanent: votestream.IsPermanent, Listener: listener,
 	})
 }
@@ -33,7 +33,7 @@ func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) (
 	})
 }
 
-// resilientStats reads the queue's figures under a policy.
+// resilientStats reads the queue's figures under a policy of its own: a scrape that Redis refuses must not stop votes.
 type resilientStats struct {
 	next   *votestream.Queue
 	policy *resilience.Policy

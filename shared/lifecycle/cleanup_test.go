@@ -31,23 +31,37 @@ func TestCleanupsRunOnceInReverseOrderAndAFailureSkipsNone(t *testing.T) {
 	}
 }
 
-func TestEachCleanupHasATimeOutOfItsOwn(t *testing.T) {
+func TestEachCleanupHasATimeOutOfItsOwnAndAllOfThemHaveALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Cleanups
-		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		c.Add("first", hang)
-		c.Add("second", hang)
+		heeds := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		c.Add("telemetry", func(ctx context.Context) error { return ctx.Err() }) // the last one still gets its turn
+		for _, name := range []string{"6", "5", "4", "3", "2", "1"} {
+			c.Add(name, heeds)
+		}
 		start := time.Now()
 		err := c.Run()
-		if took := time.Since(start); took != 2*cleanupTimeout {
-			t.Errorf("took %v, want twice the time-out", took)
+		if took := time.Since(start); took != cleanupsLimit+4*leastTimeout {
+			t.Errorf("took %v", took)
 		}
-		for _, name := range []string{"first", "second"} {
+		for _, name := range []string{"1", "6"} {
 			if err == nil || !strings.Contains(err.Error(), "stop "+name+": context deadline exceeded") {
 				t.Errorf("err = %v, which does not tell of %s", err, name)
 			}
 		}
+		if err != nil && strings.Contains(err.Error(), "telemetry") {
+			t.Error(err)
+		}
 	})
+}
+
+// The container's grace period is 15 s: the drain delay, the drain and the clean-ups fit into it even if all hang.
+func TestTheWorstStopKeepsToTheGracePeriod(t *testing.T) {
+	const delay, cleanups = 500 * time.Millisecond, 10
+	worst := delay + drainTimeout + cleanupsLimit + cleanups*(leastTimeout+reportGrace)
+	if worst > 15*time.Second {
+		t.Errorf("it takes up to %v", worst)
+	}
 }
 
 func TestABackgroundTaskIsStoppedAndAwaited(t *testing.T) {

@@ -17,8 +17,9 @@
 // An attempt that fails, or exceeds its time-out, counts against the breaker and is retried. A permanent error
 // ([Settings].Permanent: a missing key, bad data) is an answer: it counts as a success and is not retried. A failure of
 // the call's size ([Settings].Oversized: a batch that times out) counts as one, and its caller retries less at once,
-// since the same call would only time out again. A call that its caller cancels counts as neither, and leaves a
-// half-open breaker open.
+// since the same call would only time out again. A call that its caller cancels counts as neither. The call that probes a
+// half-open breaker is cut off only a second after its caller cancels: clients that give up at once must not be able to
+// keep a breaker open.
 //
 // # Failure
 //
@@ -26,5 +27,6 @@
 // open breaker was the cause. The call may have taken effect nevertheless (its answer was lost), so it must be safe to
 // repeat.
 //
-// A [Monitor] pings a dependency beside the calls; readiness reads its state.
+// A [Monitor] pings a dependency beside the calls; readiness reads its state. One lost ping is no outage; two in a row
+// are.
 package resilience

@@ -26,9 +26,13 @@ type Monitor struct {
 
 	mu      sync.Mutex
 	known   bool
+	lost    int // pings in a row
 	state   Health
 	changed chan struct{} // closed and replaced when state.Up changes
 }
+
+// lostPings in a row are an outage; one may be a pause of the dependency's, or the end of a connection.
+const lostPings = 2
 
 const (
 	pingEvery   = 500 * time.Millisecond
@@ -63,8 +67,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// Health returns the dependency's state. It is up if the last ping succeeded and the watched calls' breaker is closed,
-// or half-open without a recent failure, so that a service without traffic becomes ready again.
+// Health returns the dependency's state. It is up if one of the last two pings succeeded and the watched calls' breaker
+// is closed, or half-open without a recent failure, so that a service without traffic becomes ready again.
 func (m *Monitor) Health() Health {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +82,7 @@ func (m *Monitor) Health() Health {
 	return h
 }
 
-// WaitUp returns nil as soon as the latest ping succeeded, or the context's error.
+// WaitUp returns nil as soon as one of the last two pings succeeded, or the context's error.
 func (m *Monitor) WaitUp(ctx context.Context) error {
 	for {
 		m.mu.Lock()
@@ -102,7 +106,10 @@ func (m *Monitor) note(ctx context.Context, err error) {
 		m.state.LastError, m.state.ErrorAt = err.Error(), time.Now().UTC()
 	}
 	up := err == nil
-	if m.known && up == m.state.Up {
+	if m.lost++; up {
+		m.lost = 0
+	}
+	if m.known && (up == m.state.Up || !up && m.lost < lostPings) {
 		return
 	}
 	m.known = true

@@ -62,10 +62,29 @@ func TestAHangingPingIsCutOffBeforeACallWouldBe(t *testing.T) {
 			t.Fatal("not up after the first ping")
 		}
 		w.hangs.Store(true)
-		time.Sleep(pingEvery + pingTimeout + time.Millisecond)
+		time.Sleep(lostPings*(pingEvery+pingTimeout) + time.Millisecond)
 		synctest.Wait()
 		if h := w.Health(); h.Up || h.LastError != context.DeadlineExceeded.Error() {
 			t.Errorf("health %+v", h)
+		}
+	})
+}
+
+func TestOneLostPingIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, New(Settings{Name: "redis", Failures: 1000}), false)
+		time.Sleep(pingEvery / 2)
+		for i := range 10 {
+			w.down.Store(i%2 == 0) // every other ping is lost
+			time.Sleep(pingEvery)
+			if h := w.Health(); !h.Up {
+				t.Fatalf("health %+v", h)
+			}
+		}
+		w.down.Store(true)
+		time.Sleep(lostPings * pingEvery)
+		if h := w.Health(); h.Up || h.LastError != errDown.Error() {
+			t.Errorf("health %+v after %d lost pings", h, lostPings)
 		}
 	})
 }
@@ -111,8 +130,8 @@ func TestSinceIsTheLastChangeNotTheLastPing(t *testing.T) {
 		w.down.Store(true)
 		time.Sleep(10 * pingEvery)
 		synctest.Wait()
-		if h := w.Health(); h.Up || h.Since.Sub(start) != 4*pingEvery {
-			t.Errorf("up %v since %v after the start, want down since the fourth interval's end", h.Up, h.Since.Sub(start))
+		if h := w.Health(); h.Up || h.Since.Sub(start) != 5*pingEvery {
+			t.Errorf("up %v since %v after the start, want down since the second lost ping", h.Up, h.Since.Sub(start))
 		}
 	})
 }

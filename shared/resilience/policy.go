@@ -25,13 +25,13 @@ const (
 	canceled              // the caller gave up: neither counted nor retried
 )
 
-// classify recognises a canceled call by the caller's context, because clients wrap the cancellation in errors of their
-// own. An attempt's own time-out is the dependency's failure.
-func (p *Policy) classify(caller context.Context, err error) class {
+// classify recognises a canceled attempt by its context, because clients wrap the cancellation in errors of their own.
+// An attempt's own time-out is the dependency's failure.
+func (p *Policy) classify(attempt context.Context, err error) class {
 	switch {
 	case err == nil:
 		return answered
-	case errors.Is(caller.Err(), context.Canceled):
+	case errors.Is(attempt.Err(), context.Canceled):
 		return canceled
 	case errors.Is(err, context.DeadlineExceeded) || p.settings.Permanent == nil || !p.settings.Permanent(err):
 		return failed
@@ -205,7 +205,7 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 		}
 		return err
 	}
-	attemptCtx, cancel := context.WithTimeout(ctx, p.settings.Timeout)
+	attemptCtx, cancel := p.bound(ctx, before != Closed)
 	start := time.Now()
 	finished := false
 	defer func() {
@@ -216,7 +216,7 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 	}()
 	err = call(attemptCtx)
 	finished = true
-	outcome := p.classify(ctx, err)
+	outcome := p.classify(attemptCtx, err)
 	switch {
 	case outcome == failed:
 		done(false)
@@ -225,7 +225,7 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 		done(true)
 		p.wellAt.Store(time.Now().UnixNano())
 	case before != Closed:
-		done(false) // a canceled probe proves nothing, so the breaker stays open
+		done(false) // a probe that was cut off proves nothing, so the breaker stays open
 	}
 	p.settings.Listener.Attempt(ctx, p.settings.Name, time.Since(start), err)
 	if after := p.Breaker(); after != before {
@@ -239,6 +239,24 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 
 func (p *Policy) oversized(err error) bool {
 	return p.settings.Oversized != nil && p.settings.Oversized(err)
+}
+
+// probeGrace is how long a probe of a breaker goes on when its caller cancels. Callers that give up at once, over and
+// over, must not keep a breaker open, and the end of a service must not wait for a call that hangs.
+const probeGrace = time.Second
+
+// bound returns an attempt's context: the caller's, under the time-out, except that the cancellation of a probe is late.
+func (p *Policy) bound(caller context.Context, probe bool) (context.Context, context.CancelFunc) {
+	if !probe {
+		return context.WithTimeout(caller, p.settings.Timeout)
+	}
+	end := time.Now().Add(p.settings.Timeout)
+	if budget, ok := caller.Deadline(); ok && budget.Before(end) {
+		end = budget
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(caller), end)
+	stop := context.AfterFunc(caller, func() { time.AfterFunc(probeGrace, cancel) })
+	return ctx, func() { stop(); cancel() }
 }
 
 // waits grow by half from FirstWait to MaxWait, jittered by ±50 % so that callers that failed together do not retry

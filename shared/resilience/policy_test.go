@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,14 +204,59 @@ func TestCancellationEndsTheWaitAndIsNotCounted(t *testing.T) {
 	})
 }
 
-func TestACanceledProbeLeavesTheBreakerOpen(t *testing.T) {
+// Clients that close their connections at once are the first to call whenever the breaker lets a probe through.
+func TestCanceledCallersDoNotKeepABreakerOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := opened(t, Settings{Name: "db", OpenFor: time.Second})
+		p := opened(t, Settings{Name: "db", Budget: time.Second, OpenFor: 500 * time.Millisecond})
+		answer := func(ctx context.Context) error { // in 20 ms
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(20 * time.Millisecond):
+				return nil
+			}
+		}
+		var clients sync.WaitGroup
+		for i := range 200 { // a second
+			clients.Go(func() {
+				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				time.AfterFunc(time.Millisecond, cancel)
+				_ = p.Do(ctx, answer)
+			})
+		}
+		time.Sleep(530 * time.Millisecond)
+		if p.Breaker() != Closed {
+			t.Errorf("the breaker is %v, though the dependency answers again", p.Breaker())
+		}
+		clients.Wait()
+	})
+}
+
+func TestAProbeThatHangsIsCutOffASecondAfterItsCallerGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, Settings{Name: "db", Timeout: time.Minute, OpenFor: time.Second})
 		time.Sleep(1100 * time.Millisecond)
 		ctx, cancel := context.WithCancel(t.Context())
-		err := p.Do(ctx, func(context.Context) error { cancel(); return errDown })
-		if !errors.Is(err, context.Canceled) || p.Breaker() != Open {
-			t.Errorf("breaker is %v after a cancelled try (%v), want open", p.Breaker(), err)
+		start := time.Now()
+		cancel()
+		err := p.Do(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		if took := time.Since(start); !errors.Is(err, context.Canceled) || took != probeGrace || p.Breaker() != Open {
+			t.Errorf("%v after %v, and the breaker is %v", err, took, p.Breaker())
+		}
+	})
+}
+
+func TestAProbeKeepsToTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := opened(t, Settings{Name: "redis", Timeout: 900 * time.Millisecond, OpenFor: time.Second})
+		time.Sleep(1100 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := p.Do(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		if took := time.Since(start); !errors.Is(err, ErrUnavailable) || took != 100*time.Millisecond {
+			t.Errorf("%v after %v", err, took)
 		}
 	})
 }

@@ -64,7 +64,9 @@ select (select count(*) from fresh),
    from fresh having count(*) > 0)`
 
 // duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated, for a day:
-// then it forgets them, so that a client that repeats a key for ever fills no disk.
+// then it forgets them, so that a client that repeats a key for ever fills no disk. It always writes, if only the old
+// number of duplicates, because only a commit that writes waits for a synchronous standby: the votes of the batch that
+// are stored already may be on the primary alone, if the call that stored them was cut off.
 const duplicatesStatement = `-- note duplicates
 with late as (
   select b.entry_id, b.id
@@ -75,7 +77,7 @@ with late as (
   on conflict (entry_id) do nothing
   returning entry_id
 ), counted as (
-  update SCHEMA.duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new where new.n > 0
+  update SCHEMA.duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new
 ), expired as (
   delete from SCHEMA.duplicates where entry_id in (
     select entry_id from SCHEMA.duplicates where seen_at < now() - interval '1 day'

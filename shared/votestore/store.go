@@ -38,7 +38,7 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 		return nil, fmt.Errorf("open vote store (DATABASE_LISTEN_URL): %w", err)
 	}
 	listen.ConnConfig.Tracer = tracer
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	pool, err := newPool(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open vote store: %w", err)
 	}
@@ -54,9 +54,6 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 
 // Close waits for calls in progress, then closes all connections.
 func (s *Store) Close() { s.pool.Close() }
-
-// Ping fails if PostgreSQL does not answer.
-func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 // IsPermanent reports errors with which PostgreSQL would answer again: bad data, or a vote that is not stored.
 func IsPermanent(err error) bool { return IsDataError(err) || errors.Is(err, ErrNoVote) }

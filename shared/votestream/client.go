@@ -43,7 +43,15 @@ const (
 	otherConns  = 16
 )
 
+// A connection may lead to a server that is no longer the right one, and answer reads all the same. So each lives for
+// this long at most, unless the URL says otherwise.
+const (
+	connLifetime       = time.Minute
+	connLifetimeJitter = 15 * time.Second // more or less
+)
+
 // Dial returns a client that connects on first use, with a connection more for each blocking reader. It never retries.
+// After a failover behind the address it gives up the connections that lead to the old server.
 func (c Config) Dial(readers int) *redis.Client {
 	o := c.URL.options
 	if o == nil {
@@ -55,10 +63,15 @@ func (c Config) Dial(readers int) *redis.Client {
 	o.DialTimeout = dialTimeout
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = ioTimeout, ioTimeout, ioTimeout
 	o.ContextTimeoutEnabled = true
+	if o.ConnMaxLifetime == 0 {
+		o.ConnMaxLifetime, o.ConnMaxLifetimeJitter = connLifetime, connLifetimeJitter
+	}
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	quieten()
-	return redis.NewClient(o)
+	rdb := redis.NewClient(o)
+	rdb.AddHook(new(retirement))
+	return rdb
 }
 
 // quieten moves the client's own log, which repeats its errors, to the debug level.

@@ -26,6 +26,7 @@ const (
 	Memory      Kind = "memory"   // Redis may use no more memory than it uses already
 	Connections Kind = "connects" // PostgreSQL takes no new connections, and the existing ones are cut
 	Crawl       Kind = "crawl"    // PostgreSQL needs much time for each vote that it stores
+	Failover    Kind = "failover" // another server takes the part over behind the same address; over when it leads there
 	Cut         Kind = "cut"      // the network drops everything, both ways, on one edge or on every edge to a server
 	Slow        Kind = "slow"     // latency on an edge
 	Jitter      Kind = "jitter"   // latency between nothing and twice the amount
@@ -55,6 +56,8 @@ func (f Fault) String() string {
 		return part + " out of connections"
 	case Crawl:
 		return fmt.Sprintf("%s needs %d ms a vote", part, f.N)
+	case Failover:
+		return "fail over " + part
 	case Slow:
 		return fmt.Sprintf("%s + %d ms", part, f.N)
 	case Jitter:
@@ -152,6 +155,12 @@ func All() []Scenario {
 			unnoticed, down, Fault{Kind: Connections, Part: platform.Postgres}),
 		one("lose-worker", "A second worker dies for good with votes in hand: another worker stores them.",
 			unnoticed, 0, Fault{Kind: Lose, Part: platform.Worker}),
+		one("failover-postgres", "The primary dies, and its synchronous standby takes over behind the same address: no stored "+
+			"vote is missing, and the queue is drained within 5 s.",
+			unnoticed, down, Fault{Kind: Failover, Part: platform.Postgres}),
+		one("failover-redis", "A replica takes over once it has every vote, and connections stay with the old server: votes "+
+			"are accepted again within 2 s of the address leading to the new one.",
+			noticed, down, Fault{Kind: Failover, Part: platform.Redis}),
 		{Name: "rolling-restart", Steps: []Step{
 			{0, Fault{Kind: Restart, Part: platform.Worker}, 0},
 			{3 * time.Second, Fault{Kind: Restart, Part: platform.Result}, 0},
@@ -202,7 +211,7 @@ func Choose(list string, can func(Fault) bool) (chosen []Scenario, skipped []str
 			case name == "all":
 				skipped = append(skipped, s.Name)
 			default:
-				return nil, nil, fmt.Errorf("scenario %s needs a proxy between the processes: run it with -target local", name)
+				return nil, nil, fmt.Errorf("scenario %s needs proxies and servers of its own: run it with -target local", name)
 			}
 		}
 		if !known {

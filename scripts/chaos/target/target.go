@@ -24,6 +24,8 @@ type Target interface {
 	Can(f scenario.Fault) bool
 	// Leftovers are the faults that an earlier run has not undone.
 	Leftovers() []scenario.Fault
+	// Prepare does what a fault needs to exist before, and what no service notices.
+	Prepare(ctx context.Context, f scenario.Fault) error
 	// Inject injects a fault, and returns when that is done.
 	Inject(ctx context.Context, f scenario.Fault) error
 	// Undo ends a fault, and returns when the part answers again. It is no error if the fault has ended already.

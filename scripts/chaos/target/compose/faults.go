@@ -37,10 +37,12 @@ var unplugged = map[string]string{
 	platform.Worker + "-" + platform.Postgres: platform.Postgres,
 }
 
-// Can excludes what needs a proxy between the containers.
+// Can excludes what needs a proxy between the containers, or a server more.
 func (c *Target) Can(f scenario.Fault) bool {
-	return !f.OnNetwork() || f.Kind == scenario.Cut && unplugged[f.Part] != ""
+	return f.Kind != scenario.Failover && (!f.OnNetwork() || f.Kind == scenario.Cut && unplugged[f.Part] != "")
 }
+
+func (c *Target) Prepare(context.Context, scenario.Fault) error { return nil }
 
 func (c *Target) Leftovers() []scenario.Fault { return slices.Clone(c.journal.faults) }
 

@@ -23,6 +23,19 @@ func (t *Target) Can(scenario.Fault) bool { return true }
 
 func (t *Target) Leftovers() []scenario.Fault { return nil } // the platform ends with the run
 
+// Prepare starts the server that takes over at a failover.
+func (t *Target) Prepare(ctx context.Context, f scenario.Fault) (err error) {
+	if f.Kind != scenario.Failover {
+		return nil
+	}
+	if f.Part == platform.Redis {
+		t.replica, err = t.AddReplica(ctx)
+		return err
+	}
+	t.standby, err = t.AddStandby(ctx)
+	return err
+}
+
 func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	if f.OnNetwork() {
 		client, server := f.Edge()
@@ -41,6 +54,11 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	case scenario.Crawl:
 		_, err := t.DB.Exec(ctx, target.Crawl(f.N))
 		return err
+	case scenario.Failover:
+		if f.Part == platform.Redis {
+			return t.Redis.HandOver(ctx, t.replica)
+		}
+		return t.Postgres.Kill()
 	case scenario.Crash:
 		if err := t.Worker.Stop(ctx); err != nil {
 			return err
@@ -91,6 +109,11 @@ func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 		return err
 	case scenario.Lose:
 		return nil
+	case scenario.Failover:
+		if f.Part == platform.Redis {
+			return t.ReplaceRedis(ctx, t.replica)
+		}
+		return errors.Join(t.standby.Promote(ctx), t.ReplacePostgres(t.standby))
 	}
 	part, err := t.Part(f.Part)
 	switch {

@@ -24,6 +24,8 @@ type Target struct {
 	scratch string
 	release func() // gives back the connections that a fault has taken; nil: none has
 	jaeger  string
+	standby *servers.Postgres // of the failover that is prepared
+	replica *servers.Redis    // the same
 }
 
 const maxMemory = "256mb" // of Redis
