@@ -37,14 +37,14 @@ type Consumer struct {
 	rdb     *redis.Client
 	options ConsumerOptions
 
-	resume    string // the last own pending entry read; "" when there are no more
-	nextClaim time.Time
-	claimFrom string
+	resume   string // the last own pending entry read; "" when there are no more
+	pending  pendingWatch
+	nextLook time.Time
 }
 
 // NewConsumer returns a consumer that starts with its own pending entries.
 func NewConsumer(rdb *redis.Client, o ConsumerOptions) *Consumer {
-	return &Consumer{rdb: rdb, options: o, resume: "0", claimFrom: claimStart}
+	return &Consumer{rdb: rdb, options: o, resume: "0", pending: pendingWatch{until: "+"}}
 }
 
 // Next returns the next entries: own pending ones, then those of dead consumers, then new ones, for which it waits up
@@ -70,16 +70,15 @@ func (c *Consumer) next(ctx context.Context) ([]Delivery, error) {
 		}
 		c.resume = ""
 	}
-	if now := time.Now(); now.After(c.nextClaim) {
-		entries, err := c.claim(ctx)
-		if err != nil {
+	if now := time.Now(); now.After(c.nextLook) {
+		if err := c.look(ctx, now); err != nil {
 			return nil, err
 		}
-		if len(entries) > 0 {
-			return c.redelivered(ctx, entries)
-		}
-		if c.claimFrom == claimStart { // a full cycle
-			c.nextClaim = now.Add(c.options.ClaimIdle / 2)
+		c.nextLook = now.Add(c.options.ClaimIdle / looksPerClaim)
+	}
+	for len(c.pending.untouched) > 0 {
+		if batch, err := c.claim(ctx, int(c.options.BatchSize)); err != nil || len(batch) > 0 {
+			return batch, err
 		}
 	}
 	entries, err := c.read(ctx, ">", c.options.Block)
@@ -105,28 +104,6 @@ func (c *Consumer) read(ctx context.Context, after string, block time.Duration) 
 	return streams[0].Messages, nil
 }
 
-// claimStart is XAUTOCLAIM's first cursor, and its reply at the end of a cycle.
-const claimStart = "0-0"
-
-// claim takes over entries untouched for ClaimIdle.
-func (c *Consumer) claim(ctx context.Context) ([]redis.XMessage, error) {
-	entries, next, err := c.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: Stream, Group: Group, Consumer: c.options.Name, MinIdle: c.options.ClaimIdle,
-		Start: c.claimFrom, Count: c.options.BatchSize,
-	}).Result()
-	if err != nil {
-		return nil, err
-	}
-	c.claimFrom = next
-	if len(entries) == 0 && next == claimStart {
-		err := forgetScript.Run(ctx, c.rdb, []string{Stream}, Group, forgetAfter.Milliseconds()).Err()
-		if err != nil {
-			return nil, err
-		}
-	}
-	return entries, nil
-}
-
 // forgetAfter is how long an idle consumer without pending entries remains in the group.
 const forgetAfter = time.Hour
 
@@ -144,27 +121,13 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 return gone`)
 
-// pendingPage is the page size for looking up pending entries; others may lie between those just read.
-const pendingPage = 1000
-
 // redelivered looks up the number of deliveries of each entry, which a repeated read does not return.
 func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([]Delivery, error) {
 	counts := make(map[string]int64, len(entries))
-	last := entries[len(entries)-1].ID
-	for from := entries[0].ID; ; {
-		pending, err := c.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-			Stream: Stream, Group: Group, Consumer: c.options.Name, Start: from, End: last, Count: pendingPage,
-		}).Result()
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range pending {
-			counts[p.ID] = p.RetryCount
-		}
-		if len(pending) < pendingPage {
-			break
-		}
-		from = "(" + pending[len(pending)-1].ID
+	count := func(p redis.XPendingExt, _ time.Time) { counts[p.ID] = p.RetryCount }
+	err := c.eachPending(ctx, c.options.Name, entries[0].ID, entries[len(entries)-1].ID, count)
+	if err != nil {
+		return nil, err
 	}
 	return deliveries(entries, counts), nil
 }

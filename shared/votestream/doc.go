@@ -5,7 +5,7 @@
 //	                          │ group "workers"             ▲   │                 script: XACK, XDEL
 //	                          │                             │   └─▶ Queue.DeadLetter
 //	                          └─ pending of a dead consumer ┘     script: XADD votes:dead, XACK, XDEL
-//	                             XAUTOCLAIM after ClaimIdle
+//	                             XCLAIM after ClaimIdle
 //
 // # Invariants
 //
@@ -21,7 +21,9 @@
 // A consumer that restarts under its old name first gets its own pending entries, then claims those of dead consumers,
 // then reads new ones. A lost reply counts as a failed read: the entries that Redis delivered in it are pending and
 // come with the next read. An entry is claimed when nobody has touched it for ClaimIdle, whoever holds it; a slow but
-// living holder may then do the same work again, which the idempotent effect makes harmless.
+// living holder may then do the same work again, which the idempotent effect makes harmless. Entries count as untouched
+// when Redis says so, and also when this process has seen no change for ClaimIdle by its monotonic clock, since Redis's
+// clock may be stepped: see pendingWatch.
 //
 // [Delivery.Deliveries] counts how often an entry was delivered. The count is high for an entry that kills its worker,
 // and for the innocent ones delivered together with it. So the worker quarantines such entries: it retries each in
