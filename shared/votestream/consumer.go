@@ -23,8 +23,6 @@ type Delivery struct {
 	Deliveries int64  // this one included
 	Message    Message
 	Err        error // wraps ErrUndecodable if there is no message
-
-	fields map[string]any
 }
 
 // Waited returns the entry's time in the stream so far, by Redis's clock.
@@ -135,7 +133,7 @@ func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([
 func deliveries(entries []redis.XMessage, counts map[string]int64) []Delivery {
 	batch := make([]Delivery, len(entries))
 	for i, e := range entries {
-		batch[i] = Delivery{EntryID: e.ID, Deliveries: max(1, counts[e.ID]), fields: e.Values}
+		batch[i] = Delivery{EntryID: e.ID, Deliveries: max(1, counts[e.ID])}
 		batch[i].Message, batch[i].Err = decode(e.Values)
 	}
 	return batch

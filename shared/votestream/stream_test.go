@@ -349,6 +349,11 @@ func TestRetryCountsAreForgottenWithTheirEntry(t *testing.T) {
 	}
 	dead := []Failure{{batch[1], ReasonDeliveries, errors.New("retried")}}
 	testenv.Must(t, errors.Join(s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, dead)))
+	for _, d := range batch { // as by another worker, which held the entry too
+		if n, err := s.CountRetry(ctx, d.EntryID); err != nil || n != 0 {
+			t.Errorf("a retry of an entry that is gone counted as %d, %v", n, err)
+		}
+	}
 	if n := s.rdb.Exists(ctx, retriesKey).Val(); n != 0 {
 		t.Error("the counts of entries that are gone were kept")
 	}
