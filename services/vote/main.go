@@ -54,8 +54,11 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
+	inspector := lifecycle.NewInspector(lifecycle.CheckOf(func() error { return nil }, queue.Inspect))
+	cleanups.Background("inspector", inspector.Run)
 	err = errors.Join(
 		tel.ObserveBreakers(policy),
+		tel.ObserveFindings(inspector.Findings),
 		tel.ObserveAdmission(admission.stats),
 		tel.ObserveStream(resilientStats{queue, policy}.Stats))
 	if err != nil {
@@ -64,6 +67,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 
 	page := newPage(cfg, tel.TraceShare())
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
+	health.AddFindings(inspector.Findings)
 	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}

@@ -51,8 +51,12 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	health := lifecycle.NewHealth(migrations.ready,
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
+	inspector := lifecycle.NewInspector(lifecycle.CheckOf(func() error { return nil }, stream.Inspect))
+	cleanups.Background("inspector", inspector.Run)
+	health.AddFindings(inspector.Findings)
 	err = errors.Join(
 		tel.ObserveBreakers(policies.all()...),
+		tel.ObserveFindings(inspector.Findings),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
