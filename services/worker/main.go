@@ -51,7 +51,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	health := lifecycle.NewHealth(migrations.ready,
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
-	inspector := lifecycle.NewInspector(lifecycle.CheckOf(func() error { return nil }, stream.Inspect))
+	noGate := func() error { return nil }
+	inspector := lifecycle.NewInspector(lifecycle.CheckOf(noGate, stream.MoveFormerKeys),
+		lifecycle.CheckOf(noGate, stream.Inspect))
 	cleanups.Background("inspector", inspector.Run)
 	health.AddFindings(inspector.Findings)
 	err = errors.Join(

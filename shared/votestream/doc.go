@@ -4,7 +4,7 @@
 //	Producer.Publish ─XADD─▶ stream "votes" ─XREADGROUP─▶ Consumer.Next ─▶ stored ─▶ Queue.Ack
 //	                          │ group "workers"             ▲   │                 script: XACK, XDEL
 //	                          │                             │   └─▶ Queue.DeadLetter
-//	                          └─ pending of a dead consumer ┘     script: XADD votes:dead, XACK, XDEL
+//	                          └─ pending of a dead consumer ┘     script: XADD {votes}:dead, XACK, XDEL
 //	                             XCLAIM after ClaimIdle
 //
 // # Invariants
@@ -24,6 +24,9 @@
 // living holder may then do the same work again, which the idempotent effect makes harmless. Entries count as untouched
 // when Redis says so, and also when this process has seen no change for ClaimIdle by its monotonic clock, since Redis's
 // clock may be stepped: see pendingWatch.
+//
+// Redis may run in cluster mode, where all keys of the queue lie in one slot. One server must own that slot for good:
+// the client does not follow it to another.
 //
 // [Delivery.Deliveries] counts how often an entry was delivered. The count is high for an entry that kills its worker,
 // and for the innocent ones delivered together with it. So the worker quarantines such entries: it retries each in

@@ -31,7 +31,7 @@ func (q *Queue) Ping(ctx context.Context) error {
 }
 
 // probeKey never exists: writing an empty string at its start is a write without effect.
-const probeKey = "votes:probe"
+const probeKey = "{votes}:probe"
 
 // PingWrite fails if Redis would not take a vote: where [Queue.Ping] fails, and when Redis refuses writes because it is
 // out of memory, read-only, or unable to save.
@@ -93,7 +93,7 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 }
 
 // retriesKey is a hash that counts the isolated retries of each entry until the entry leaves the stream.
-const retriesKey = "votes:tries"
+const retriesKey = "{votes}:tries"
 
 // countRetryScript counts nothing for an entry that is gone: nobody would remove the count.
 var countRetryScript = redis.NewScript(`
