@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/shared/config"
 )
 
@@ -44,9 +45,7 @@ func TestTheAddressIsTakenAsGiven(t *testing.T) {
 	dial := func(environ ...string) (addr, user, password string, dialTimeout time.Duration) {
 		t.Helper()
 		var c Config
-		if err := config.Load(environ, &c); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, config.Load(environ, &c))
 		rdb := c.Dial(0)
 		defer rdb.Close()
 		o := rdb.Options()

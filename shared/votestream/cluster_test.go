@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 	"petvote/infra/wait"
 	"petvote/shared/ballot"
 )
@@ -23,9 +24,7 @@ func TestEverythingWorksInAClusterOfOneServer(t *testing.T) {
 	batch := next(t, s.consumer("a"))
 	refused := []Failure{{batch[1], ReasonRejected, errors.New("refused")}, {batch[2], ReasonRejected, errors.New("refused")}}
 	retries, err := s.CountRetry(ctx, batch[1].EntryID)
-	if err := errors.Join(err, s.PingWrite(ctx), s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, refused)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(err, s.PingWrite(ctx), s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, refused)))
 	st := s.stats(t)
 	if retries != 1 || st.Added != 3 || st.Dead != 2 || st.Waiting+st.InFlight != 0 {
 		t.Errorf("%d retries, stats %+v", retries, st)
@@ -35,9 +34,7 @@ func TestEverythingWorksInAClusterOfOneServer(t *testing.T) {
 	if err != nil || len(letters) != 2 {
 		t.Fatalf("letters %+v, %v", letters, err)
 	}
-	if err := errors.Join(s.Replay(ctx, letters[0].ID), s.Drop(ctx, letters[1].ID)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(s.Replay(ctx, letters[0].ID), s.Drop(ctx, letters[1].ID)))
 	if st := s.stats(t); st.Added != 4 || st.Waiting != 1 || st.DeadNow != 0 {
 		t.Errorf("after the replay: %+v", st)
 	}
@@ -52,9 +49,7 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 	ctx := t.Context()
 	port := low.server.Port()
 	bus := low.rdb.ConfigGet(ctx, "cluster-port").Val()["cluster-port"]
-	if err := high.rdb.Do(ctx, "cluster", "meet", servers.Loopback, port, bus).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, high.rdb.Do(ctx, "cluster", "meet", servers.Loopback, port, bus).Err())
 	for _, s := range []*stream{low, high} {
 		err := wait.Until(ctx, time.Minute, func(ctx context.Context) error {
 			info, err := s.rdb.ClusterInfo(ctx).Result()
@@ -63,9 +58,7 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 			}
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 	}
 	here, elsewhere := low, high
 	if slot := low.rdb.ClusterKeySlot(ctx, Stream).Val(); slot > 8191 {

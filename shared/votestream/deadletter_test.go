@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -29,9 +30,7 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 		wide, same, {"", ""}, {"binary\xff\x00", "\xfe"}, {"big", strings.Repeat("x", 16<<20)},
 		{"reason", "its own", "error", "its own", "failed_at", "never"}, {"nonsense", "1"},
 	} {
-		if err := s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: fields}).Err(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: fields}).Err())
 	}
 	batch := next(t, s.consumer("a"))
 	if len(batch) != 7 || batch[0].Message != vote {
@@ -41,9 +40,7 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 	for _, d := range batch {
 		failures = append(failures, Failure{d, ReasonUndecodable, errors.New("no vote")})
 	}
-	if err := s.DeadLetter(ctx, failures); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.DeadLetter(ctx, failures))
 	if st := s.stats(t); st.Dead != 7 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("stats %+v, want 7 dead letters and nothing else", st)
 	}
@@ -63,9 +60,7 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 			t.Errorf("letter %s: %s, %s, %v", l.ID, l.Reason, l.Error, l.FailedAt)
 		}
 	}
-	if err := s.Replay(ctx, letters[0].ID); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Replay(ctx, letters[0].ID))
 	back := next(t, s.consumer("a"))
 	if fields := s.rdb.XRange(ctx, Stream, "-", "+").Val()[0].Values; back[0].Message != vote || len(fields) != keptFields+5 {
 		t.Errorf("replayed: %+v with %d fields", back[0].Message, len(fields))

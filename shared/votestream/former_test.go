@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -16,14 +17,10 @@ import (
 func (s *stream) formerLetters(t *testing.T, letters ...[]any) {
 	t.Helper()
 	for _, fields := range append(letters, []any{"replayed", ""}) {
-		if err := s.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "votes:dead", Values: fields}).Err(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "votes:dead", Values: fields}).Err())
 	}
 	replayed := s.rdb.XRevRangeN(t.Context(), "votes:dead", "+", "-", 1).Val()
-	if err := s.rdb.XDel(t.Context(), "votes:dead", replayed[0].ID).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.rdb.XDel(t.Context(), "votes:dead", replayed[0].ID).Err())
 }
 
 func (s *stream) wantMoved(t *testing.T) {
@@ -73,9 +70,7 @@ func TestTheDeadLettersAndRetriesOfAnOlderVersionAreMovedAndCountedOnce(t *testi
 			}
 
 			// An older version that still runs adds one, after this one has.
-			if err := s.DeadLetter(ctx, []Failure{{batch[1], ReasonRejected, errors.New("refused")}}); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, s.DeadLetter(ctx, []Failure{{batch[1], ReasonRejected, errors.New("refused")}}))
 			late := make([][]any, 2*formerPage)
 			for i := range late {
 				late[i] = newMessage(ballot.Cats).encode()

@@ -55,9 +55,7 @@ func TestARedisThatHidesItsSettingsIsBelieved(t *testing.T) {
 		"nothing": {"+time", nil},
 	} {
 		rule := append([]any{"acl", "setuser", user, "on", "nopass"}, toAny(strings.Fields(c.rights))...)
-		if err := s.rdb.Do(ctx, rule...).Err(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.rdb.Do(ctx, rule...).Err())
 		rdb := redis.NewClient(&redis.Options{Addr: s.server.Addr(), Username: user, Password: "any", DisableIdentity: true})
 		defer rdb.Close()
 		limited := stream{Queue: NewQueue(rdb)}

@@ -53,9 +53,7 @@ func TestAnEntryIsClaimedOnceForEachTimeItWasSeenUntouched(t *testing.T) {
 	next(t, s.consumer("dead"))
 	heirs := []*Consumer{s.consumer("heir"), s.consumer("another heir")}
 	for _, heir := range heirs {
-		if err := heir.look(t.Context(), time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, heir.look(t.Context(), time.Now().Add(time.Hour)))
 		// As if an hour had passed by this process's clock, though none has by Redis's.
 		if err := heir.look(t.Context(), time.Now().Add(2*time.Hour)); err != nil || len(heir.pending.untouched) != 1 {
 			t.Fatalf("untouched %v, %v, want the entry", heir.pending.untouched, err)
@@ -84,9 +82,7 @@ func TestAnEntryThatItsHolderTouchesIsNotClaimed(t *testing.T) {
 	for i, ahead := range []time.Duration{0, 6, 12, 18, 3600, 3606, 12, 18} { // seconds
 		clock.Step(ahead * time.Second)
 		hold := &redis.XClaimArgs{Stream: Stream, Group: Group, Consumer: "slow", Messages: []string{entry}}
-		if err := s.rdb.XClaimJustID(t.Context(), hold).Err(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.rdb.XClaimJustID(t.Context(), hold).Err())
 		time.Sleep(5 * time.Millisecond) // Redis tells nothing of a touch in the same millisecond
 		now = now.Add(6 * time.Second)
 		if err := other.look(t.Context(), now); err != nil || len(other.pending.untouched) > 0 {
@@ -120,9 +116,7 @@ func TestTheAgeOfTheQueueGrowsWhateverRedissClockShows(t *testing.T) {
 	if grown := after.Oldest - before.Oldest; err != nil || grown < 15*time.Millisecond {
 		t.Errorf("the age grew by %v in 20 ms, %v", grown, err)
 	}
-	if err := s.Ack(t.Context(), ids(next(t, s.consumer("a")))); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Ack(t.Context(), ids(next(t, s.consumer("a")))))
 	if st := s.stats(t); st.Oldest != 0 {
 		t.Errorf("of an empty queue: age %v", st.Oldest)
 	}
