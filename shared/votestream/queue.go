@@ -25,23 +25,33 @@ type Queue struct {
 // NewQueue returns the queue in rdb.
 func NewQueue(rdb *redis.Client) *Queue { return &Queue{rdb: rdb} }
 
-// Ping fails if Redis does not answer or the stream's key holds something else.
+// Ping fails if Redis would not let a worker do its job: if it does not answer or is read-only, or if the stream's key
+// holds something else. It acknowledges an entry that can't exist. A Redis that is out of memory allows that.
 func (q *Queue) Ping(ctx context.Context) error {
-	return explain(q.rdb.XLen(ctx, Stream).Err())
+	return explain(q.rdb.XAck(ctx, Stream, Group, noEntry).Err())
 }
 
-// probeKey never exists: writing an empty string at its start is a write without effect.
-const probeKey = "{votes}:probe"
+// noEntry is an entry ID that Redis gives to no entry, and refuses to add.
+const noEntry = "0-0"
 
-// PingWrite fails if Redis would not take a vote: where [Queue.Ping] fails, and when Redis refuses writes because it is
-// out of memory, read-only, or unable to save.
+// PingWrite fails if Redis would not take a vote: if it does not answer, is out of memory, read-only or unable to save,
+// if the user may not add votes, or if the stream's key holds something else. It asks Redis to add an entry under an ID
+// that no entry can have, which Redis refuses only after all of these checks but the last.
 func (q *Queue) PingWrite(ctx context.Context) error {
-	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.XLen(ctx, Stream)
-		p.SetRange(ctx, probeKey, 0, "")
+	var add *redis.StringCmd
+	var length *redis.IntCmd
+	_, _ = q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // the commands hold the errors
+		add = p.XAdd(ctx, &redis.XAddArgs{Stream: Stream, ID: noEntry, Values: []string{"probe", ""}})
+		length = p.XLen(ctx, Stream)
 		return nil
 	})
-	return explain(err)
+	if err := add.Err(); !redis.HasErrorPrefix(err, "The ID specified in XADD must be greater than 0-0") {
+		return explain(err)
+	}
+	if err := length.Err(); !redis.IsPermissionError(err) { // voting does not need the right to ask for the length
+		return explain(err)
+	}
+	return nil
 }
 
 // EnsureGroup creates the stream and its group if they are missing. The group starts at the first entry, so votes
