@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,10 @@ type RedisConfig struct {
 	Port      int       // 0: a free one, kept from then on
 	MaxMemory string    // as in redis.conf; "": 256mb
 	Output    io.Writer // receives its log; nil: only Log keeps the end of it
+	Command   []string  // what runs in place of Redis's program, with its arguments behind its own; nil: that program
+	Args      []string  // further ones, which override those that the platform needs
+	Env       []string  // its environment; nil: this process's own
+	Slots     string    // cluster mode, in which it serves these, like "0-16383"; "": no cluster mode
 }
 
 // Redis is a private Redis server that keeps the platform's promise: every write it accepted is on disk (append-only
@@ -28,27 +33,39 @@ type RedisConfig struct {
 type Redis struct {
 	*Process
 	place
+	slots string
 }
 
 // NewRedis describes a server without starting it. The error is ErrNotInstalled if this machine has neither Redis nor
 // Valkey.
 func NewRedis(cfg RedisConfig) (*Redis, error) {
-	path, err := findRedis()
-	if err != nil {
-		return nil, err
+	command := cfg.Command
+	if command == nil {
+		path, err := findRedis()
+		if err != nil {
+			return nil, err
+		}
+		command = []string{path}
 	}
 	at, err := newPlace(cfg.Dir, cfg.Port, "redis")
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	r := &Redis{place: at}
+	r := &Redis{place: at, slots: cfg.Slots}
+	args := append(slices.Clone(command[1:]),
+		"--bind", Loopback, "--port", strconv.Itoa(at.Port), "--dir", at.Dir,
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "",
+		"--maxmemory", cmp.Or(cfg.MaxMemory, "256mb"), "--maxmemory-policy", "noeviction")
+	if cfg.Slots != "" {
+		bus, err := FreePort()
+		if err != nil {
+			return nil, fmt.Errorf("redis: %w", err)
+		}
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
+	}
 	r.Process = NewProcess(Spec{
-		Name: "redis", Path: path, Dir: at.Dir, Credential: at.owner, Output: cfg.Output, Ready: r.ready,
-		Args: []string{
-			"--bind", Loopback, "--port", strconv.Itoa(at.Port), "--dir", at.Dir,
-			"--appendonly", "yes", "--appendfsync", "always", "--save", "",
-			"--maxmemory", cmp.Or(cfg.MaxMemory, "256mb"), "--maxmemory-policy", "noeviction",
-		},
+		Name: "redis", Path: command[0], Args: append(args, cfg.Args...), Env: cfg.Env, Dir: at.Dir, Credential: at.owner,
+		Output: cfg.Output, Ready: r.ready,
 	})
 	return r, nil
 }
@@ -68,6 +85,9 @@ func (r *Redis) ready(ctx context.Context, pid int) error {
 	info, err := client.Info(ctx, "server").Result() // answers -LOADING until the data is read
 	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid)) {
 		err = fmt.Errorf("another server answers on port %d", r.Port)
+	}
+	if err == nil && r.slots != "" {
+		err = r.serveSlots(ctx, client)
 	}
 	return err
 }
@@ -131,6 +151,22 @@ func (r *Redis) HandOver(ctx context.Context, replica *Redis) error {
 	}
 	return nil
 }
+
+// serveSlots gives a server in cluster mode its slots and checks that it serves them.
+func (r *Redis) serveSlots(ctx context.Context, client *redis.Client) error {
+	info, err := client.ClusterInfo(ctx).Result()
+	if err == nil && strings.Contains(info, "cluster_slots_assigned:0\r\n") {
+		first, last, _ := strings.Cut(r.slots, "-")
+		err = client.Do(ctx, "cluster", "addslotsrange", first, last).Err()
+	}
+	if err == nil && r.slots == AllSlots && !strings.Contains(info, "cluster_state:ok") {
+		err = errors.New("it does not serve its slots yet")
+	}
+	return err
+}
+
+// AllSlots are those of a cluster of one server, for [RedisConfig].
+const AllSlots = "0-16383"
 
 // URL is the server's address for redis.ParseURL.
 func (r *Redis) URL() string { return "redis://" + r.Addr() + "/0" }

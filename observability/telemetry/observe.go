@@ -22,6 +22,7 @@ func (t *Telemetry) ObserveStream(read func(context.Context) (votestream.Stats, 
 	inFlight := i.gauge("petvote.stream.in_flight", "{vote}", "Entries delivered to a worker and not yet acknowledged.")
 	deadNow := i.gauge("petvote.stream.dead_letters", "{vote}", "Dead letters waiting for an operator.")
 	oldest := i.gauge("petvote.stream.oldest.age", "s", "Age of the oldest unacknowledged entry, 0 if there is none.")
+	skew := i.gauge("petvote.clock.skew", "s", "How far a server's clock is ahead of this process's.")
 	return observeStats(i, read, func(o metric.Observer, s votestream.Stats) {
 		o.ObserveInt64(accepted, s.Added)
 		o.ObserveInt64(dead, s.Dead)
@@ -29,6 +30,7 @@ func (t *Telemetry) ObserveStream(read func(context.Context) (votestream.Stats, 
 		o.ObserveFloat64(inFlight, float64(s.InFlight))
 		o.ObserveFloat64(deadNow, float64(s.DeadNow))
 		o.ObserveFloat64(oldest, s.Oldest.Seconds())
+		o.ObserveFloat64(skew, s.Ahead.Seconds(), metric.WithAttributes(attribute.String("petvote.server", "redis")))
 	})
 }
 

@@ -17,7 +17,8 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 	policy := resilience.New(resilience.Settings{Name: "redis", Failures: 1, OpenFor: time.Hour, Budget: time.Second,
 		Listener: must(tel.PolicyListener())})
 	_ = policy.Do(t.Context(), func(context.Context) error { return errUnavailable })
-	stream := votestream.Stats{Added: 10, Dead: 1, Waiting: 2, InFlight: 3, DeadNow: 4, Oldest: 1500 * time.Millisecond}
+	stream := votestream.Stats{Added: 10, Dead: 1, Waiting: 2, InFlight: 3, DeadNow: 4, Oldest: 1500 * time.Millisecond,
+		Ahead: -2 * time.Second}
 	store := votestore.Stats{Stored: 5, Duplicates: 6}
 	err := errors.Join(
 		tel.ObserveStream(func(context.Context) (votestream.Stats, error) { return stream, nil }),
@@ -37,6 +38,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 	wantMetric(t, tel,
 		`petvote_books_accepted_total 10`, `petvote_books_dead_lettered_total 1`, `petvote_stream_waiting 2`,
 		`petvote_stream_in_flight 3`, `petvote_stream_dead_letters 4`, `petvote_stream_oldest_age_seconds 1.5`,
+		`petvote_clock_skew_seconds{petvote_server="redis"} -2`,
 		`petvote_books_stored_total 5`, `petvote_books_duplicates_total 6`, `petvote_viewers{transport="sse"} 7`,
 		`petvote_viewers{transport="socket.io"} 0`, `petvote_pushes_total 8`, `petvote_pushes_conflated_total 9`,
 		`petvote_viewers_refused_total 10`,

@@ -53,10 +53,13 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
+	inspector := lifecycle.NewInspector(lifecycle.CheckOf(nil, queue.Inspect))
+	cleanups.Background("inspector", inspector.Run)
 	front := web.NewFront(cfg.Public)
 	err = errors.Join(
 		tel.ObserveBreakers(policy, statsPolicy),
 		tel.ObserveRefusals(front.Refused),
+		tel.ObserveFindings(inspector.Findings),
 		tel.ObserveAdmission(admission.stats),
 		tel.ObserveStream(resilientStats{queue, statsPolicy}.Stats))
 	if err != nil {
@@ -65,6 +68,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 
 	page := newPage(cfg, tel.TraceShare())
 	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
+	health.AddFindings(inspector.Findings)
 	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	rdb := cfg.Redis.Dial(0)
 	defer rdb.Close()
 	queue := votestream.NewQueue(rdb)
+	if _, err := queue.MoveFormerKeys(ctx); err != nil {
+		return err
+	}
 
 	if command == "list" {
 		return listDead(ctx, queue, out, *asJSON)

@@ -43,7 +43,7 @@ var original = []string{
 func (q *deadQueue) add(t *testing.T, id, reason, message string) {
 	t.Helper()
 	fields := append(slices.Clone(original), "reason", reason, "error", message, "failed_at", "2026-01-02T03:04:06.5Z")
-	if err := q.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "votes:dead", ID: id, Values: fields}).Err(); err != nil {
+	if err := q.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: votestream.DeadStream, ID: id, Values: fields}).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -57,7 +57,7 @@ func (q *deadQueue) dead(t *testing.T, args ...string) (string, error) {
 
 func (q *deadQueue) ids(t *testing.T) []string {
 	t.Helper()
-	entries, err := q.rdb.XRange(t.Context(), "votes:dead", "-", "+").Result()
+	entries, err := q.rdb.XRange(t.Context(), votestream.DeadStream, "-", "+").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,17 @@ func TestDeadListInJSONIsAnObjectOnEachLine(t *testing.T) {
 	}
 }
 
+func TestDeadListShowsThoseOfAnOlderVersion(t *testing.T) {
+	q := newDeadQueue(t)
+	q.add(t, "1-0", "invalid", "Invalid pet choice")
+	if err := q.rdb.Rename(t.Context(), votestream.DeadStream, "votes:dead").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := q.dead(t, "list"); err != nil || !strings.Contains(out, "\n1-0 ") {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
 func TestDeadReplayAndDropTakeTheNamedEntries(t *testing.T) {
 	q := newDeadQueue(t)
 	for _, id := range []string{"1-0", "2-0", "3-0", "4-0"} {
@@ -138,7 +149,7 @@ func TestDeadAllCoversAnyNumber(t *testing.T) {
 	const many = 2*deadPage + 1
 	_, err := q.rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 		for i := range many {
-			p.XAdd(context.Background(), &redis.XAddArgs{Stream: "votes:dead", ID: fmt.Sprintf("7-%d", i), Values: original})
+			p.XAdd(context.Background(), &redis.XAddArgs{Stream: votestream.DeadStream, ID: fmt.Sprintf("7-%d", i), Values: original})
 		}
 		return nil
 	})

@@ -85,13 +85,16 @@ func (i *Inspector) note(ctx context.Context, n int, found []Finding) {
 
 func (f Finding) sameSetting(other Finding) bool { return f.Setting == other.Setting }
 
-// CheckOf makes a check of that of an adapter, which does not know this package. It can't tell until ready returns nil.
+// CheckOf makes a check of that of an adapter, which does not know this package. ready,
+// which may be nil, returns an error while it can't tell.
 func CheckOf[F ~struct{ Setting, Problem string }](
 	ready func() error, inspect func(context.Context) ([]F, error),
 ) Check {
 	return func(ctx context.Context) ([]Finding, error) {
-		if err := ready(); err != nil {
-			return nil, err
+		if ready != nil {
+			if err := ready(); err != nil {
+				return nil, err
+			}
 		}
 		weak, err := inspect(ctx)
 		var found []Finding

@@ -1,10 +1,12 @@
 package votestream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -19,18 +21,35 @@ import (
 type Config struct {
 	Host     string      `env:"REDIS_HOST" envDefault:"localhost"`
 	Port     config.Port `env:"REDIS_PORT" envDefault:"6379"`
+	Username string      `env:"REDIS_USERNAME"` // an ACL user; "": the user "default"
 	Password string      `env:"REDIS_PASSWORD"`
 	URL      RedisURL    `env:"REDIS_URL"` // replaces the others
 }
 
-// RedisURL is an address of the form redis://user:password@host:port/db.
+// RedisURL is an address of the form redis://user:password@host:port/db, or rediss:// for TLS.
 type RedisURL struct{ options *redis.Options }
 
-// UnmarshalText does not repeat a malformed URL in its error: it may hold a password.
+// ownOptions are those that petvote sets itself: its policies bound and repeat calls.
+var ownOptions = []string{"max_retries", "min_retry_backoff", "max_retry_backoff", "pool_size", "pool_timeout"}
+
+// UnmarshalText says which part of the URL is bad, and repeats none that may hold a piece of the password.
 func (u *RedisURL) UnmarshalText(text []byte) error {
+	address, err := url.Parse(string(text))
+	if err != nil || strings.ContainsAny(address.Path+address.RawQuery+address.Fragment, "@") {
+		return errors.New("not of the form redis://user:password@host:port/db; in user and password, all but letters, " +
+			"digits and -._~ must be percent-encoded, such as / as %2F")
+	}
+	if address.Host == "" && address.Scheme != "unix" {
+		return errors.New("it names no host: it must be of the form redis://user:password@host:port/db")
+	}
+	for _, name := range ownOptions {
+		if address.Query().Has(name) {
+			return fmt.Errorf("the option %s can't be set: petvote sets it itself", name)
+		}
+	}
 	options, err := redis.ParseURL(string(text))
 	if err != nil {
-		return errors.New("not of the form redis://user:password@host:port/db")
+		return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
 	}
 	u.options = options
 	return nil
@@ -55,13 +74,14 @@ const (
 func (c Config) Dial(readers int) *redis.Client {
 	o := c.URL.options
 	if o == nil {
-		o = &redis.Options{Addr: c.Port.On(c.Host), Password: c.Password}
+		o = &redis.Options{Addr: c.Port.On(c.Host), Username: c.Username, Password: c.Password}
 	}
 	o.PoolSize = otherConns + readers
 	o.MaxRetries = -1
 	o.DialerRetries = 1
-	o.DialTimeout = dialTimeout
-	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = ioTimeout, ioTimeout, ioTimeout
+	o.DialTimeout = cmp.Or(o.DialTimeout, dialTimeout)
+	o.ReadTimeout, o.WriteTimeout = cmp.Or(o.ReadTimeout, ioTimeout), cmp.Or(o.WriteTimeout, ioTimeout)
+	o.PoolTimeout = ioTimeout
 	o.ContextTimeoutEnabled = true
 	if o.ConnMaxLifetime == 0 {
 		o.ConnMaxLifetime, o.ConnMaxLifetimeJitter = connLifetime, connLifetimeJitter
@@ -83,9 +103,14 @@ func (debugLog) Printf(ctx context.Context, format string, v ...any) {
 	slog.DebugContext(ctx, fmt.Sprintf(format, v...))
 }
 
-// ErrForeignKey reports that the stream's key holds something else, such as the list of an older system's queue.
-var ErrForeignKey = errors.New(`the Redis key "votes" does not hold a stream; if it is the list of an older system, ` +
-	`drain it or move it out of the way (redis-cli RENAME votes votes:old); no service will touch it`)
+// ErrForeignKey reports that a key of the queue holds something else, such as the list of an older system's queue.
+var ErrForeignKey = errors.New(`the Redis key "votes" (or one that begins with "{votes}:") does not hold a stream; if ` +
+	`it is the list of an older system, drain it or move it out of the way (redis-cli RENAME votes votes:old); no ` +
+	`service will touch it`)
+
+// ErrOtherServer reports a Redis cluster of several servers, of which another holds the queue.
+var ErrOtherServer = errors.New("Redis is a cluster of which another server holds the queue; connect to that one, or " +
+	"better to a Redis that is no cluster, since petvote does not follow the queue to other servers")
 
 // IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
 func IsPermanent(err error) bool {
@@ -93,12 +118,15 @@ func IsPermanent(err error) bool {
 		errors.Is(err, ErrNotQueued) || errors.Is(err, ErrMaybeQueued)
 }
 
-// explain replaces the one error of Redis that an operator must resolve with an explanation.
+// explain adds an explanation to the errors of Redis that an operator must resolve.
 func explain(err error) error {
 	const code = "WRONGTYPE"
 	inScript := redis.HasErrorPrefix(err, "Error running script") && strings.Contains(err.Error(), code)
 	if inScript || redis.HasErrorPrefix(err, code) {
 		return ErrForeignKey
+	}
+	if redis.HasErrorPrefix(err, "MOVED") {
+		return fmt.Errorf("%w: %w", ErrOtherServer, err)
 	}
 	return err
 }

@@ -22,8 +22,6 @@ type Delivery struct {
 	Deliveries int64  // this one included
 	Message    Message
 	Err        error // wraps ErrUndecodable if there is no message
-
-	fields map[string]any
 }
 
 // Waited returns the entry's time in the stream so far, by Redis's clock.
@@ -36,15 +34,15 @@ type Consumer struct {
 	rdb     *redis.Client
 	options ConsumerOptions
 
-	resume    string // the last own pending entry read; "" when there are no more
-	nextClaim time.Time
-	claimFrom string
-	claimed   bool // the last batch was a claimed one: new entries are next
+	resume   string // the last own pending entry read; "" when there are no more
+	pending  pendingWatch
+	nextLook time.Time
+	claimed  bool // the last batch was a claimed one: new entries are next
 }
 
 // NewConsumer returns a consumer that starts with its own pending entries.
 func NewConsumer(rdb *redis.Client, o ConsumerOptions) *Consumer {
-	return &Consumer{rdb: rdb, options: o, resume: "0", claimFrom: claimStart}
+	return &Consumer{rdb: rdb, options: o, resume: "0", pending: pendingWatch{until: "+"}}
 }
 
 // Next returns up to n entries: own pending ones first, then those of dead consumers in turns with new ones. With wait
@@ -72,17 +70,10 @@ func (c *Consumer) next(ctx context.Context, n int, wait bool) ([]Delivery, erro
 	}
 	if c.claimed {
 		c.claimed, wait = false, false // there may be more to claim
-	} else if now := time.Now(); now.After(c.nextClaim) {
-		entries, err := c.claim(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		if len(entries) > 0 {
-			c.claimed = true
-			return c.redelivered(ctx, entries)
-		}
-		if c.claimFrom == claimStart { // a full cycle
-			c.nextClaim = now.Add(c.options.ClaimIdle / 2)
+	} else {
+		batch, err := c.claimUntouched(ctx, n)
+		if c.claimed = len(batch) > 0; c.claimed || err != nil {
+			return batch, err
 		}
 	}
 	block := c.options.Block
@@ -94,6 +85,22 @@ func (c *Consumer) next(ctx context.Context, n int, wait bool) ([]Delivery, erro
 		return nil, err
 	}
 	return deliveries(entries, nil), nil
+}
+
+// claimUntouched takes over entries of dead consumers, n at most.
+func (c *Consumer) claimUntouched(ctx context.Context, n int) ([]Delivery, error) {
+	if now := time.Now(); now.After(c.nextLook) {
+		if err := c.look(ctx, now); err != nil {
+			return nil, err
+		}
+		c.nextLook = now.Add(c.options.ClaimIdle / looksPerClaim)
+	}
+	for len(c.pending.untouched) > 0 {
+		if batch, err := c.claim(ctx, n); err != nil || len(batch) > 0 {
+			return batch, err
+		}
+	}
+	return nil, nil
 }
 
 // holdScript is a script because XCLAIM alone would also take entries back from consumers that have claimed them.
@@ -142,28 +149,6 @@ func (c *Consumer) read(ctx context.Context, after string, n int, block time.Dur
 	return streams[0].Messages, nil
 }
 
-// claimStart is XAUTOCLAIM's first cursor, and its reply at the end of a cycle.
-const claimStart = "0-0"
-
-// claim takes over entries untouched for ClaimIdle.
-func (c *Consumer) claim(ctx context.Context, n int) ([]redis.XMessage, error) {
-	entries, next, err := c.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: Stream, Group: Group, Consumer: c.options.Name, MinIdle: c.options.ClaimIdle,
-		Start: c.claimFrom, Count: int64(n),
-	}).Result()
-	if err != nil {
-		return nil, err
-	}
-	c.claimFrom = next
-	if len(entries) == 0 && next == claimStart {
-		err := forgetScript.Run(ctx, c.rdb, []string{Stream}, Group, forgetAfter.Milliseconds()).Err()
-		if err != nil {
-			return nil, err
-		}
-	}
-	return entries, nil
-}
-
 // forgetAfter is how long an idle consumer without pending entries remains in the group.
 const forgetAfter = time.Hour
 
@@ -181,25 +166,13 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 return gone`)
 
-// redelivered looks up the number of deliveries of each entry, which a repeated read does not return. It does so in
-// pages, since other entries may lie between those just read.
+// redelivered looks up the number of deliveries of each entry, which a repeated read does not return.
 func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([]Delivery, error) {
 	counts := make(map[string]int64, len(entries))
-	page, last := len(entries), entries[len(entries)-1].ID
-	for from := entries[0].ID; ; {
-		pending, err := c.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
-			Stream: Stream, Group: Group, Consumer: c.options.Name, Start: from, End: last, Count: int64(page),
-		}).Result()
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range pending {
-			counts[p.ID] = p.RetryCount
-		}
-		if len(pending) < page {
-			break
-		}
-		from = "(" + pending[len(pending)-1].ID
+	count := func(p redis.XPendingExt, _ time.Time) { counts[p.ID] = p.RetryCount }
+	err := c.eachPending(ctx, c.options.Name, entries[0].ID, entries[len(entries)-1].ID, count)
+	if err != nil {
+		return nil, err
 	}
 	return deliveries(entries, counts), nil
 }
@@ -207,7 +180,7 @@ func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([
 func deliveries(entries []redis.XMessage, counts map[string]int64) []Delivery {
 	batch := make([]Delivery, len(entries))
 	for i, e := range entries {
-		batch[i] = Delivery{EntryID: e.ID, Deliveries: max(1, counts[e.ID]), fields: e.Values}
+		batch[i] = Delivery{EntryID: e.ID, Deliveries: max(1, counts[e.ID])}
 		batch[i].Message, batch[i].Err = decode(e.Values)
 	}
 	return batch

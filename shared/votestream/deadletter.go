@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -52,36 +51,51 @@ type DeadLetter struct {
 // deadIndexKey is a hash of the dead letters' IDs by their votes' ids, or by the dead letter's own where there is none.
 const deadIndexKey = DeadStream + ":index"
 
+// keptFields is how many fields of an entry its dead letter keeps besides those of a vote, since Lua passes on some 4,000
+// at most. The field fields_dropped says how many are missing.
+const keptFields = 1000
+
 // deadLetterScript moves one entry, unless it is gone: another worker may have handled it, or the reply to an earlier
 // call was lost. XADD comes first, so that a Redis that is out of memory leaves the entry where it is.
 var deadLetterScript = redis.NewScript(`
-if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) > 0 then
-  local letter = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 4))
-  redis.call('HSET', KEYS[4], #ARGV[3] == 36 and ARGV[3]:lower() or letter, letter)
+local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
+if found then
+  local fields, letter, index = found[2], {}
+  local room, dropped = tonumber(ARGV[3]), 0
+  local vote = {id = 1, vote = 1, cast_at = 1, traceparent = 1, tracestate = 1}
+  for i = 1, #fields, 2 do
+    local name = fields[i]
+    if vote[name] or room > 0 then
+      letter[#letter + 1], letter[#letter + 2] = name, fields[i + 1]
+      if vote[name] then vote[name] = nil else room = room - 1 end
+      if name == 'id' and #fields[i + 1] == 36 then index = fields[i + 1]:lower() end
+    else
+      dropped = dropped + 1
+    end
+  end
+  if dropped > 0 then letter[#letter + 1], letter[#letter + 2] = 'fields_dropped', dropped end
+  for i = 4, #ARGV do letter[#letter + 1] = ARGV[i] end
+  local id = redis.call('XADD', KEYS[2], '*', unpack(letter))
+  redis.call('HSET', KEYS[4], index or id, id)
 end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[2])
 return redis.call('XDEL', KEYS[1], ARGV[2])`)
 
-// DeadLetter moves entries to the dead letters one by one, each atomically. It may be repeated: an entry becomes one
-// dead letter, or none if it has left the stream in another way.
+// DeadLetter moves entries to the dead letters one by one, each atomically, whatever becomes of the others. It may be
+// repeated: an entry becomes one dead letter, or none if it has left the stream in another way.
 func (q *Queue) DeadLetter(ctx context.Context, failures []Failure) error {
 	failedAt := time.Now().UTC().Format(time.RFC3339Nano)
+	keys := []string{Stream, DeadStream, retriesKey, deadIndexKey}
+	var errs []error
 	for _, f := range failures {
-		fields := map[string]any{}
-		maps.Copy(fields, f.Delivery.fields)
-		fields[fieldReason], fields[fieldError], fields[fieldFailedAt] = string(f.Reason), f.Err.Error(), failedAt
-		voteID, _ := fields[fieldID].(string)
-		args := []any{Group, f.Delivery.EntryID, voteID}
-		for name, value := range fields {
-			args = append(args, name, value)
-		}
-		keys := []string{Stream, DeadStream, retriesKey, deadIndexKey}
-		if err := deadLetterScript.Run(ctx, q.rdb, keys, args...).Err(); err != nil {
-			return fmt.Errorf("move to dead letters: %w", explain(err))
+		err := deadLetterScript.Run(ctx, q.rdb, keys, Group, f.Delivery.EntryID, keptFields,
+			fieldReason, string(f.Reason), fieldError, f.Err.Error(), fieldFailedAt, failedAt).Err()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("move %s to the dead letters: %w", f.Delivery.EntryID, explain(err)))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // ListDeadLetters returns up to n dead letters, oldest first, starting after the given ID ("" for the first).
@@ -128,9 +142,10 @@ var removeScript = redis.NewScript(`
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
 if #found == 0 then return 0 end
 local fields, kept, index = found[1][2], {}, ARGV[1]
+local added = {reason = 1, error = 1, failed_at = 1, fields_dropped = 1}
 for i = 1, #fields, 2 do
   if fields[i] == 'id' and #fields[i + 1] == 36 then index = fields[i + 1]:lower() end
-  if fields[i] ~= 'reason' and fields[i] ~= 'error' and fields[i] ~= 'failed_at' then
+  if not added[fields[i]] then
     kept[#kept + 1] = fields[i]
     kept[#kept + 1] = fields[i + 1]
   end

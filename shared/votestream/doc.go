@@ -4,8 +4,8 @@
 //	Producer.Publish ─XADD─▶ stream "votes" ─XREADGROUP─▶ Consumer.Next ─▶ stored ─▶ Queue.Ack
 //	                          │ group "workers"             ▲   │                 script: XACK, XDEL
 //	                          │                             │   └─▶ Queue.DeadLetter
-//	                          └─ pending of a dead consumer ┘     script: XADD votes:dead, XACK, XDEL
-//	                             XAUTOCLAIM after ClaimIdle
+//	                          └─ pending of a dead consumer ┘     script: XADD {votes}:dead, XACK, XDEL
+//	                             XCLAIM after ClaimIdle
 //
 // # Invariants
 //
@@ -24,6 +24,12 @@
 // touched it for ClaimIdle, whoever holds it; a slow but living holder may then do the same work again, which the
 // idempotent effect makes harmless. A holder that comes back to entries that it has put off asks [Consumer.Hold] which
 // of them are still its own.
+//
+// Entries count as untouched when Redis says so, and also when this process has seen no change for ClaimIdle by its
+// monotonic clock, since Redis's clock may be stepped: see pendingWatch.
+//
+// Redis may run in cluster mode, where all keys of the queue lie in one slot. One server must own that slot for good:
+// the client does not follow it to another.
 //
 // [Delivery.Deliveries] counts how often an entry was delivered. The count is high for an entry that kills its worker,
 // and for the innocent ones delivered together with it. So the worker quarantines such entries: it retries each in

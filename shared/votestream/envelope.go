@@ -11,11 +11,12 @@ import (
 	"petvote/shared/tracecontext"
 )
 
-// The stream, its consumer group and the stream of dead letters.
+// The stream, its consumer group and the stream of dead letters. The braces put every key of the queue into the slot of
+// the stream, so that a Redis in cluster mode can change them together.
 const (
 	Stream     = "votes"
 	Group      = "workers"
-	DeadStream = "votes:dead"
+	DeadStream = "{votes}:dead"
 )
 
 // The fields of an entry.

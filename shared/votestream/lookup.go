@@ -72,12 +72,7 @@ func (q *Queue) Lookup(ctx context.Context, e Entry, voteID uuid.UUID) (Location
 		return Location{}, fmt.Errorf("look up vote: %w", explain(err))
 	}
 	for i, l := range []Location{{EntryID: e.ID}, {Dead: true}} {
-		list, _ := reply[i].([]any)
-		fields := make(map[string]any, len(list)/2)
-		for ; len(list) > 1; list = list[2:] {
-			name, _ := list[0].(string)
-			fields[name] = list[1]
-		}
+		fields := fieldMap(reply[i])
 		text, _ := fields[fieldID].(string)
 		if id, err := uuid.Parse(text); err != nil || id != voteID {
 			continue

@@ -5,13 +5,22 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // Queue does everything with the stream but adding to it and reading it. It is safe for concurrent use.
-type Queue struct{ rdb *redis.Client }
+type Queue struct {
+	rdb *redis.Client
+
+	mu      sync.Mutex
+	oldest  string    // the oldest entry, when Stats last looked
+	waiting time.Time // it has been the oldest at least since then
+
+	logUnknown sync.Once
+}
 
 // NewQueue returns the queue in rdb.
 func NewQueue(rdb *redis.Client) *Queue { return &Queue{rdb: rdb} }
@@ -94,13 +103,18 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 }
 
 // retriesKey is a hash that counts the isolated retries of each entry until the entry leaves the stream.
-const retriesKey = "votes:tries"
+const retriesKey = "{votes}:tries"
+
+// countRetryScript counts nothing for an entry that is gone: nobody would remove the count.
+var countRetryScript = redis.NewScript(`
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
+return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)`)
 
 // CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated
-// retries, this one included. Only that number identifies an entry that kills its worker: innocent entries that were
-// delivered with it have as many deliveries.
+// retries, this one included, or 0 if the entry has left the stream meanwhile. Only that number identifies an entry that
+// kills its worker: innocent entries that were delivered with it have as many deliveries.
 func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
-	n, err := q.rdb.HIncrBy(ctx, retriesKey, entryID, 1).Result()
+	n, err := countRetryScript.Run(ctx, q.rdb, []string{Stream, retriesKey}, entryID).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("count retry: %w", explain(err))
 	}
@@ -123,7 +137,8 @@ type Stats struct {
 	InFlight int64         // delivered, not yet acknowledged
 	Dead     int64         // entries ever dead-lettered
 	DeadNow  int64         // current dead letters
-	Oldest   time.Duration // age of the oldest unacknowledged entry, by Redis's clock
+	Oldest   time.Duration // age of the oldest unacknowledged entry, never 0 while there is one
+	Ahead    time.Duration // how far Redis's clock is ahead of this process's; negative if it is behind
 }
 
 // statsScript is a script because a Redis that is out of memory refuses MULTI. A missing group counts as empty.
@@ -144,18 +159,38 @@ return {votes['entries-added'], votes.length, pending.err and 0 or pending[1], d
 
 // Stats reads the queue's figures. A missing stream counts as empty.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
-	values, err := statsScript.Run(ctx, q.rdb, []string{Stream, DeadStream}, Group).Slice()
+	start := time.Now()
+	values, err := statsScript.RunRO(ctx, q.rdb, []string{Stream, DeadStream}, Group).Slice()
 	if err != nil {
 		return Stats{}, fmt.Errorf("read queue figures: %w", explain(err))
 	}
+	now := time.Now()
 	number := func(i int) int64 { n, _ := values[i].(int64); return n }
-	length := number(1)
-	s := Stats{Added: number(0), InFlight: number(2), Dead: number(3), DeadNow: number(4)}
+	length, clock := number(1), time.UnixMilli(number(5))
+	s := Stats{Added: number(0), InFlight: number(2), Dead: number(3), DeadNow: number(4), Ahead: ahead(clock, start, now)}
 	s.Waiting = max(0, length-s.InFlight)
-	if first, _ := values[6].(string); first != "" {
-		s.Oldest = max(0, time.UnixMilli(number(5)).Sub(EntryTime(first)))
-	}
+	first, _ := values[6].(string)
+	s.Oldest = q.age(first, clock, now)
 	return s, nil
+}
+
+// age returns the age of the oldest entry, "" for none. Redis's clock may have been stepped back since it was added, so
+// the age is at least the time since this process first saw the entry.
+func (q *Queue) age(oldest string, clock, now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if oldest != q.oldest {
+		q.oldest, q.waiting = oldest, now
+	}
+	if oldest == "" {
+		return 0
+	}
+	return max(clock.Sub(EntryTime(oldest)), now.Sub(q.waiting), time.Millisecond)
+}
+
+// ahead returns how far another host's clock is ahead of this one's, give or take half of the time that asking took.
+func ahead(clock, start, end time.Time) time.Duration {
+	return clock.Sub(start.Add(end.Sub(start) / 2))
 }
 
 // EntryTime returns the time (UTC) in an entry's ID, "<milliseconds>-<sequence>", or the zero time for any other id.

@@ -1,0 +1,62 @@
+package votestream
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"petvote/infra/testenv"
+	"petvote/shared/config"
+)
+
+func TestABadURLIsNamedByItsBadPartWithoutThePassword(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://:s3cret@h:1":                       "invalid URL scheme: http",
+		"rediss://:s3cret@h:1?ssl_cert_reqs=none":  "unexpected option: ssl_cert_reqs",
+		"redis://:s3cret@h:1/pets":                 `invalid database number: "pets"`,
+		"redis://:s3cret@h:1/0/1":                  "invalid URL path: /0/1",
+		"redis://:s3cret@h:1?db=x":                 "invalid database number",
+		"redis://:s3cret@h:1?dial_timeout=soon":    "invalid dial_timeout duration",
+		"redis://:s3cret@h:1?max_retries=3":        "the option max_retries can't be set",
+		"redis://:s3cret@h:1?pool_size=3":          "the option pool_size can't be set",
+		"redis://h:port":                           "must be percent-encoded",
+		"redis://u:s3cret/s3cret@h:1":              "must be percent-encoded",
+		"redis://u:12/s3cret@h:1":                  "must be percent-encoded",
+		"redis://u:12?s3cret@h:1":                  "must be percent-encoded",
+		"redis://u:12#s3cret@h:1":                  "must be percent-encoded",
+		"redis://u:%s3cret@h:1":                    "must be percent-encoded",
+		"localhost:6379":                           "names no host",
+		"u:s3cret@localhost":                       "names no host",
+		"localhost":                                "names no host",
+		"redis://u:s3cret@h:1?read_timeout=s3cret": "invalid read_timeout duration",
+	} {
+		var u RedisURL
+		err := u.UnmarshalText([]byte(address))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "s3cret") && !strings.Contains(address, "=s3cret") {
+			t.Errorf("%s: the error shows the password: %v", address, err)
+		}
+	}
+}
+
+func TestTheAddressIsTakenAsGiven(t *testing.T) {
+	dial := func(environ ...string) (addr, user, password string, dialTimeout time.Duration) {
+		t.Helper()
+		var c Config
+		testenv.Must(t, config.Load(environ, &c))
+		rdb := c.Dial(0)
+		defer rdb.Close()
+		o := rdb.Options()
+		return o.Addr, o.Username, o.Password, o.DialTimeout
+	}
+	addr, user, password, wait := dial("REDIS_HOST=[::1]", "REDIS_USERNAME=vote", "REDIS_PASSWORD=p@ss/w:rd#%? ")
+	if addr != "[::1]:6379" || user != "vote" || password != "p@ss/w:rd#%? " || wait != dialTimeout {
+		t.Errorf("%s, %s, %q, %v", addr, user, password, wait)
+	}
+	addr, user, password, wait = dial("REDIS_HOST=elsewhere", "REDIS_URL=rediss://vote:p%2Fss@[::1]:7000/3?dial_timeout=3s")
+	if addr != "[::1]:7000" || user != "vote" || password != "p/ss" || wait != 3*time.Second {
+		t.Errorf("%s, %s, %q, %v", addr, user, password, wait)
+	}
+}
