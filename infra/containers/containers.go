@@ -224,7 +224,8 @@ func (p Project) stream(ctx context.Context, key string) (added, length int64, e
 }
 
 func (p Project) StoredSince(ctx context.Context, since time.Time) (map[uuid.UUID]ballot.Choice, error) {
-	out, err := p.Query(ctx, "", "select id, pet from public.votes where cast_at >= '"+since.UTC().Format(time.RFC3339Nano)+"'")
+	out, err := p.Query(ctx, "",
+		"select id, pet from public.votes where cast_at >= '"+since.UTC().Format(time.RFC3339Nano)+"'")
 	stored := make(map[uuid.UUID]ballot.Choice)
 	for line := range strings.Lines(out) {
 		text, pet, _ := strings.Cut(strings.TrimSpace(line), ",")

@@ -55,8 +55,8 @@ func (p *Platform) nextDir(part string) string {
 // errNoProxies is of a platform whose services know their servers' own addresses.
 var errNoProxies = errors.New("a platform without proxies can't replace a server")
 
-// ReplacePostgres leads new connections to another server, which is the platform's PostgreSQL from then on. Those of the
-// services stay where they are.
+// ReplacePostgres leads new connections to another server, which is the platform's PostgreSQL from then on. Those of
+// the services stay where they are.
 func (p *Platform) ReplacePostgres(with *servers.Postgres) error {
 	if p.Proxies == nil {
 		return errNoProxies

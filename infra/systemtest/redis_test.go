@@ -139,7 +139,7 @@ func TestRedisUsersHaveTheRightsThatTheirServicesNeedAndNoMore(t *testing.T) {
 		return nil
 	})
 	for _, args := range [][]string{{"replay", "-all"}, {"list"}} {
-		command := exec.Command(doomed.Spec.Path, append(slices.Clone(doomed.Spec.Args), append([]string{"dead"}, args...)...)...)
+		command := exec.Command(doomed.Spec.Path, slices.Concat(doomed.Spec.Args, []string{"dead"}, args)...)
 		command.Env = doomed.Spec.Env
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Errorf("dead %v: %v\n%s", args, err, out)

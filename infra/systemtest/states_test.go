@@ -23,10 +23,10 @@ import (
 // unknownVote is the id of no vote.
 const unknownVote = "01a20acb-5695-7d8b-96f5-4a7de91d251e"
 
-// In every state of the pages nothing is wider than the window or cut off, down to 320 px, which a zoom of 400 % leaves of
-// 1280, with larger fonts, and with the largest tally. And axe-core, if npm is there, finds nothing on a light page of a
-// telephone and a dark one of a desktop.
-// go test ./infra/systemtest -run EveryState -artifacts -outputdir DIR writes a picture for each view and theme.
+// In every state of the pages nothing is wider than the window or cut off, down to 320 px, which a zoom of 400 % leaves
+// of 1280, with larger fonts, and with the largest tally. And axe-core, if npm is there, finds nothing on a light page
+// of a telephone and a dark one of a desktop. go test ./infra/systemtest -run EveryState -artifacts -outputdir DIR
+// writes a picture for each view and theme.
 func TestBrowserEveryStateIsAccessible(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withEnv("JAEGER_UI_URL=http://127.0.0.1:16686"))
@@ -222,7 +222,8 @@ func (p *tab) resize(v view, theme string) {
 	fonts := page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: v.font}}
 	// Two frames, so that what follows the size has been drawn.
 	const drawn = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))`
-	p.do(command(emulation.SetDeviceMetricsOverride, size), command(page.SetFontSizes, fonts), prefers("color-scheme", theme, "reduced-motion", "reduce"),
+	p.do(command(emulation.SetDeviceMetricsOverride, size), command(page.SetFontSizes, fonts),
+		prefers("color-scheme", theme, "reduced-motion", "reduce"),
 		chromedp.Evaluate[chromedp.Void](drawn, chromedp.EvalAwaitPromise))
 }
 

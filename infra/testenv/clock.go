@@ -42,7 +42,8 @@ func NewClock(t testing.TB) *Clock {
 	if err != nil {
 		t.Fatalf("testenv: %v", err)
 	}
-	if out, err := exec.Command("cc", "-shared", "-fPIC", "-O", "-o", library, source, "-ldl").CombinedOutput(); err != nil {
+	out, err := exec.Command("cc", "-shared", "-fPIC", "-O", "-o", library, source, "-ldl").CombinedOutput()
+	if err != nil {
 		t.Fatalf("testenv: compile the clock: %v\n%s", err, out)
 	}
 	return c

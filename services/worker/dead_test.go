@@ -43,7 +43,8 @@ var original = []string{
 func (q *deadQueue) add(t *testing.T, id, reason, message string) {
 	t.Helper()
 	fields := append(slices.Clone(original), "reason", reason, "error", message, "failed_at", "2026-01-02T03:04:06.5Z")
-	if err := q.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: votestream.DeadStream, ID: id, Values: fields}).Err(); err != nil {
+	letter := redis.XAddArgs{Stream: votestream.DeadStream, ID: id, Values: fields}
+	if err := q.rdb.XAdd(t.Context(), &letter).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -149,7 +150,8 @@ func TestDeadAllCoversAnyNumber(t *testing.T) {
 	const many = 2*deadPage + 1
 	_, err := q.rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 		for i := range many {
-			p.XAdd(context.Background(), &redis.XAddArgs{Stream: votestream.DeadStream, ID: fmt.Sprintf("7-%d", i), Values: original})
+			p.XAdd(context.Background(),
+				&redis.XAddArgs{Stream: votestream.DeadStream, ID: fmt.Sprintf("7-%d", i), Values: original})
 		}
 		return nil
 	})

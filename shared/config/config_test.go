@@ -22,7 +22,8 @@ func TestLoadTakesDefaultsAndValues(t *testing.T) {
 	if err := Load([]string{"LOG_LEVEL=debug", "RESULT_URL=http://localhost:8085/"}, &s); err != nil {
 		t.Fatal(err)
 	}
-	if s.Port.On(s.Host) != ":8084" || s.OpsPort != 9464 || s.LogLevel != LogLevel(slog.LevelDebug) || s.LogFormat != "json" ||
+	if s.Port.On(s.Host) != ":8084" || s.OpsPort != 9464 || s.LogLevel != LogLevel(slog.LevelDebug) ||
+		s.LogFormat != "json" ||
 		s.Wait != 2*time.Second || s.Result != "http://localhost:8085" {
 		t.Errorf("settings = %+v", s)
 	}
@@ -30,13 +31,16 @@ func TestLoadTakesDefaultsAndValues(t *testing.T) {
 
 func TestLoadNamesEveryBadVariableAtOnce(t *testing.T) {
 	var s settings
-	err := Load([]string{"PORT=eighty", "OPS_PORT=70000", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "PPROF=maybe", "RESULT_URL=example.org",
+	err := Load([]string{"PORT=eighty", "OPS_PORT=70000", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "PPROF=maybe",
+		"RESULT_URL=example.org",
 		"WAIT=soon", "REDIS_PASSWORD_FILE=/does/not/exist"}, &s)
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
-		`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud": not debug`, `LOG_FORMAT="xml"`, `PPROF="maybe": neither true nor false`, "RESULT_URL:",
+		`PORT="eighty"`, `OPS_PORT="70000"`, `LOG_LEVEL="loud": not debug`, `LOG_FORMAT="xml"`,
+		`PPROF="maybe": neither true nor false`,
+		"RESULT_URL:",
 		`WAIT="soon"`, "REDIS_PASSWORD_FILE: open /does/not/exist",
 	} {
 		if !strings.Contains(err.Error(), "\n  "+name) {

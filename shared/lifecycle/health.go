@@ -31,8 +31,8 @@ func NewHealth(gate func() error, dependencies ...Dependency) *Health {
 	return &Health{dependencies: dependencies, gate: gate}
 }
 
-// AddFindings adds a source of findings. The service stays ready with them, but says "degraded". It must be called before
-// the probes are served.
+// AddFindings adds a source of findings. The service stays ready with them, but says "degraded". It must be called
+// before the probes are served.
 func (h *Health) AddFindings(source func() []Finding) { h.findings = append(h.findings, source) }
 
 type report struct {

@@ -54,7 +54,9 @@ func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
 			t.Errorf("Run returned %v after %d checks, want 4", err, runs)
 		}
 	})
-	for _, once := range []string{`unmet" setting="redis appendfsync"`, `met" setting="redis appendfsync"`, `unmet" setting=clock`} {
+	for _, once := range []string{
+		`unmet" setting="redis appendfsync"`, `met" setting="redis appendfsync"`, `unmet" setting=clock`,
+	} {
 		if n := strings.Count(log.String(), `"precondition `+once); n != 1 {
 			t.Errorf("logged %d times: %s\n%s", n, once, log.String())
 		}
@@ -73,7 +75,8 @@ func TestFindingsDegradeReadinessAndAreListedForOperators(t *testing.T) {
 		t.Errorf("in public: %d %s", code, body)
 	}
 	code, body := ask(t, h.ReadyDetailed)
-	if code != http.StatusOK || !strings.Contains(body, `"findings":[{"setting":"redis appendonly","problem":"it is off"}]`) ||
+	if code != http.StatusOK ||
+		!strings.Contains(body, `"findings":[{"setting":"redis appendonly","problem":"it is off"}]`) ||
 		!strings.Contains(body, `"reason":"redis appendonly: it is off"`) {
 		t.Errorf("for operators: %d %s", code, body)
 	}

@@ -17,9 +17,9 @@
 // An attempt that fails, or exceeds its time-out, counts against the breaker and is retried. A permanent error
 // ([Settings].Permanent: a missing key, bad data) is an answer: it counts as a success and is not retried. A failure of
 // the call's size ([Settings].Oversized: a batch that times out) counts as one, and its caller retries less at once,
-// since the same call would only time out again. A call that its caller cancels counts as neither. The call that probes a
-// half-open breaker is cut off only a second after its caller cancels: clients that give up at once must not be able to
-// keep a breaker open.
+// since the same call would only time out again. A call that its caller cancels counts as neither. The call that probes
+// a half-open breaker is cut off only a second after its caller cancels: clients that give up at once must not be able
+// to keep a breaker open.
 //
 // # Failure
 //

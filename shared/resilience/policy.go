@@ -245,7 +245,8 @@ func (p *Policy) oversized(err error) bool {
 // over, must not keep a breaker open, and the end of a service must not wait for a call that hangs.
 const probeGrace = time.Second
 
-// bound returns an attempt's context: the caller's, under the time-out, except that the cancellation of a probe is late.
+// bound returns an attempt's context: the caller's, under the time-out, except that the cancellation of a probe is
+// late.
 func (p *Policy) bound(caller context.Context, probe bool) (context.Context, context.CancelFunc) {
 	if !probe {
 		return context.WithTimeout(caller, p.settings.Timeout)

@@ -60,8 +60,8 @@ with batch as (
 )
 select (select count(*) from fresh),
   (select array_agg(entry_id) from fresh where (select count(*) from fresh) < cardinality($1)),
-  (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint || $6)::text
-   from fresh having count(*) > 0)`
+  (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint
+     || $6)::text from fresh having count(*) > 0)`
 
 // duplicatesStatement notes the entries of a batch that repeat another entry's vote. It may be repeated, for a day:
 // then it forgets them, so that a client that repeats a key for ever fills no disk. It always writes, if only the old
@@ -130,8 +130,8 @@ const oldestPrefix = "oldest="
 // maxNoticeTraces bounds the traces in a notice; PostgreSQL's limit of 8,000 bytes would hold 142.
 const maxNoticeTraces = 64
 
-// noticeTraces returns what follows [Notice].Oldest in the payload: the traceparents of the sampled traces, each after a
-// space.
+// noticeTraces returns what follows [Notice].Oldest in the payload: the traceparents of the sampled traces, each after
+// a space.
 func noticeTraces(entries []Entry) string {
 	var text strings.Builder
 	n := 0

@@ -104,12 +104,12 @@ func (debugLog) Printf(ctx context.Context, format string, v ...any) {
 }
 
 // ErrForeignKey reports that a key of the queue holds something else, such as the list of an older system's queue.
-var ErrForeignKey = errors.New(`the Redis key "votes" (or one that begins with "{votes}:") does not hold a stream; if ` +
-	`it is the list of an older system, drain it or move it out of the way (redis-cli RENAME votes votes:old); no ` +
+var ErrForeignKey = errors.New(`the Redis key "votes" (or one that begins with "{votes}:") does not hold a stream; ` +
+	`if it is the list of an older system, drain it or move it out of the way (redis-cli RENAME votes votes:old); no ` +
 	`service will touch it`)
 
 // ErrOtherServer reports a Redis cluster of several servers, of which another holds the queue.
-var ErrOtherServer = errors.New("Redis is a cluster of which another server holds the queue; connect to that one, or " +
+var ErrOtherServer = errors.New("this Redis is in a cluster of which another server holds the queue; connect to that one, or " +
 	"better to a Redis that is no cluster, since petvote does not follow the queue to other servers")
 
 // IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.

@@ -55,7 +55,8 @@ func TestTheAddressIsTakenAsGiven(t *testing.T) {
 	if addr != "[::1]:6379" || user != "vote" || password != "p@ss/w:rd#%? " || wait != dialTimeout {
 		t.Errorf("%s, %s, %q, %v", addr, user, password, wait)
 	}
-	addr, user, password, wait = dial("REDIS_HOST=elsewhere", "REDIS_URL=rediss://vote:p%2Fss@[::1]:7000/3?dial_timeout=3s")
+	addr, user, password, wait = dial("REDIS_HOST=elsewhere",
+		"REDIS_URL=rediss://vote:p%2Fss@[::1]:7000/3?dial_timeout=3s")
 	if addr != "[::1]:7000" || user != "vote" || password != "p/ss" || wait != 3*time.Second {
 		t.Errorf("%s, %s, %q, %v", addr, user, password, wait)
 	}

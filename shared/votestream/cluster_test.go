@@ -22,7 +22,8 @@ func TestEverythingWorksInAClusterOfOneServer(t *testing.T) {
 	ctx := t.Context()
 	sent := s.publish(t, 3)
 	batch := next(t, s.consumer("a"))
-	refused := []Failure{{batch[1], ReasonRejected, errors.New("refused")}, {batch[2], ReasonRejected, errors.New("refused")}}
+	because := errors.New("refused")
+	refused := []Failure{{batch[1], ReasonRejected, because}, {batch[2], ReasonRejected, because}}
 	retries, err := s.CountRetry(ctx, batch[1].EntryID)
 	testenv.Must(t, errors.Join(err, s.PingWrite(ctx), s.Ack(ctx, ids(batch[:1])), s.DeadLetter(ctx, refused)))
 	st := s.stats(t)
@@ -73,7 +74,9 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 		t.Errorf("stats %+v", st)
 	}
 	_, err = elsewhere.producer.Publish(ctx, newMessage(ballot.Dogs))
-	for name, err := range map[string]error{"publish": err, "probe": elsewhere.PingWrite(ctx), "ping": elsewhere.Ping(ctx)} {
+	for name, err := range map[string]error{
+		"publish": err, "probe": elsewhere.PingWrite(ctx), "ping": elsewhere.Ping(ctx),
+	} {
 		if !errors.Is(err, ErrOtherServer) || !strings.Contains(err.Error(), here.server.Addr()) {
 			t.Errorf("%s: %v, which does not name %s", name, err, here.server.Addr())
 		}

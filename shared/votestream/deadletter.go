@@ -51,8 +51,8 @@ type DeadLetter struct {
 // deadIndexKey is a hash of the dead letters' IDs by their votes' ids, or by the dead letter's own where there is none.
 const deadIndexKey = DeadStream + ":index"
 
-// keptFields is how many fields of an entry its dead letter keeps besides those of a vote, since Lua passes on some 4,000
-// at most. The field fields_dropped says how many are missing.
+// keptFields is how many fields of an entry its dead letter keeps besides those of a vote, since Lua passes on some
+// 4,000 at most. The field fields_dropped says how many are missing.
 const keptFields = 1000
 
 // deadLetterScript moves one entry, unless it is gone: another worker may have handled it, or the reply to an earlier

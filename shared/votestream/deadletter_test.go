@@ -62,7 +62,8 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 	}
 	testenv.Must(t, s.Replay(ctx, letters[0].ID))
 	back := next(t, s.consumer("a"))
-	if fields := s.rdb.XRange(ctx, Stream, "-", "+").Val()[0].Values; back[0].Message != vote || len(fields) != keptFields+5 {
+	fields := s.rdb.XRange(ctx, Stream, "-", "+").Val()[0].Values
+	if back[0].Message != vote || len(fields) != keptFields+5 {
 		t.Errorf("replayed: %+v with %d fields", back[0].Message, len(fields))
 	}
 	for _, l := range letters[1:] {

@@ -36,8 +36,9 @@
 // isolation, after counting the retry with [Queue.CountRetry], and dead-letters the one whose retries exceed a limit.
 //
 // After a failover behind one address, old connections lead to a server that is read-only now, and new ones to the new
-// server. The first READONLY, in whichever reply, or time-out gives up all connections made before it; the probes, which are writes
-// without effect, find it where nothing else happens. What no reply tells, the lifetime of connections bounds: 75 s.
+// server. The first READONLY, in whichever reply, or time-out gives up all connections made before it; the probes,
+// which are writes without effect, find it where nothing else happens. What no reply tells, the lifetime of connections
+// bounds: 75 s.
 //
 // Only commands of Redis 7.0 and older are used, so Valkey serves as well.
 package votestream

@@ -11,8 +11,8 @@ import (
 
 // moveFormerScript moves a page of dead letters, and at the end the counts of retries, from the keys of older versions,
 // which lie outside of the queue's slot. It returns how many dead letters are left. It does not declare those keys, so
-// that a cluster of one server runs it too. A dead letter keeps its ID unless a younger one was added before; those that
-// were replayed or dropped go on counting.
+// that a cluster of one server runs it too. A dead letter keeps its ID unless a younger one was added before; those
+// that were replayed or dropped go on counting.
 var moveFormerScript = redis.NewScript(`
 local dead, index = KEYS[2], KEYS[3]
 local function stream(key)

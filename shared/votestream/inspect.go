@@ -17,8 +17,8 @@ const maxClockSkew = time.Second
 // Weakness is a state of Redis in which votes are accepted, but a promise is kept less well than documented.
 type Weakness struct{ Setting, Problem string }
 
-// Inspect looks for settings under which accepted votes can be lost, and for a clock that differs. A Redis that does not
-// show a setting, as managed ones may, counts as well set; that is logged once.
+// Inspect looks for settings under which accepted votes can be lost, and for a clock that differs. A Redis that does
+// not show a setting, as managed ones may, counts as well set; that is logged once.
 func (q *Queue) Inspect(ctx context.Context) (found []Weakness, err error) {
 	settings, err := q.settings(ctx)
 	if err != nil {
@@ -45,7 +45,8 @@ func (q *Queue) Inspect(ctx context.Context) (found []Weakness, err error) {
 	end := time.Now()
 	d := ahead(clock, start, end)
 	add(d.Abs() > maxClockSkew+end.Sub(start)/2, "clock",
-		fmt.Sprintf("%v ahead of this machine's (negative: behind), and so are the times of votes", d.Round(100*time.Millisecond)))
+		fmt.Sprintf("%v ahead of this machine's (negative: behind), and so are the times of votes",
+			d.Round(100*time.Millisecond)))
 	return found, nil
 }
 

@@ -110,9 +110,9 @@ var countRetryScript = redis.NewScript(`
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)`)
 
-// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated
-// retries, this one included, or 0 if the entry has left the stream meanwhile. Only that number identifies an entry that
-// kills its worker: innocent entries that were delivered with it have as many deliveries.
+// CountRetry notes that an entry is about to be retried in isolation and returns the number of its isolated retries,
+// this one included, or 0 if the entry has left the stream meanwhile. Only that number identifies an entry that kills
+// its worker: innocent entries that were delivered with it have as many deliveries.
 func (q *Queue) CountRetry(ctx context.Context, entryID string) (int64, error) {
 	n, err := countRetryScript.Run(ctx, q.rdb, []string{Stream, retriesKey}, entryID).Int64()
 	if err != nil {

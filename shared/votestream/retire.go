@@ -12,8 +12,8 @@ import (
 )
 
 // retirement gives up all of a client's connections once one of them leads to a Redis that hangs or has lost its role:
-// after a failover behind one address the connections made before it lead to the old server, new ones to the new server.
-// The client itself drops only the connection that timed out, or whose first reply is READONLY.
+// after a failover behind one address the connections made before it lead to the old server, new ones to the new
+// server. The client itself drops only the connection that timed out, or whose first reply is READONLY.
 type retirement struct{ era atomic.Int64 }
 
 var errRetired = errors.New("connection retired: it leads to a Redis that hangs or has lost its role")

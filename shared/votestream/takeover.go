@@ -32,8 +32,8 @@ func (s sighting) sameAs(other sighting) bool {
 		(s.touched.IsZero() || other.touched.IsZero() || s.touched.Sub(other.touched).Abs() <= sameTouch)
 }
 
-// looksPerClaim is how often a consumer looks at the pending entries while ClaimIdle passes. An entry is first seen after
-// two looks at the latest, and claimed ClaimIdle and one look later.
+// looksPerClaim is how often a consumer looks at the pending entries while ClaimIdle passes. An entry is first seen
+// after two looks at the latest, and claimed ClaimIdle and one look later.
 const looksPerClaim = 4
 
 // look updates the watch.
@@ -104,7 +104,8 @@ func (c *Consumer) eachPending(
 	}
 }
 
-// claimScript claims the entries that are still as they were seen: of several consumers that saw the same, one gets them.
+// claimScript claims the entries that are still as they were seen: of several consumers that saw the same, one gets
+// them.
 var claimScript = redis.NewScript(`
 local claimed = {}
 for i = 3, #ARGV, 3 do

@@ -155,8 +155,8 @@ func All() []Scenario {
 			unnoticed, down, Fault{Kind: Connections, Part: platform.Postgres}),
 		one("lose-worker", "A second worker dies for good with votes in hand: another worker stores them.",
 			unnoticed, 0, Fault{Kind: Lose, Part: platform.Worker}),
-		one("failover-postgres", "The primary dies, and its synchronous standby takes over behind the same address: no stored "+
-			"vote is missing, and the queue is drained within 5 s.",
+		one("failover-postgres", "The primary dies, and its synchronous standby takes over behind the same address: no "+
+			"stored vote is missing, and the queue is drained within 5 s.",
 			unnoticed, down, Fault{Kind: Failover, Part: platform.Postgres}),
 		one("failover-redis", "A replica takes over once it has every vote, and connections stay with the old server: votes "+
 			"are accepted again within 2 s of the address leading to the new one.",

@@ -47,7 +47,8 @@ func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls
 	}
 	conn.SetReadLimit(maxPacket)
 	v := &viewer[F]{
-		Server: s, conn: conn, hangUp: upgraded.conn.Close, mailbox: mailbox, in: make(chan packet), done: make(chan struct{}),
+		Server: s, conn: conn, hangUp: upgraded.conn.Close, mailbox: mailbox,
+		in: make(chan packet), done: make(chan struct{}),
 		ping: time.NewTimer(s.pingInterval), limit: time.NewTimer(connectTimeout), polls: polls,
 	}
 	// The request ends here, so that a viewer does not keep the memory that the HTTP server holds for one.
