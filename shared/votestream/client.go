@@ -109,8 +109,8 @@ var ErrForeignKey = errors.New(`the Redis key "votes" (or one that begins with "
 	`service will touch it`)
 
 // ErrOtherServer reports a Redis cluster of several servers, of which another holds the queue.
-var ErrOtherServer = errors.New("this Redis is in a cluster of which another server holds the queue; connect to that one, " +
-	"or better to a Redis that is no cluster, since petvote does not follow the queue to other servers")
+var ErrOtherServer = errors.New("this Redis is in a cluster of which another server holds the queue; connect to that " +
+	"one, or better to a Redis that is no cluster, since petvote does not follow the queue to other servers")
 
 // IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
 func IsPermanent(err error) bool {
