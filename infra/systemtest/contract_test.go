@@ -49,8 +49,10 @@ func TestTheAnswersToAVote(t *testing.T) {
 		{"key not a UUID", jsonType, `{"pet":"dogs"}`, []string{"Idempotency-Key", "1"}, 400,
 			"Idempotency-Key is not a UUID like 0190a6f0-7b7e-7c3a-9d2e-4b5f6a7c8d9e"},
 		{"too large", jsonType, `{"pet":"` + strings.Repeat("x", 5000) + `"}`, nil, 413, "the body is larger than 4 KiB"},
-		{"another type", "text/plain", `{"pet":"dogs"}`, nil, 415, "Content-Type must be application/json"},
-		{"no type", "", `{"pet":"dogs"}`, nil, 415, "Content-Type must be application/json"},
+		{"another type", "text/plain", `{"pet":"dogs"}`, nil, 415,
+			"Content-Type must be application/json or application/x-www-form-urlencoded"},
+		{"no type", "", `{"pet":"dogs"}`, nil, 415,
+			"Content-Type must be application/json or application/x-www-form-urlencoded"},
 		{"from another site", jsonType, `{"pet":"dogs"}`, []string{"Sec-Fetch-Site", "cross-site"}, 403,
 			"votes from other sites are not accepted"},
 	} {

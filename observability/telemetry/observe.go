@@ -104,15 +104,21 @@ func (t *Telemetry) ObserveRefusals(read func() map[string]int64) error {
 
 const settingKey = attribute.Key("petvote.setting")
 
-// ObserveFindings exports the conditions that weaken a promise, each as 1 while it lasts.
+// ObserveFindings exports the conditions that weaken a promise, each as 1 while it lasts. Without any there is a 0 for
+// the setting "none", so that the metric's absence means something else.
 func (t *Telemetry) ObserveFindings(sources ...func() []lifecycle.Finding) error {
 	i := t.instruments()
 	findings := i.gauge("petvote.findings", "", "1 for each setting or object at fault that weakens a promise.")
 	return i.observe(func(o metric.Observer) {
+		found := 0
 		for _, source := range sources {
 			for _, f := range source() {
+				found++
 				o.ObserveFloat64(findings, 1, metric.WithAttributes(settingKey.String(f.Setting)))
 			}
+		}
+		if found == 0 {
+			o.ObserveFloat64(findings, 0, metric.WithAttributes(settingKey.String("none")))
 		}
 	})
 }
