@@ -80,7 +80,7 @@ func alone(ctx context.Context, t *testing.T, victim string, kill func(container
 	allHealthy(ctx, t)
 	for name, c := range inspect(ctx, t) {
 		if b := before[name]; name != victim && (c.State.StartedAt != b.State.StartedAt ||
-			c.RestartCount != b.RestartCount || c.State.Status != "running") {
+			c.RestartCount != b.RestartCount || c.State.Status != b.State.Status) {
 			t.Fatalf("%s was restarted: %+v, %d restarts; before: %+v, %d", name, c.State, c.RestartCount, b.State,
 				b.RestartCount)
 		}
