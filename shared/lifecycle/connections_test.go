@@ -33,6 +33,11 @@ func (c *keptConn) get(path string) reply {
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: memory\r\n\r\n"); err != nil {
 		return reply{err: err}
 	}
+	return c.answer()
+}
+
+// answer reads the next answer.
+func (c *keptConn) answer() reply {
 	resp, err := http.ReadResponse(c.answers, nil)
 	if err != nil {
 		return reply{err: err}
@@ -73,6 +78,72 @@ func TestAnIdleConnectionIsKeptUntilTheIdleTimeout(t *testing.T) {
 		if !c.ended() {
 			t.Error("the connection is kept for ever")
 		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+// Clients dial ahead: what they have not used yet must not end when the first request may be on its way.
+func TestAConnectionMayWaitForItsFirstRequestAsLongAsAnIdleOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(w http.ResponseWriter, r *http.Request) {
+			if body, err := io.ReadAll(r.Body); err != nil || string(body) != "body" {
+				t.Errorf("read %q, %v", body, err)
+			}
+			hello(w, r)
+		}, nil)
+		c := r.connect(t)
+		time.Sleep(idleTimeout - time.Second)
+		const header = "GET /work HTTP/1.1\r\nHost: memory\r\nContent-Length: 4\r\n\r\n"
+		go func() {
+			_, _ = io.WriteString(c, header+"bo") // the answer tells
+			time.Sleep(bodyTimeout - time.Millisecond)
+			_, _ = io.WriteString(c, "dy")
+		}()
+		wantHello(t, "the first request", c.answer(), false)
+		unused := r.connect(t)
+		time.Sleep(idleTimeout + time.Millisecond)
+		if !unused.ended() {
+			t.Error("a connection without a request is kept for ever")
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+func TestABodyThatDoesNotComeIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, failed := time.Now(), time.Duration(0)
+		r := run(t, func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); err != nil {
+				failed = time.Since(began)
+			}
+			hello(w, r)
+		}, nil)
+		c := r.connect(t)
+		go io.WriteString(c, "GET /work HTTP/1.1\r\nHost: memory\r\nContent-Length: 4\r\n\r\nbo") // the answer tells
+		_ = c.answer()
+		if failed != bodyTimeout {
+			t.Errorf("gave up after %v, want %v", failed, bodyTimeout)
+		}
+		r.stop()
+		<-r.ended
+	})
+}
+
+// A deadline for a body would cancel requests that have none, and so end streams.
+func TestARequestWithoutABodyMayTakeAsLongAsItsHandlerWants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // as streams do
+			select {
+			case <-r.Context().Done():
+				t.Error("the request was cancelled")
+			case <-time.After(10 * bodyTimeout):
+			}
+			hello(w, r)
+		}, nil)
+		wantHello(t, "a long one", r.connect(t).get("/work"), false)
 		r.stop()
 		<-r.ended
 	})

@@ -85,8 +85,8 @@ func (i *Inspector) note(ctx context.Context, n int, found []Finding) {
 
 func (f Finding) sameSetting(other Finding) bool { return f.Setting == other.Setting }
 
-// CheckOf makes a check of that of an adapter, which does not know this package. ready,
-// which may be nil, returns an error while it can't tell.
+// CheckOf makes a check of that of an adapter, which does not know this package. ready, which may be nil, returns an
+// error while it can't tell.
 func CheckOf[F ~struct{ Setting, Problem string }](
 	ready func() error, inspect func(context.Context) ([]F, error),
 ) Check {

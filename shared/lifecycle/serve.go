@@ -107,15 +107,30 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 
 func newHTTPServer(h http.Handler, idleTimeout time.Duration) *http.Server {
 	return &http.Server{
-		Handler: h,
+		Handler: boundBody(h),
 		// Limits of a client's share of the server's time and memory.
-		ReadHeaderTimeout: 2 * time.Second,
-		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      10 * time.Second, // a handler that streams sets its own deadlines
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    16 << 10,
+		WriteTimeout:   10 * time.Second, // a handler that streams sets its own deadlines
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: 16 << 10,
+		// It also bounds the wait for a connection's first request. Clients and proxies dial connections that they may use
+		// only later: one that ends sooner than an idle one can meet its first request, which nobody then sends again. A
+		// connection without a whole header is among the first to be closed for another.
+		ReadHeaderTimeout: idleTimeout,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
+}
+
+// bodyTimeout bounds the time in which a request's body must have come.
+const bodyTimeout = 5 * time.Second
+
+// boundBody takes the place of http.Server.ReadTimeout, which counts from the beginning of a connection.
+func boundBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // else the deadline would end the watch for a client that leaves
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // the server's own can be set
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serveProfiles serves Go's profiles. They reveal much and cost CPU: so on the ops port only, and off by default. The
