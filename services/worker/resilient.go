@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -69,12 +70,15 @@ func (q resilientQueue) ForgetRetries(ctx context.Context, entryID string) error
 // deadLettersAtOnce is how many a slow Redis, too, can take within an attempt.
 const deadLettersAtOnce = 50
 
+// DeadLetter moves what it can: an entry that can't be moved keeps only those of its part.
 func (q resilientQueue) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
+	var errs []error
 	for part := range slices.Chunk(failures, deadLettersAtOnce) {
 		err := q.policies.deadLetters.Do(ctx, func(ctx context.Context) error { return q.next.DeadLetter(ctx, part) })
-		if err != nil {
-			return err
+		errs = append(errs, err)
+		if resilience.Refused(err) || ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,14 +14,18 @@ import (
 // slowAcker takes its time for each dead letter.
 type slowAcker struct {
 	acker
-	each time.Duration
-	dead map[string]bool
+	each    time.Duration
+	dead    map[string]bool
+	refuses string // an entry; "" for none
 }
 
 func (a slowAcker) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
 	for _, f := range failures {
 		if pause(ctx, a.each); ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if f.Delivery.EntryID == a.refuses {
+			return votestream.ErrForeignKey
 		}
 		a.dead[f.Delivery.EntryID] = true
 	}
@@ -38,4 +44,17 @@ func TestAnyNumberOfDeadLettersFitsIntoTheTimeOuts(t *testing.T) {
 			t.Errorf("%d of %d moved, %v", len(slow.dead), len(failures), err)
 		}
 	})
+}
+
+func TestDeadLettersThatCannotBeMovedHoldUpNoOthers(t *testing.T) {
+	slow := slowAcker{dead: map[string]bool{}, refuses: "0"}
+	q := resilientQueue{next: slow, policies: newPolicies(nil)}
+	failures := make([]votestream.Failure, 3*deadLettersAtOnce)
+	for i := range failures {
+		failures[i].Delivery.EntryID = strconv.Itoa(i)
+	}
+	err := q.DeadLetter(t.Context(), failures)
+	if !errors.Is(err, votestream.ErrForeignKey) || len(slow.dead) != 2*deadLettersAtOnce {
+		t.Errorf("%d of %d moved, %v", len(slow.dead), len(failures), err)
+	}
 }
