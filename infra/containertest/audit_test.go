@@ -29,7 +29,7 @@ type election struct {
 // vote starts an election. What is not accepted is sent again until it is, or ctx ends.
 func (s *stack) vote(ctx context.Context, t *testing.T) *election {
 	t.Helper()
-	before, err := store.Standings(ctx)
+	before, err := ledger.Steady(ctx, store)
 	testenv.Must(t, err)
 	e := &election{t: t, ledger: ledger.New(nil), before: before}
 	e.Voters = voters.Start(ctx, voters.Options{

@@ -100,7 +100,7 @@ func (l *Ledger) Prove(ctx context.Context, store Store, before Standings, shown
 func (l *Ledger) compare(ctx context.Context, store Store, before Standings) (Proof, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	after, err := steady(ctx, store)
+	after, err := Steady(ctx, store)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -124,8 +124,8 @@ func (l *Ledger) compare(ctx context.Context, store Store, before Standings) (Pr
 	return p, nil
 }
 
-// steady reads the standings until two readings in a row agree: PostgreSQL and Redis are asked one after the other.
-func steady(ctx context.Context, store Store) (last Standings, err error) {
+// Steady reads the standings until two readings in a row agree: PostgreSQL and Redis are asked one after the other.
+func Steady(ctx context.Context, store Store) (last Standings, err error) {
 	err = wait.Until(ctx, askLimit, func(ctx context.Context) error {
 		now, err := store.Standings(ctx)
 		if err == nil && now != last {

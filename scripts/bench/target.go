@@ -102,7 +102,7 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 // not hold is refused.
 func (t *target) balanced(ctx context.Context) {
 	t.must(ledger.Drain(ctx, t))
-	s, err := t.Standings(ctx)
+	s, err := ledger.Steady(ctx, t)
 	t.must(err)
 	if stored := int(s.Rows.Total()); stored < t.accepted || stored > t.accepted+t.unsure || s.Tally != s.Rows {
 		t.must(fmt.Errorf("%d votes were accepted and %d refused or cut off, %d are stored and %d counted",

@@ -66,7 +66,7 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 	if err := ledger.Drain(ctx, r.target); err != nil {
 		return o, fmt.Errorf("before the scenario: %w", err)
 	}
-	before, err := r.target.Standings(ctx)
+	before, err := ledger.Steady(ctx, r.target)
 	if err != nil {
 		return o, err
 	}
