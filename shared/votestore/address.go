@@ -111,6 +111,9 @@ func (u DatabaseURL) parse(maxConns int32) (*pgxpool.Config, error) {
 	if !u.sets("pool_max_conns") {
 		cfg.MaxConns = maxConns
 	}
+	if !u.sets("pool_max_conn_lifetime") && !u.sets("pool_max_conn_lifetime_jitter") {
+		cfg.MaxConnLifetime, cfg.MaxConnLifetimeJitter = connLifetime, connLifetimeJitter
+	}
 	if cfg.MaxConns < 2 {
 		return nil, fmt.Errorf("pool_max_conns must be at least 2: migrations need one connection beside their lock's")
 	}

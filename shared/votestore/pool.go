@@ -22,9 +22,6 @@ const (
 // newPool returns a pool that gives up all its connections once a reply on one of them shows that its server has lost
 // its role: after a failover, connections made before it lead to the old server, and new ones to the new server.
 func newPool(ctx context.Context, cfg *pgxpool.Config) (*pgxpool.Pool, error) {
-	if !strings.Contains(cfg.ConnString(), "pool_max_conn_lifetime") {
-		cfg.MaxConnLifetime, cfg.MaxConnLifetimeJitter = connLifetime, connLifetimeJitter
-	}
 	var made atomic.Pointer[pgxpool.Pool]
 	keep := cfg.ConnConfig.OnPgError
 	cfg.ConnConfig.OnPgError = func(c *pgconn.PgConn, err *pgconn.PgError) bool {
