@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"petvote/shared/config"
 	"petvote/shared/votestore"
@@ -20,24 +18,11 @@ type settings struct {
 	Concurrency  config.Concurrency `env:"CONCURRENCY"`   // number of consumers; default: LANES, else 2
 	Lanes        config.Concurrency `env:"LANES"`         // the former name of CONCURRENCY, which takes precedence
 	BatchSize    config.Count       `env:"BATCH_SIZE" envDefault:"2000"`
-	ClaimIdle    claimIdle          `env:"CLAIM_IDLE" envDefault:"10s"`
+	ClaimIdle    config.Timeout     `env:"CLAIM_IDLE" envDefault:"10s"`
 	MaxTries     config.Count       `env:"MAX_TRIES" envDefault:"20"`
 	QueueTraces  queueTraces        `env:"QUEUE_TRACES" envDefault:"continue"`
 	CrashAt      crashPoint         `env:"CRASH_AT"`
 	CrashAfter   uint32             `env:"CRASH_AFTER" envDefault:"0"`
-}
-
-// claimIdle is how long entries lie untouched before their worker is presumed dead.
-type claimIdle time.Duration
-
-// UnmarshalText refuses times so short that busy workers would be presumed dead.
-func (c *claimIdle) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
-	if err != nil || d < time.Second {
-		return errors.New(`not a time of at least 1s, such as "10s"`)
-	}
-	*c = claimIdle(d)
-	return nil
 }
 
 // queueTraces says whether a vote's trace continues after the queue or is linked to a new one.

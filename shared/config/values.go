@@ -73,14 +73,7 @@ func (c *Concurrency) UnmarshalText(text []byte) error { return (*Count)(c).pars
 type Delay time.Duration
 
 // UnmarshalText refuses times outside that range.
-func (d *Delay) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v < 0 || v > time.Minute {
-		return errors.New(`not a time from 0s to 1m, such as "500ms"`)
-	}
-	*d = Delay(v)
-	return nil
-}
+func (d *Delay) UnmarshalText(text []byte) error { return between(d, text, 0, time.Minute) }
 
 // LogLevel is the least severe level that is logged.
 type LogLevel slog.Level
@@ -98,24 +91,21 @@ type Interval time.Duration
 
 // UnmarshalText refuses times outside that range.
 func (i *Interval) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v < 10*time.Millisecond || v > time.Hour {
-		return errors.New(`not a time from 10ms to 1h, such as "25s"`)
-	}
-	*i = Interval(v)
-	return nil
+	return between(i, text, 10*time.Millisecond, time.Hour)
 }
 
 // Timeout is a time from a second to an hour.
 type Timeout time.Duration
 
 // UnmarshalText refuses times outside that range.
-func (t *Timeout) UnmarshalText(text []byte) error {
+func (t *Timeout) UnmarshalText(text []byte) error { return between(t, text, time.Second, time.Hour) }
+
+func between[T ~int64](into *T, text []byte, least, most time.Duration) error {
 	v, err := time.ParseDuration(string(text))
-	if err != nil || v < time.Second || v > time.Hour {
-		return errors.New(`not a time from 1s to 1h, such as "150s"`)
+	if err != nil || v < least || v > most {
+		return fmt.Errorf("not a time from %v to %v, such as %v", least, most, most/2)
 	}
-	*t = Timeout(v)
+	*into = T(v)
 	return nil
 }
 
