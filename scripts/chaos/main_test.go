@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -29,7 +28,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// chaos runs the whole program and returns its exit status, its record, and what it wrote.
+// chaos runs the whole program and returns its exit status and its record. Runs that starve each other of CPU would
+// accept too few votes to prove anything, so its tests are not parallel.
 func chaos(ctx context.Context, t *testing.T, progress *trigger, args ...string) (int, record.Run) {
 	t.Helper()
 	folder := t.TempDir()
@@ -83,7 +83,6 @@ func notShort(t *testing.T) {
 
 func TestTheRealWorkerLosesNothing(t *testing.T) {
 	notShort(t)
-	t.Parallel()
 	const several = "kill-postgres,cut-vote-redis,crash-after-commit,failover-postgres,failover-redis"
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", several, "-rate", "150")
 	held(t, code, r, 5)
@@ -105,7 +104,6 @@ func TestTheRealWorkerLosesNothing(t *testing.T) {
 }
 
 func TestTheNaiveWorkerIsCaught(t *testing.T) {
-	t.Parallel()
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-postgres", "-rate", "50", "-worker", "naive")
 	if code != 1 || r.Verdict.Proof != record.Refuted || len(r.Scenarios) != 1 {
 		t.Fatalf("exit status %d, %+v", code, r.Verdict)
@@ -118,7 +116,6 @@ func TestTheNaiveWorkerIsCaught(t *testing.T) {
 
 func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing.T) {
 	notShort(t)
-	t.Parallel()
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "30", "-retry")
 	held(t, code, r, 1)
 	if p := r.Scenarios[0].Proof; p.Retries == 0 || p.Accepted != p.Sent || p.Stored != p.Sent {
@@ -128,8 +125,7 @@ func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing
 
 func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
 	notShort(t)
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	begun := &trigger{word: "pause worker begins", pull: cancel}
 	code, r := chaos(ctx, t, begun, "-scenario", "pause-worker,kill-redis", "-rate", "50")

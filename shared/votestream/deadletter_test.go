@@ -1,15 +1,18 @@
 package votestream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/testenv"
+	"petvote/infra/wait"
 	"petvote/shared/ballot"
 )
 
@@ -40,7 +43,8 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 	for _, d := range batch {
 		failures = append(failures, Failure{d, ReasonUndecodable, errors.New("no vote")})
 	}
-	testenv.Must(t, s.DeadLetter(ctx, failures))
+	// As the worker does, it asks again if Redis takes longer than a reply may.
+	testenv.Must(t, wait.Until(ctx, 30*time.Second, func(ctx context.Context) error { return s.DeadLetter(ctx, failures) }))
 	if st := s.stats(t); st.Dead != 7 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("stats %+v, want 7 dead letters and nothing else", st)
 	}
