@@ -19,11 +19,17 @@ import (
 	"petvote/infra/testenv"
 )
 
-// find returns the path of a Chromium. CHROME may name another browser.
-func find(t testing.TB) string {
+// find returns the path of a Chromium that obeys the preferences in a profile, or need not. CHROME may name another
+// browser. The headless shell, Chromium without a browser's user interface, does not obey them, but takes a third of
+// the CPU.
+func find(t testing.TB, preferences bool) string {
 	t.Helper()
-	for _, name := range []string{os.Getenv("CHROME"), "chromium", "chromium-browser", "google-chrome",
-		"google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
+	names := []string{os.Getenv("CHROME"), "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome",
+		"google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}
+	if preferences {
+		names = slices.Delete(names, 1, 2)
+	}
+	for _, name := range names {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
@@ -36,19 +42,23 @@ func find(t testing.TB) string {
 // into a folder that is removed even if the test program is killed. NewTab takes the context.
 func Open(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	return OpenProfile(t, "{}", more...)
+	return open(t, "", more...)
 }
 
 // OpenProfile is Open for a profile with preferences, in the JSON of the file that Chromium keeps them in.
 func OpenProfile(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	path, dir := find(t), testenv.NewFolder(t)
+	return open(t, preferences, more...)
+}
+
+func open(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	path, dir := find(t, preferences != ""), testenv.NewFolder(t)
 	profile := filepath.Join(dir, "profile")
-	home := filepath.Join(profile, "Default")
-	file := filepath.Join(home, "Preferences")
-	err := errors.Join(os.MkdirAll(home, 0o700), os.WriteFile(file, []byte(preferences), 0o600))
-	if err != nil {
-		t.Fatal(err)
+	if preferences != "" {
+		home := filepath.Join(profile, "Default")
+		file := filepath.Join(home, "Preferences")
+		testenv.Must(t, errors.Join(os.MkdirAll(home, 0o700), os.WriteFile(file, []byte(preferences), 0o600)))
 	}
 	flags := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.DisableGPU,
 		chromedp.UserDataDir(profile), chromedp.WindowSize(1280, 900), chromedp.Flag("disable-component-update", true),
