@@ -108,12 +108,18 @@ func (r *Redis) Follow(ctx context.Context, primary *Redis) error {
 	if err == nil {
 		err = wait.Until(ctx, startLimit, func(ctx context.Context) error {
 			info, err := client.Info(ctx, "replication", "persistence").Result()
-			for _, want := range []string{"master_link_status:up", "aof_rewrite_in_progress:0"} {
-				if err == nil && !strings.Contains(info, want) { // while it rewrites the file, it neither syncs nor stops
-					err = fmt.Errorf("not yet %s", want)
+			known, errKnown := source.Info(ctx, "replication").Result()
+			if err := errors.Join(err, errKnown); err != nil {
+				return err
+			}
+			// While it rewrites its file, it neither syncs nor stops. The primary takes it for online a moment after the link is
+			// up.
+			for _, want := range []string{"master_link_status:up", "aof_rewrite_in_progress:0", "state=online"} {
+				if !strings.Contains(info+known, want) {
+					return fmt.Errorf("not yet %s", want)
 				}
 			}
-			return err
+			return nil
 		})
 	}
 	if err != nil {
