@@ -112,8 +112,7 @@ func (r *Redis) Follow(ctx context.Context, primary *Redis) error {
 			if err := errors.Join(err, errKnown); err != nil {
 				return err
 			}
-			// While it rewrites its file, it neither syncs nor stops. The primary takes it for online a moment after the link is
-			// up.
+			// While it rewrites its file, it neither syncs nor stops. It is online to the primary a moment after the link is up.
 			for _, want := range []string{"master_link_status:up", "aof_rewrite_in_progress:0", "state=online"} {
 				if !strings.Contains(info+known, want) {
 					return fmt.Errorf("not yet %s", want)

@@ -55,7 +55,8 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 	for _, bad := range [][]string{
 		{"CONCURRENCY=0", "LANES=0", "BATCH_SIZE=0", "CLAIM_IDLE=999ms", "MAX_TRIES=0", "QUEUE_TRACES=Link",
 			"CRASH_AT=lunch"},
-		{"CONCURRENCY=65"}, {"LANES=65"}, {"BATCH_SIZE=65536"}, {"CLAIM_IDLE=10"}, {"CLAIM_IDLE=-10s"}, {"CLAIM_IDLE=61m"}, {"MAX_TRIES=many"},
+		{"CONCURRENCY=65"}, {"LANES=65"}, {"BATCH_SIZE=65536"}, {"CLAIM_IDLE=10"}, {"CLAIM_IDLE=-10s"},
+		{"CLAIM_IDLE=61m"}, {"MAX_TRIES=many"},
 	} {
 		_, err := load(bad)
 		for _, variable := range bad {
