@@ -44,7 +44,9 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 		failures = append(failures, Failure{d, ReasonUndecodable, errors.New("no vote")})
 	}
 	// As the worker does, it asks again if Redis takes longer than a reply may.
-	testenv.Must(t, wait.Until(ctx, 30*time.Second, func(ctx context.Context) error { return s.DeadLetter(ctx, failures) }))
+	testenv.Must(t, wait.Until(ctx, 30*time.Second, func(ctx context.Context) error {
+		return s.DeadLetter(ctx, failures)
+	}))
 	if st := s.stats(t); st.Dead != 7 || st.InFlight+st.Waiting != 0 {
 		t.Errorf("stats %+v, want 7 dead letters and nothing else", st)
 	}
