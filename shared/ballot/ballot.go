@@ -4,6 +4,7 @@ package ballot
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -74,8 +75,14 @@ func (c Counts) Of(pet Choice) int64 { return *c.field(pet) }
 // Add adds n votes to one choice and ignores an unknown one.
 func (c *Counts) Add(pet Choice, n int64) { *c.field(pet) += n }
 
-// Total is the sum over all choices.
-func (c Counts) Total() int64 { return c.Dogs + c.Cats + c.Lizards }
+// Total is the sum over all choices, or the largest number if the sum is larger.
+func (c Counts) Total() int64 {
+	total := int64(0)
+	for _, n := range []int64{c.Dogs, c.Cats, c.Lizards} {
+		total += min(n, math.MaxInt64-total)
+	}
+	return total
+}
 
 func (c *Counts) field(pet Choice) *int64 {
 	switch pet {

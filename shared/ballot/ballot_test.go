@@ -3,6 +3,7 @@ package ballot
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -55,6 +56,11 @@ func TestCountsAddUpAndKeepTheirJSONShape(t *testing.T) {
 	}
 	if c.Total() != 6 || c.Of("birds") != 0 {
 		t.Errorf("Total() = %d, Of(birds) = %d", c.Total(), c.Of("birds"))
+	}
+	for _, c := range []Counts{{math.MaxInt64, math.MaxInt64, 5}, {1, math.MaxInt64, 0}, {0, 1, math.MaxInt64 - 1}} {
+		if c.Total() != math.MaxInt64 {
+			t.Errorf("the total of %+v is %d", c, c.Total())
+		}
 	}
 	b, err := json.Marshal(c)
 	if err != nil || string(b) != `{"dogs":1,"cats":2,"lizards":3}` {

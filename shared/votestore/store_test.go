@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -163,6 +164,16 @@ func TestRepetitionsAreForgottenAfterADayButStayCounted(t *testing.T) {
 	st, failed := s.Stats(t.Context())
 	if err != nil || failed != nil || kept != 1 || st != (Stats{Stored: 1, Duplicates: 4}) {
 		t.Errorf("%d rows kept, %+v; %v, %v", kept, st, err, failed)
+	}
+}
+
+func TestTotalsEndAtTheLargestNumber(t *testing.T) {
+	s := newStore(t)
+	if _, err := s.pool.Exec(t.Context(), `update tally set votes = $1`, int64(math.MaxInt64)); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st.Stored != math.MaxInt64 || tally(t, s).Total() != math.MaxInt64 {
+		t.Errorf("%+v, %+v, %v", st, tally(t, s), err)
 	}
 }
 
