@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -20,20 +22,28 @@ type Public struct {
 	RateBurst      Count    `env:"RATE_BURST" envDefault:"20"`
 }
 
-// Origins are the origins of pages in the form of the Origin header, such as https://pets.example.
-type Origins []string
+// Origins are the origins of pages that browsers may send requests from, besides a request's own. The zero value holds
+// none.
+type Origins struct{ protection *http.CrossOriginProtection }
+
+// Protection refuses requests from pages of all other origins.
+func (o Origins) Protection() *http.CrossOriginProtection {
+	return cmp.Or(o.protection, http.NewCrossOriginProtection())
+}
 
 // UnmarshalText takes a list with commas. Like a browser, it writes them in lower case and without a default port.
 func (o *Origins) UnmarshalText(text []byte) error {
-	*o = nil
+	o.protection = http.NewCrossOriginProtection()
 	for _, item := range items(text) {
 		u, err := url.Parse(item)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !linkHost.MatchString(u.Host) ||
 			u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 			return fmt.Errorf("%q is not an origin like https://pets.example or http://192.0.2.1:8084", item)
 		}
-		host := strings.ToLower(u.Host)
-		*o = append(*o, u.Scheme+"://"+strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]))
+		host := strings.TrimSuffix(strings.ToLower(u.Host), map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+		if err := o.protection.AddTrustedOrigin(u.Scheme + "://" + host); err != nil {
+			return err
+		}
 	}
 	return nil
 }

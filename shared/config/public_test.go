@@ -1,8 +1,9 @@
 package config
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -23,10 +24,24 @@ func TestOriginsAreWrittenAsBrowsersSendThem(t *testing.T) {
 		"ftp://pets.example":                                nil,
 	} {
 		var got Origins
-		if err := got.UnmarshalText([]byte(text)); !slices.Equal(got, want) || (err == nil) != (want != nil) {
-			t.Errorf("%q became %q, %v; want %q", text, got, err, want)
+		if err := got.UnmarshalText([]byte(text)); (err == nil) != (want != nil) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+		if accepts(got, "https://evil.example") {
+			t.Errorf("%q: other origins are accepted", text)
+		}
+		for _, origin := range want {
+			if !accepts(got, origin) {
+				t.Errorf("%q: %s is refused", text, origin)
+			}
 		}
 	}
+}
+
+func accepts(o Origins, origin string) bool {
+	r := httptest.NewRequest(http.MethodPost, "http://vote/", nil)
+	r.Header.Set("Origin", origin)
+	return o.Protection().Check(r) == nil
 }
 
 func TestABasePathIsOneThatNoServiceHas(t *testing.T) {
@@ -101,8 +116,8 @@ func TestThePublicSettingsAreLoaded(t *testing.T) {
 	err := Load([]string{
 		"PUBLIC_ORIGINS=https://pets.example", "TRUSTED_PROXIES=::1", "BASE_PATH=/pets", "RATE_LIMIT=5",
 	}, &s)
-	if err != nil || len(s.Origins) != 1 || !s.TrustedProxies.Contain(netip.IPv6Loopback()) || s.BasePath != "/pets" ||
-		s.RateLimit != 5 || s.RateBurst != 20 {
+	if err != nil || !accepts(s.Origins, "https://pets.example") || !s.TrustedProxies.Contain(netip.IPv6Loopback()) ||
+		s.BasePath != "/pets" || s.RateLimit != 5 || s.RateBurst != 20 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	err = Load([]string{"PUBLIC_ORIGINS=pets", "TRUSTED_PROXIES=pets", "BASE_PATH=/votes", "RATE_LIMIT=-1"}, &s)

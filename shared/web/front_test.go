@@ -87,7 +87,11 @@ func TestABasePathIsStrippedUnlessAProxyHasDoneSo(t *testing.T) {
 }
 
 func TestOnlyPagesOfPublicOriginsAndOfTheHostMayPost(t *testing.T) {
-	check := NewOriginCheck(config.Origins{"https://pets.example", "http://pets.lan:8090"})
+	var public config.Origins
+	if err := public.UnmarshalText([]byte("https://pets.example,http://pets.lan:8090")); err != nil {
+		t.Fatal(err)
+	}
+	check := NewOriginCheck(public)
 	allowed := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	h := check.Handler(allowed, http.NotFoundHandler())
 	refused := int64(0)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -22,15 +21,7 @@ type OriginCheck struct {
 
 // NewOriginCheck returns a check that takes these origins for the service's own.
 func NewOriginCheck(public config.Origins) *OriginCheck {
-	c := &OriginCheck{
-		protection: http.NewCrossOriginProtection(), log: rate.Sometimes{First: 3, Interval: time.Minute},
-	}
-	for _, origin := range public {
-		if err := c.protection.AddTrustedOrigin(origin); err != nil {
-			panic(fmt.Errorf("an origin that the settings have checked: %w", err))
-		}
-	}
-	return c
+	return &OriginCheck{protection: public.Protection(), log: rate.Sometimes{First: 3, Interval: time.Minute}}
 }
 
 // Handler passes requests on, but those of other origins to deny. It logs some of these for the operator, who may have
