@@ -98,15 +98,25 @@ func (l *connections) takeSlot() bool {
 		}
 	}
 	l.mu.Unlock()
-	l.warning.Do(func() { slog.Warn("connection limit reached", "setting", "MAX_CONNECTIONS", "limit", l.most) })
+	l.warning.Do(func() {
+		slog.Warn("connection limit reached; MAX_CONNECTIONS sets the public port's",
+			"address", l.Addr().String(), "limit", l.most)
+	})
 	if shed != nil {
 		_ = shed.Close()
 	}
 	return false
 }
 
-// mustYield is true for the one answer that has to end its connection.
-func (l *connections) mustYield() bool { return l.yield.Load() && l.yield.CompareAndSwap(true, false) }
+// yielding lets one answer end its connection when its slot is needed.
+func (l *connections) yielding(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if l.yield.Load() && l.yield.CompareAndSwap(true, false) {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 func (l *connections) release() {
 	l.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -116,6 +117,35 @@ func TestOperatorsGetProbesAndMetrics(t *testing.T) {
 	} {
 		if status, body := getOps(t, environ, path); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+// Connections that nobody closes must not use up what the service can open.
+func TestOperatorsGetAnAnswerBehindAnyNumberOfIdleConnections(t *testing.T) {
+	environ := ops(t, NewHealth(nil), false)
+	_, port, _ := strings.Cut(environ[1], "=")
+	closed := make(chan struct{}, 2*maxOpsConnections)
+	for range 2 * maxOpsConnections {
+		idle, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = idle.Close() })
+		go func() {
+			_, _ = idle.Read(make([]byte, 1)) // ends when either side closes it
+			closed <- struct{}{}
+		}()
+	}
+	if status, body := getOps(t, environ, "/healthz"); status != http.StatusOK {
+		t.Errorf("%d %s", status, body)
+	}
+	deadline := time.After(10 * time.Second)
+	for n := range maxOpsConnections {
+		select {
+		case <-closed:
+		case <-deadline:
+			t.Fatalf("of %d connections only %d were closed", 2*maxOpsConnections, n)
 		}
 	}
 }

@@ -39,8 +39,7 @@ type Server struct {
 // "Connection: close", so that no client sends a request into a closing connection.
 func (s *Server) Run(ctx context.Context) error {
 	connections := limitConnections(s.Listener, cmp.Or(s.MaxConnections, math.MaxInt))
-	server := newHTTPServer(s.endConnections(connections, s.Handler), s.IdleTimeout)
-	server.ConnState = connections.note
+	server := newHTTPServer(connections, s.endWhileDraining(s.Handler), s.IdleTimeout)
 	if s.OnDrain != nil {
 		server.RegisterOnShutdown(s.OnDrain)
 	}
@@ -67,15 +66,17 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// endConnections ends connections with their answer: all while draining, else those whose slot is needed.
-func (s *Server) endConnections(connections *connections, next http.Handler) http.Handler {
+func (s *Server) endWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.Health.draining.Load() || connections.mustYield() {
+		if s.Health.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// maxOpsConnections is more than scrapers, probes and profiles need.
+const maxOpsConnections = 64
 
 // ServeOps serves probes, metrics and, if configured, Go's profiles on the ops port until the clean-up.
 func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Handler) error {
@@ -90,10 +91,11 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 	if cfg.Pprof {
 		serveProfiles(mux)
 	}
-	server := newHTTPServer(mux, time.Duration(cfg.IdleTimeout))
+	connections := limitConnections(listener, maxOpsConnections)
+	server := newHTTPServer(connections, mux, time.Duration(cfg.IdleTimeout))
 	c.Background("ops server", func(ctx context.Context) error {
 		served := make(chan error, 1)
-		go func() { served <- server.Serve(listener) }()
+		go func() { served <- server.Serve(connections) }()
 		select {
 		case err := <-served:
 			slog.Error("ops server exited", "error", err)
@@ -105,9 +107,10 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 	return nil
 }
 
-func newHTTPServer(h http.Handler, idleTimeout time.Duration) *http.Server {
+func newHTTPServer(c *connections, h http.Handler, idleTimeout time.Duration) *http.Server {
 	return &http.Server{
-		Handler: boundBody(h),
+		Handler:   c.yielding(boundBody(h)),
+		ConnState: c.note,
 		// Limits of a client's share of the server's time and memory.
 		WriteTimeout:   10 * time.Second, // a handler that streams sets its own deadlines
 		IdleTimeout:    idleTimeout,
