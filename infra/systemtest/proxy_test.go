@@ -69,13 +69,21 @@ func TestBrowserBehindAProxyThatChangesTheHostVotesWaitForTheOperator(t *testing
 		return s
 	}
 	plain := as()
-	proxy := r.nginx(servers.NginxConfig{Port: port, Site: proxyPass(plain)})
-	page := r.open(r.browser(), origin+"/")
+	proxy := r.nginx(servers.NginxConfig{Port: port, Site: proxyPass(plain) +
+		fmt.Sprintf("location /other/ { proxy_pass http://%s; }", as("BASE_PATH=/other").Addr())})
+	b := r.browser()
+	page := r.open(b, origin+"/")
 	page.click(choice(ballot.Dogs))
 	const why = "because the server does not accept votes from this page’s address, which its operator has to allow."
 	until(page, readVotePage, func(v votePage) bool {
 		return v.State == "waiting" && v.Waiting == 1 && strings.Contains(v.Text, why)
 	})
+	other := r.open(b, origin+"/other/") // of another platform, with another election
+	other.click(choice(ballot.Cats))
+	v := until(other, readVotePage, func(v votePage) bool { return v.State == "waiting" })
+	if v.Waiting != 1 {
+		t.Errorf("the other platform's page keeps %d votes", v.Waiting)
+	}
 	if log := plain.Log(); !strings.Contains(log, "setting=PUBLIC_ORIGINS") || !strings.Contains(log, "origin="+origin) {
 		t.Errorf("the operator is not told: %s", log)
 	}

@@ -8,7 +8,10 @@
 
 import { attempt } from './fallbacks.js';
 
-const PREFIX = 'petvote.kept.'; // never rename it: votes saved by earlier releases are found under it
+// Begins the names of what the tabs of this service share. Another one, with another election, may be at another path of
+// the same origin: "petvote" stands for the path "/", and "petvote/pets" for "/pets/".
+export const OWN = `petvote${new URL('../..', import.meta.url).pathname.slice(0, -1)}`;
+const PREFIX = `${OWN}.kept.`; // never rename it: votes saved by earlier releases are found under it
 const PETS = ['dogs', 'cats', 'lizards'];
 const memory = new Map();
 const removed = new Set(); // keys, in case the browser does not remove their items

@@ -3,7 +3,7 @@
 
 import { backoff } from './backoff.js';
 import { attempt, randomBytes } from './fallbacks.js';
-import { load, loadAll, onChangedElsewhere, remove, save } from './outbox.js';
+import { load, loadAll, onChangedElsewhere, OWN, remove, save } from './outbox.js';
 import { send, TIMEOUT_MS } from './send.js';
 
 // A vote belongs to the tab in which it was cast until its first attempt must be over; then any tab may send it.
@@ -11,7 +11,7 @@ const FIRST_ATTEMPT_MS = TIMEOUT_MS + 1_000;
 // A due time further away was set before the clock was turned back.
 const FURTHEST_DUE_MS = 10 * 60_000;
 // Of the lock and of the channel between the tabs. Never rename it: tabs with the page of an earlier release use it too.
-const NAME = 'petvote.courier';
+const NAME = `${OWN}.courier`;
 
 export class Sender {
   #onOutcome;
