@@ -58,13 +58,15 @@ func (c *Consumer) Next(ctx context.Context, n int, wait bool) ([]Delivery, erro
 
 func (c *Consumer) next(ctx context.Context, n int, wait bool) ([]Delivery, error) {
 	if c.resume != "" {
-		entries, err := c.read(ctx, c.resume, n, -1)
+		own, err := c.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
+			Stream: Stream, Group: Group, Consumer: c.options.Name, Start: "(" + c.resume, End: "+", Count: int64(n),
+		}).Result()
 		if err != nil {
 			return nil, err
 		}
-		if len(entries) > 0 {
-			c.resume = entries[len(entries)-1].ID
-			return c.redelivered(ctx, entries)
+		if len(own) > 0 {
+			c.resume = own[len(own)-1].ID
+			return c.take(ctx, own)
 		}
 		c.resume = ""
 	}
@@ -80,11 +82,7 @@ func (c *Consumer) next(ctx context.Context, n int, wait bool) ([]Delivery, erro
 	if !wait {
 		block = -1
 	}
-	entries, err := c.read(ctx, ">", n, block)
-	if err != nil {
-		return nil, err
-	}
-	return deliveries(entries, nil), nil
+	return c.read(ctx, n, block)
 }
 
 // claimUntouched takes over entries of dead consumers, n at most.
@@ -133,12 +131,12 @@ func (c *Consumer) Hold(ctx context.Context, batch []Delivery) ([]Delivery, erro
 	return held, nil
 }
 
-// read waits longer than Redis waits for entries, but not for ever: Redis may hang.
-func (c *Consumer) read(ctx context.Context, after string, n int, block time.Duration) ([]redis.XMessage, error) {
+// read reads new entries. It waits longer than Redis waits for them, but not for ever: Redis may hang.
+func (c *Consumer) read(ctx context.Context, n int, block time.Duration) ([]Delivery, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(block, 0)+ioTimeout)
 	defer cancel()
 	streams, err := c.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Group: Group, Consumer: c.options.Name, Streams: []string{Stream, after}, Count: int64(n), Block: block,
+		Group: Group, Consumer: c.options.Name, Streams: []string{Stream, ">"}, Count: int64(n), Block: block,
 	}).Result()
 	if errors.Is(err, redis.Nil) || err == nil && len(streams) == 0 {
 		return nil, nil
@@ -146,7 +144,12 @@ func (c *Consumer) read(ctx context.Context, after string, n int, block time.Dur
 	if err != nil {
 		return nil, err
 	}
-	return streams[0].Messages, nil
+	batch := make([]Delivery, len(streams[0].Messages))
+	for i, e := range streams[0].Messages {
+		batch[i] = Delivery{EntryID: e.ID, Deliveries: 1}
+		batch[i].Message, batch[i].Err = decode(e.Values)
+	}
+	return batch, nil
 }
 
 // forgetAfter is how long an idle consumer without pending entries remains in the group.
@@ -165,23 +168,3 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   end
 end
 return gone`)
-
-// redelivered looks up the number of deliveries of each entry, which a repeated read does not return.
-func (c *Consumer) redelivered(ctx context.Context, entries []redis.XMessage) ([]Delivery, error) {
-	counts := make(map[string]int64, len(entries))
-	count := func(p redis.XPendingExt, _ time.Time) { counts[p.ID] = p.RetryCount }
-	err := c.eachPending(ctx, c.options.Name, entries[0].ID, entries[len(entries)-1].ID, count)
-	if err != nil {
-		return nil, err
-	}
-	return deliveries(entries, counts), nil
-}
-
-func deliveries(entries []redis.XMessage, counts map[string]int64) []Delivery {
-	batch := make([]Delivery, len(entries))
-	for i, e := range entries {
-		batch[i] = Delivery{EntryID: e.ID, Deliveries: max(1, counts[e.ID])}
-		batch[i].Message, batch[i].Err = decode(e.Values)
-	}
-	return batch
-}

@@ -52,7 +52,8 @@ type DeadLetter struct {
 const deadIndexKey = DeadStream + ":index"
 
 // keptFields is how many fields of an entry its dead letter keeps besides those of a vote, since Lua passes on some
-// 4,000 at most. The field fields_dropped says how many are missing.
+// 4,000 at most. Together they have up to maxEntry bytes, so that dead letters can be read. The field fields_dropped
+// says how many are missing.
 const keptFields = 1000
 
 // deadLetterScript moves one entry, unless it is gone: another worker may have handled it, or the reply to an earlier
@@ -61,11 +62,13 @@ var deadLetterScript = redis.NewScript(`
 local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
 if found then
   local fields, letter, index = found[2], {}
-  local room, dropped = tonumber(ARGV[3]), 0
+  local room, bytes, dropped = tonumber(ARGV[3]), tonumber(ARGV[4]), 0
   local vote = {id = 1, vote = 1, cast_at = 1, traceparent = 1, tracestate = 1}
   for i = 1, #fields, 2 do
     local name = fields[i]
-    if vote[name] or room > 0 then
+    local size = #name + #fields[i + 1]
+    if (vote[name] or room > 0) and size <= bytes then
+      bytes = bytes - size
       letter[#letter + 1], letter[#letter + 2] = name, fields[i + 1]
       if vote[name] then vote[name] = nil else room = room - 1 end
       if name == 'id' and #fields[i + 1] == 36 then index = fields[i + 1]:lower() end
@@ -74,7 +77,7 @@ if found then
     end
   end
   if dropped > 0 then letter[#letter + 1], letter[#letter + 2] = 'fields_dropped', dropped end
-  for i = 4, #ARGV do letter[#letter + 1] = ARGV[i] end
+  for i = 5, #ARGV do letter[#letter + 1] = ARGV[i] end
   local id = redis.call('XADD', KEYS[2], '*', unpack(letter))
   redis.call('HSET', KEYS[4], index or id, id)
 end
@@ -89,7 +92,7 @@ func (q *Queue) DeadLetter(ctx context.Context, failures []Failure) error {
 	keys := []string{Stream, DeadStream, retriesKey, deadIndexKey}
 	var errs []error
 	for _, f := range failures {
-		err := deadLetterScript.Run(ctx, q.rdb, keys, Group, f.Delivery.EntryID, keptFields,
+		err := deadLetterScript.Run(ctx, q.rdb, keys, Group, f.Delivery.EntryID, keptFields, maxEntry,
 			fieldReason, string(f.Reason), fieldError, f.Err.Error(), fieldFailedAt, failedAt).Err()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("move %s to the dead letters: %w", f.Delivery.EntryID, explain(err)))

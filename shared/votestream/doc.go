@@ -35,6 +35,9 @@
 // and for the innocent ones delivered together with it. So the worker quarantines such entries: it retries each in
 // isolation, after counting the retry with [Queue.CountRetry], and dead-letters the one whose retries exceed a limit.
 //
+// An entry may be too large to be read within a time-out. The read that it fails leaves it pending, and pending entries
+// are read without the fields of those that are larger than any vote's, which are dead-lettered then.
+//
 // After a failover behind one address, old connections lead to a server that is read-only now, and new ones to the new
 // server. The first READONLY, in whichever reply, or time-out gives up all connections made before it; the probes,
 // which are writes without effect, find it where nothing else happens. What no reply tells, the lifetime of connections

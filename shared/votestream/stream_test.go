@@ -294,9 +294,7 @@ func TestIdleConsumersWithoutPendingAreForgotten(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 1)
 	next(t, s.consumer("holds"))
-	if _, err := s.consumer("idle").Next(t.Context(), 10, true); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.rdb.XGroupCreateConsumer(t.Context(), Stream, Group, "idle").Err())
 	forget := func(after time.Duration) int64 {
 		n, err := forgetScript.Run(t.Context(), s.rdb, []string{Stream}, Group, after.Milliseconds()).Int64()
 		testenv.Must(t, err)

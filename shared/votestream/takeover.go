@@ -2,6 +2,7 @@ package votestream
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,7 +14,7 @@ import (
 type pendingWatch struct {
 	seen      map[string]sighting // by entry
 	until     string              // the last entry that was pending at the previous look; later ones are too young
-	untouched []string            // entries in seen, to be claimed
+	untouched []redis.XPendingExt // to be claimed
 }
 
 // sighting is a pending entry as it was seen.
@@ -45,7 +46,7 @@ func (c *Consumer) look(ctx context.Context, now time.Time) error {
 	}
 	w.until = all.Higher
 	if all.Count > 0 && c.pending.until != "" {
-		err = c.eachPending(ctx, "", "-", c.pending.until, func(p redis.XPendingExt, clock time.Time) {
+		err = c.eachPending(ctx, "-", c.pending.until, func(p redis.XPendingExt, clock time.Time) {
 			s := sighting{holder: p.Consumer, deliveries: p.RetryCount, since: now.Add(-p.Idle)}
 			if p.Idle > 0 {
 				s.touched = clock.Add(-p.Idle)
@@ -58,7 +59,7 @@ func (c *Consumer) look(ctx context.Context, now time.Time) error {
 			}
 			w.seen[p.ID] = s
 			if now.Sub(s.since) >= c.options.ClaimIdle {
-				w.untouched = append(w.untouched, p.ID)
+				w.untouched = append(w.untouched, p)
 			}
 		})
 		if err != nil {
@@ -75,10 +76,9 @@ func (c *Consumer) look(ctx context.Context, now time.Time) error {
 // pendingPage is the page size for looking up pending entries.
 const pendingPage = 1000
 
-// eachPending visits the pending entries of a consumer, or of all for "", in a range of the stream, with the time of
-// Redis's clock.
+// eachPending visits the pending entries in a range of the stream, with the time of Redis's clock.
 func (c *Consumer) eachPending(
-	ctx context.Context, consumer, from, to string, visit func(p redis.XPendingExt, clock time.Time),
+	ctx context.Context, from, to string, visit func(p redis.XPendingExt, clock time.Time),
 ) error {
 	for {
 		var clock *redis.TimeCmd
@@ -86,7 +86,7 @@ func (c *Consumer) eachPending(
 		_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			clock = p.Time(ctx)
 			pending = p.XPendingExt(ctx, &redis.XPendingExtArgs{
-				Stream: Stream, Group: Group, Consumer: consumer, Start: from, End: to, Count: pendingPage,
+				Stream: Stream, Group: Group, Start: from, End: to, Count: pendingPage,
 			})
 			return nil
 		})
@@ -104,40 +104,62 @@ func (c *Consumer) eachPending(
 	}
 }
 
-// claimScript claims the entries that are still as they were seen: of several consumers that saw the same, one gets
-// them.
-var claimScript = redis.NewScript(`
-local claimed = {}
-for i = 3, #ARGV, 3 do
+// maxEntry is the size, in bytes, of the largest entry that is read again after a read has failed; a vote's is far
+// below. A larger one may be the reason. So it is delivered without its fields, is dead-lettered and blocks no other.
+const maxEntry = 64 << 10
+
+// takeTimeout is enough for Redis to look at entries of any size.
+const takeTimeout = 10 * time.Second
+
+// takeScript claims the entries that are still as they were seen: of several consumers that saw the same, one gets
+// them. In place of the fields of an entry that is too large it returns their size.
+var takeScript = redis.NewScript(`
+local taken = {}
+for i = 4, #ARGV, 3 do
   local now = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
   if now and now[2] == ARGV[i + 1] and now[4] == tonumber(ARGV[i + 2]) then
-    claimed[#claimed + 1] = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i])[1]
+    local entry = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i])[1]
+    if entry then
+      local size = 0
+      for _, text in ipairs(entry[2]) do size = size + #text end
+      taken[#taken + 1] = {ARGV[i], now[4] + 1, size > tonumber(ARGV[3]) and size or entry[2]}
+    end
   end
 end
-return claimed`)
+return taken`)
 
-// claim takes over untouched entries, n at most, and returns those that were still as they had been seen.
-func (c *Consumer) claim(ctx context.Context, n int) ([]Delivery, error) {
-	n = min(n, len(c.pending.untouched))
-	args, counts := []any{Group, c.options.Name}, make(map[string]int64, n)
-	for _, id := range c.pending.untouched[:n] {
-		s := c.pending.seen[id]
-		args = append(args, id, s.holder, s.deliveries)
-		counts[id] = s.deliveries + 1
+// take claims pending entries, also this consumer's own, and returns those that were still as they had been seen.
+func (c *Consumer) take(ctx context.Context, seen []redis.XPendingExt) ([]Delivery, error) {
+	args := []any{Group, c.options.Name, maxEntry}
+	for _, p := range seen {
+		args = append(args, p.ID, p.Consumer, p.RetryCount)
 	}
-	reply, err := claimScript.Run(ctx, c.rdb, []string{Stream}, args...).Slice()
+	reply, err := takeScript.Run(ctx, c.rdb.WithTimeout(takeTimeout), []string{Stream}, args...).Slice()
 	if err != nil {
 		return nil, err
 	}
-	c.pending.untouched = c.pending.untouched[n:]
-	entries := make([]redis.XMessage, 0, len(reply))
-	for _, one := range reply {
-		if pair, _ := one.([]any); len(pair) == 2 {
-			id, _ := pair[0].(string)
-			entries = append(entries, redis.XMessage{ID: id, Values: fieldMap(pair[1])})
+	batch := make([]Delivery, len(reply))
+	for i, one := range reply {
+		entry, _ := one.([]any)
+		batch[i].EntryID, _ = entry[0].(string)
+		batch[i].Deliveries, _ = entry[1].(int64)
+		if size, tooLarge := entry[2].(int64); tooLarge {
+			batch[i].Err = fmt.Errorf("%w: %d bytes", ErrUndecodable, size)
+		} else {
+			batch[i].Message, batch[i].Err = decode(fieldMap(entry[2]))
 		}
 	}
-	return deliveries(entries, counts), nil
+	return batch, nil
+}
+
+// claim takes over untouched entries, n at most.
+func (c *Consumer) claim(ctx context.Context, n int) ([]Delivery, error) {
+	n = min(n, len(c.pending.untouched))
+	batch, err := c.take(ctx, c.pending.untouched[:n])
+	if err == nil {
+		c.pending.untouched = c.pending.untouched[n:]
+	}
+	return batch, err
 }
 
 // fieldMap returns the fields in the reply of a script, where names and values alternate.
