@@ -68,9 +68,13 @@ func TestOnlyThePagesArePublishedAndOnlyToThisMachine(t *testing.T) {
 			t.Errorf("%s is on the networks %v", name, c.NetworkSettings.Networks)
 		}
 	}
-	internal := docker(ctx, t, "network", "inspect", "--format", "{{.Internal}}", project+"_backend")
-	if internal != "true" {
-		t.Errorf("backend network internal: %q", internal)
+	if is := docker(ctx, t, "network", "inspect", "--format", "{{.Internal}}", project+"_backend"); is != "true" {
+		t.Errorf("backend network internal: %q", is)
+	}
+	// What is not masqueraded gets no answer from the internet.
+	const masquerade = `{{index .Options "com.docker.network.bridge.enable_ip_masquerade"}}`
+	if is := docker(ctx, t, "network", "inspect", "--format", masquerade, project+"_frontend"); is != "false" {
+		t.Errorf("frontend network masqueraded: %q", is)
 	}
 }
 
