@@ -29,8 +29,8 @@ func TestEveryContainerIsConfined(t *testing.T) {
 				!slices.Contains(h.SecurityOpt, "no-new-privileges:true") {
 				t.Errorf("not confined: %+v", h)
 			}
-			if h.Memory == 0 || h.PidsLimit == 0 {
-				t.Errorf("without bounds: memory %d, processes %d", h.Memory, h.PidsLimit)
+			if h.Memory == 0 || h.PidsLimit < 512 { // a Go program starts a thread for each CPU, and more
+				t.Errorf("memory bound %d, processes %d", h.Memory, h.PidsLimit)
 			}
 			if name == "migrate-1" {
 				return
