@@ -108,8 +108,8 @@ func (c *Consumer) eachPending(
 // below. A larger one may be the reason. So it is delivered without its fields, is dead-lettered and blocks no other.
 const maxEntry = 64 << 10
 
-// takeTimeout is enough for Redis to look at entries of any size.
-const takeTimeout = 10 * time.Second
+// takeTimeout lets Redis look at entries of any size, and does not outlast a stop.
+const takeTimeout = 5 * time.Second
 
 // takeScript claims the entries that are still as they were seen: of several consumers that saw the same, one gets
 // them. In place of the fields of an entry that is too large it returns their size.
