@@ -26,7 +26,7 @@ type Proxies struct {
 func newProxies(upstream map[string]string) (*Proxies, error) {
 	p := &Proxies{edges: make(map[string]*toxiproxy.Proxy), relays: make(map[string]*servers.Relay)}
 	for server, address := range upstream {
-		relay, err := servers.NewRelay(address)
+		relay, err := servers.NewRelay(address, servers.Delays{})
 		if err != nil {
 			p.close()
 			return nil, err

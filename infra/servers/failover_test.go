@@ -1,52 +1,28 @@
 package servers_test
 
 import (
-	"context"
 	"net"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"petvote/infra/servers"
 	"petvote/infra/testenv"
 )
 
-func execute(t *testing.T, server *servers.Postgres, statement string) error {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	_, err = conn.Exec(t.Context(), statement)
-	return err
-}
-
 func TestAPromotedSynchronousStandbyHasEveryCommit(t *testing.T) {
 	primary := testenv.NewPostgres(t)
 	standby := testenv.NewPostgres(t, func(c *servers.PostgresConfig) { c.StandbyOf = primary })
-	if err := primary.Synchronize(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := execute(t, primary, "create table pets as select 'dogs' as pet"); err != nil {
-		t.Fatal(err)
-	}
-	if err := execute(t, standby, "insert into pets values ('cats')"); err == nil {
+	testenv.Must(t, primary.Synchronize(t.Context()))
+	testenv.Must(t, primary.Execute(t.Context(), "create table pets as select 'dogs' as pet"))
+	if err := standby.Execute(t.Context(), "insert into pets values ('cats')"); err == nil {
 		t.Error("a standby takes writes")
 	}
-	if err := primary.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := standby.Promote(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := execute(t, standby, "insert into pets values ('cats')"); err != nil {
+	testenv.Must(t, primary.Kill())
+	testenv.Must(t, standby.Promote(t.Context()))
+	if err := standby.Execute(t.Context(), "insert into pets values ('cats')"); err != nil {
 		t.Error(err)
 	}
-	if err := standby.Fence(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := execute(t, standby, "insert into pets values ('lizards')"); err == nil {
+	testenv.Must(t, standby.Fence(t.Context()))
+	if err := standby.Execute(t.Context(), "insert into pets values ('lizards')"); err == nil {
 		t.Error("a fenced primary takes writes")
 	}
 }
@@ -54,28 +30,17 @@ func TestAPromotedSynchronousStandbyHasEveryCommit(t *testing.T) {
 func TestRedisHandsOverToAReplicaBehindOneAddress(t *testing.T) {
 	ctx := t.Context()
 	old, replica := testenv.NewRedis(t), testenv.NewRedis(t)
-	if err := replica.Follow(ctx, old); err != nil {
-		t.Fatal(err)
-	}
-	relay, err := servers.NewRelay(old.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, replica.Follow(ctx, old))
+	relay := testenv.NewRelay(t, old.Addr(), servers.Delays{})
 	kept, err := net.Dial("tcp", relay.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer kept.Close()
 	ask(t, kept, "set pet dogs", "+OK")
-	if err := old.HandOver(ctx, replica); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, old.HandOver(ctx, replica))
 	relay.Lead(replica.Addr())
 	ask(t, kept, "set pet cats", "-READONLY")
 	fresh, err := net.Dial("tcp", relay.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer fresh.Close()
 	ask(t, fresh, "set pet cats", "+OK")
 	if err := relay.Close(); err != nil {

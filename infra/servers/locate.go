@@ -22,14 +22,14 @@ func notInstalled(program, name, fedora, brew string) error {
 		"brew install %s (macOS)", program, ErrNotInstalled, name, fedora, brew)
 }
 
-// findRedis returns the path of redis-server, or of Valkey's, which serves as well.
-func findRedis() (string, error) {
-	for _, name := range []string{"redis-server", "valkey-server"} {
+// findProgram returns the path of the first of the programs that is installed, or "".
+func findProgram(names ...string) string {
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
+			return path
 		}
 	}
-	return "", notInstalled("redis-server", "redis", "valkey", "redis")
+	return ""
 }
 
 // postgresFolders are where packages put PostgreSQL's server programs without adding them to PATH: Debian and Ubuntu,

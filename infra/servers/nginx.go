@@ -2,13 +2,10 @@ package servers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 )
 
 // NginxConfig describes a private nginx with one site. The zero value of a field means what its comment says.
@@ -24,37 +21,26 @@ type NginxConfig struct {
 
 // Nginx is a private reverse proxy.
 type Nginx struct {
-	*Process
-	place
+	server
 	cfg NginxConfig
 }
 
 // NewNginx describes a proxy without starting it. The error is ErrNotInstalled if this machine has none.
 func NewNginx(cfg NginxConfig) (*Nginx, error) {
-	path, err := findNginx()
-	if err != nil {
-		return nil, err
+	path := findProgram("nginx", "/usr/sbin/nginx") // Debian puts it where only root's PATH leads
+	if path == "" {
+		return nil, notInstalled("nginx", "nginx", "nginx", "nginx")
 	}
 	at, err := newPlace(cfg.Dir, cfg.Port, "nobody")
 	if err != nil {
 		return nil, fmt.Errorf("nginx: %w", err)
 	}
-	n := &Nginx{place: at, cfg: cfg}
+	n := &Nginx{server: server{place: at}, cfg: cfg}
 	n.Process = NewProcess(Spec{
 		Name: "nginx", Path: path, Args: []string{"-p", at.Dir, "-c", "nginx.conf", "-e", "stderr"}, Dir: at.Dir,
 		Credential: at.owner, Output: cfg.Output, Ready: n.ready,
 	})
 	return n, nil
-}
-
-// findNginx returns the proxy's path. Debian puts it where only root's PATH leads.
-func findNginx() (string, error) {
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", notInstalled("nginx", "nginx", "nginx", "nginx")
 }
 
 // nginxConf has nginx's own defaults for everything that concerns a site.
@@ -79,19 +65,11 @@ http {
 
 // Start writes the configuration and starts the proxy, like Process.Start.
 func (n *Nginx) Start(ctx context.Context) error {
-	err := os.MkdirAll(n.Dir, 0o700)
 	files := map[string]string{
 		"nginx.conf": fmt.Sprintf(nginxConf, n.cfg.Upstreams, n.Addr(), n.cfg.Listen, n.cfg.Site),
 	}
-	for _, all := range []map[string]string{files, n.cfg.Files} {
-		for name, content := range all {
-			err = errors.Join(err, os.WriteFile(filepath.Join(n.Dir, name), []byte(content), 0o600))
-		}
-	}
-	if err = errors.Join(err, ownDir(n.owner, n.Dir)); err != nil {
-		return fmt.Errorf("start nginx: %w", err)
-	}
-	return n.Process.Start(ctx)
+	maps.Copy(files, n.cfg.Files)
+	return n.startWith(ctx, files)
 }
 
 // ready checks that something listens: nginx ends if another has its port.
@@ -101,9 +79,4 @@ func (n *Nginx) ready(ctx context.Context, _ int) error {
 		return err
 	}
 	return conn.Close()
-}
-
-// Discard stops the proxy and removes its files.
-func (n *Nginx) Discard(ctx context.Context) error {
-	return errors.Join(n.Stop(ctx), os.RemoveAll(n.Dir))
 }

@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,22 +27,21 @@ type PgBouncerConfig struct {
 // PgBouncer is a private connection pooler in transaction mode: a server's connection belongs to a client for no longer
 // than a transaction.
 type PgBouncer struct {
-	*Process
-	place
+	server
 	cfg PgBouncerConfig
 }
 
 // NewPgBouncer describes a pooler without starting it. The error is ErrNotInstalled if this machine has none.
 func NewPgBouncer(cfg PgBouncerConfig) (*PgBouncer, error) {
-	path, err := findPgBouncer()
-	if err != nil {
-		return nil, err
+	path := findProgram("pgbouncer", "/usr/sbin/pgbouncer") // Debian puts it where only root's PATH leads
+	if path == "" {
+		return nil, notInstalled("pgbouncer", "pgbouncer", "pgbouncer", "pgbouncer")
 	}
 	at, err := newPlace(cfg.Dir, cfg.Port, "postgres")
 	if err != nil {
 		return nil, fmt.Errorf("pgbouncer: %w", err)
 	}
-	b := &PgBouncer{place: at, cfg: cfg}
+	b := &PgBouncer{server: server{place: at}, cfg: cfg}
 	b.Process = NewProcess(Spec{
 		Name: "pgbouncer", Path: path, Args: []string{filepath.Join(at.Dir, "pgbouncer.ini")}, Dir: at.Dir,
 		Credential: at.owner, Output: cfg.Output, Ready: b.ready,
@@ -52,28 +49,11 @@ func NewPgBouncer(cfg PgBouncerConfig) (*PgBouncer, error) {
 	return b, nil
 }
 
-// findPgBouncer returns the pooler's path. Debian puts it where only root's PATH leads.
-func findPgBouncer() (string, error) {
-	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", notInstalled("pgbouncer", "pgbouncer", "pgbouncer", "pgbouncer")
-}
-
 // Start writes the configuration and starts the pooler, like Process.Start. The server behind it need not run yet.
 func (b *PgBouncer) Start(ctx context.Context) error {
-	err := os.MkdirAll(b.Dir, 0o700)
-	for name, lines := range map[string][]string{"pgbouncer.ini": b.settings(), "users.txt": b.users()} {
-		if err == nil {
-			err = os.WriteFile(filepath.Join(b.Dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
-		}
-	}
-	if err = errors.Join(err, ownDir(b.owner, b.Dir)); err != nil {
-		return fmt.Errorf("start pgbouncer: %w", err)
-	}
-	return b.Process.Start(ctx)
+	return b.startWith(ctx, map[string]string{
+		"pgbouncer.ini": strings.Join(b.settings(), "\n") + "\n", "users.txt": strings.Join(b.users(), "\n") + "\n",
+	})
 }
 
 func (b *PgBouncer) settings() []string {
@@ -117,8 +97,3 @@ func (b *PgBouncer) URL() string { return b.DatabaseURL(petvote) }
 
 // DatabaseURL is the address of another database by way of the pooler, with user and password.
 func (b *PgBouncer) DatabaseURL(name string) string { return databaseURL(b.place, name) }
-
-// Discard stops the pooler at once and removes its configuration.
-func (b *PgBouncer) Discard(ctx context.Context) error {
-	return errors.Join(b.Stop(ctx), os.RemoveAll(b.Dir))
-}

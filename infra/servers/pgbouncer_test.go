@@ -15,9 +15,7 @@ func TestPgBouncerTakesTheSessionFromAClientAfterEachTransaction(t *testing.T) {
 	backend := func(conn *pgx.Conn) (pid int) {
 		t.Helper()
 		err := conn.QueryRow(ctx, "select pg_backend_pid()", pgx.QueryExecModeExec).Scan(&pid)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		return pid
 	}
 	var clients [2]*pgx.Conn

@@ -3,10 +3,8 @@ package servers
 import (
 	"fmt"
 	"net"
-	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 )
 
 // Loopback is the address every server listens on.
@@ -61,28 +59,3 @@ func FreePort() (int, error) {
 	}
 	return 0, fmt.Errorf("find a free port: none from %d to %d", first, first+blockSize-1)
 }
-
-// place is where a server listens, on the loopback interface, and keeps its data, and whose they are. It stays the same
-// over all starts.
-type place struct {
-	Dir   string
-	Port  int
-	owner *syscall.Credential // nil: this process's own user
-}
-
-// newPlace takes a free port for the port 0.
-func newPlace(dir string, port int, user string) (p place, err error) {
-	if p.Dir, err = filepath.Abs(dir); err != nil {
-		return p, err
-	}
-	if p.owner, err = unprivileged(user); err != nil {
-		return p, err
-	}
-	if p.Port = port; port == 0 {
-		p.Port, err = FreePort()
-	}
-	return p, err
-}
-
-// Addr is host:port.
-func (p place) Addr() string { return net.JoinHostPort(Loopback, strconv.Itoa(p.Port)) }

@@ -38,8 +38,7 @@ const petvote = "petvote"
 
 // Postgres is a private PostgreSQL server that keeps the platform's promise: every transaction it committed is on disk.
 type Postgres struct {
-	*Process
-	place
+	server
 	cfg PostgresConfig
 }
 
@@ -58,7 +57,7 @@ func NewPostgres(cfg PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{place: at, cfg: cfg}
+	p := &Postgres{server: server{place: at}, cfg: cfg}
 	p.Process = NewProcess(Spec{
 		Name: "postgres", Path: filepath.Join(programs, "postgres"), Args: p.args(), Dir: at.Dir,
 		Credential: at.owner, Output: cfg.Output, Ready: p.ready,
@@ -112,31 +111,24 @@ func previousStillEnding(err error) bool {
 
 // ready checks that the server takes queries and is the one we started: another may have the port.
 func (p *Postgres) ready(ctx context.Context, _ int) error {
-	conn, err := pgx.Connect(ctx, p.URL())
-	if err != nil {
+	return p.session(ctx, func(conn *pgx.Conn) error {
+		var dir string
+		err := conn.QueryRow(ctx, "show data_directory").Scan(&dir)
+		if err == nil && dir != p.dataDir() {
+			err = fmt.Errorf("another server answers on port %d", p.Port)
+		}
 		return err
-	}
-	defer func() {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(bounded) // only says goodbye
-	}()
-	var dir string
-	err = conn.QueryRow(ctx, "show data_directory").Scan(&dir)
-	if err == nil && dir != p.dataDir() {
-		err = fmt.Errorf("another server answers on port %d", p.Port)
-	}
-	return err
+	})
 }
 
 // Synchronize returns once a standby streams, and from then on the server's commits wait for it.
 func (p *Postgres) Synchronize(ctx context.Context) error {
 	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
-	err := p.execute(ctx, "alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
+	err := p.Execute(ctx, "alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
 	if err == nil {
 		err = wait.Until(ctx, startLimit, func(ctx context.Context) error {
-			return p.execute(ctx, `do $$ begin
+			return p.Execute(ctx, `do $$ begin
 				if not exists (select from pg_stat_replication where sync_state = 'sync') then
 					raise exception 'no synchronous standby streams'; end if; end $$`)
 		})
@@ -149,7 +141,7 @@ func (p *Postgres) Synchronize(ctx context.Context) error {
 
 // Fence makes a primary read-only while its connections stay.
 func (p *Postgres) Fence(ctx context.Context) error {
-	err := p.execute(ctx, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+	err := p.Execute(ctx, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
 	if err != nil {
 		return fmt.Errorf("fence postgres: %w", err)
 	}
@@ -160,7 +152,7 @@ func (p *Postgres) Fence(ctx context.Context) error {
 func (p *Postgres) Promote(ctx context.Context) error {
 	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
-	err := p.execute(ctx, `do $$ begin
+	err := p.Execute(ctx, `do $$ begin
 		if not pg_promote() then raise exception 'the promotion takes too long'; end if; end $$`)
 	if err != nil {
 		return fmt.Errorf("promote postgres: %w", err)
@@ -168,8 +160,20 @@ func (p *Postgres) Promote(ctx context.Context) error {
 	return nil
 }
 
-// execute runs statements on a connection of their own.
-func (p *Postgres) execute(ctx context.Context, statements ...string) error {
+// Execute runs statements on a connection of their own.
+func (p *Postgres) Execute(ctx context.Context, statements ...string) error {
+	return p.session(ctx, func(conn *pgx.Conn) error {
+		for _, statement := range statements {
+			if _, err := conn.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// session calls do with a connection that ends with it.
+func (p *Postgres) session(ctx context.Context, do func(*pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, p.URL())
 	if err != nil {
 		return err
@@ -179,12 +183,7 @@ func (p *Postgres) execute(ctx context.Context, statements ...string) error {
 		defer cancel()
 		_ = conn.Close(bounded) // only says goodbye
 	}()
-	for _, statement := range statements {
-		if _, err := conn.Exec(ctx, statement); err != nil {
-			return err
-		}
-	}
-	return nil
+	return do(conn)
 }
 
 func (p *Postgres) dataDir() string { return filepath.Join(p.Dir, "data") }

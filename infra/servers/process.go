@@ -59,13 +59,6 @@ type Spec struct {
 	Ready func(ctx context.Context, pid int) error
 }
 
-// Server is what Redis and Postgres have in common.
-type Server interface {
-	Start(ctx context.Context) error
-	Discard(ctx context.Context) error
-	Log() string
-}
-
 // Process is a child process that can be started again after it has ended. Its methods may be called from several
 // goroutines.
 type Process struct {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,8 +30,7 @@ type RedisConfig struct {
 // Redis is a private Redis server that keeps the platform's promise: every write it accepted is on disk (append-only
 // file, fsync before each answer), and when its memory is full it refuses writes and evicts nothing.
 type Redis struct {
-	*Process
-	place
+	server
 	slots string
 }
 
@@ -41,9 +39,9 @@ type Redis struct {
 func NewRedis(cfg RedisConfig) (*Redis, error) {
 	command := cfg.Command
 	if command == nil {
-		path, err := findRedis()
-		if err != nil {
-			return nil, err
+		path := findProgram("redis-server", "valkey-server")
+		if path == "" {
+			return nil, notInstalled("redis-server", "redis", "valkey", "redis")
 		}
 		command = []string{path}
 	}
@@ -51,7 +49,7 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	r := &Redis{place: at, slots: cfg.Slots}
+	r := &Redis{server: server{place: at}, slots: cfg.Slots}
 	args := append(slices.Clone(command[1:]),
 		"--bind", Loopback, "--port", strconv.Itoa(at.Port), "--dir", at.Dir,
 		"--appendonly", "yes", "--appendfsync", "always", "--save", "",
@@ -71,16 +69,15 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 }
 
 // Start starts the server and returns once it has read its data and takes commands, like Process.Start.
-func (r *Redis) Start(ctx context.Context) error {
-	if err := ownDir(r.owner, r.Dir); err != nil {
-		return fmt.Errorf("start redis: %w", err)
-	}
-	return r.Process.Start(ctx)
+func (r *Redis) Start(ctx context.Context) error { return r.startWith(ctx, nil) }
+
+func (r *Redis) client() *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
 }
 
 // ready checks that the server has loaded its data and is the one we started: another may have the port.
 func (r *Redis) ready(ctx context.Context, pid int) error {
-	client := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	client := r.client()
 	defer client.Close()
 	info, err := client.Info(ctx, "server").Result() // answers -LOADING until the data is read
 	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid)) {
@@ -96,9 +93,9 @@ func (r *Redis) ready(ctx context.Context, pid int) error {
 func (r *Redis) Follow(ctx context.Context, primary *Redis) error {
 	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
-	client := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	client := r.client()
 	defer client.Close()
-	source := redis.NewClient(&redis.Options{Addr: primary.Addr(), MaxRetries: -1})
+	source := primary.client()
 	defer source.Close()
 	err := errors.Join(
 		source.ConfigSet(ctx, "repl-diskless-sync-delay", "0").Err(), // there won't be more replicas to wait for
@@ -132,9 +129,9 @@ func (r *Redis) Follow(ctx context.Context, primary *Redis) error {
 func (r *Redis) HandOver(ctx context.Context, replica *Redis) error {
 	ctx, cancel := withLimit(ctx, startLimit)
 	defer cancel()
-	old := redis.NewClient(&redis.Options{Addr: r.Addr(), MaxRetries: -1})
+	old := r.client()
 	defer old.Close()
-	next := redis.NewClient(&redis.Options{Addr: replica.Addr(), MaxRetries: -1})
+	next := replica.client()
 	defer next.Close()
 	err := old.Do(ctx, "failover", "to", Loopback, replica.Port).Err()
 	if err == nil {
@@ -175,8 +172,3 @@ const AllSlots = "0-16383"
 
 // URL is the server's address for redis.ParseURL.
 func (r *Redis) URL() string { return "redis://" + r.Addr() + "/0" }
-
-// Discard stops the server and removes its data. Having to kill it is an error, but the data is removed all the same.
-func (r *Redis) Discard(ctx context.Context) error {
-	return errors.Join(r.Stop(ctx), os.RemoveAll(r.Dir))
-}

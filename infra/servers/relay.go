@@ -7,12 +7,14 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Relay is an address whose server can be exchanged, as at a failover behind one address: new connections lead to the
 // new server, while existing ones go on to the old one.
 type Relay struct {
 	listener net.Listener
+	delays   Delays
 	target   atomic.Pointer[string]
 	running  sync.WaitGroup
 
@@ -21,13 +23,19 @@ type Relay struct {
 	closed bool
 }
 
+// Delays make a relay seem far away.
+type Delays struct {
+	Connect time.Duration // before each connection to the server
+	Send    time.Duration // before each part of what a client sends
+}
+
 // NewRelay listens on a free port of the loopback interface.
-func NewRelay(target string) (*Relay, error) {
+func NewRelay(target string, delays Delays) (*Relay, error) {
 	listener, err := listen(0)
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
-	r := &Relay{listener: listener, conns: make(map[net.Conn]bool)}
+	r := &Relay{listener: listener, delays: delays, conns: make(map[net.Conn]bool)}
 	r.Lead(target)
 	r.running.Go(r.accept)
 	return r, nil
@@ -51,6 +59,7 @@ func (r *Relay) accept() {
 
 func (r *Relay) connect(client net.Conn) {
 	defer client.Close()
+	time.Sleep(r.delays.Connect)
 	server, err := net.Dial("tcp", *r.target.Load())
 	if err != nil {
 		return // the client finds its connection closed
@@ -61,13 +70,24 @@ func (r *Relay) connect(client net.Conn) {
 	}
 	defer r.forget(client, server)
 	var copying sync.WaitGroup
-	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
-		copying.Go(func() {
-			_, _ = io.Copy(pair[0], pair[1]) // ends with either connection
-			_, _ = pair[0].Close(), pair[1].Close()
-		})
+	pass := func(to io.Writer, from io.Reader) {
+		_, _ = io.Copy(to, from) // ends with either connection
+		_, _ = client.Close(), server.Close()
 	}
+	copying.Go(func() { pass(client, server) })
+	copying.Go(func() { pass(delayed{server, r.delays.Send}, client) })
 	copying.Wait()
+}
+
+// delayed writes after a delay.
+type delayed struct {
+	io.Writer
+	delay time.Duration
+}
+
+func (d delayed) Write(b []byte) (int, error) {
+	time.Sleep(d.delay)
+	return d.Writer.Write(b)
 }
 
 // hold reports false if the relay is closed.

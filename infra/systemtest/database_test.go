@@ -22,11 +22,10 @@ import (
 func TestTheConnectTimeoutOfTheAddressCounts(t *testing.T) {
 	t.Parallel()
 	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow := testenv.SlowToConnect(t, net.JoinHostPort(servers.Loopback, strconv.Itoa(port)), 1300*time.Millisecond)
-	r := newRig(t, withEnv("DATABASE_URL=postgres://petvote:petvote@"+slow+"/petvote?connect_timeout=10"),
+	testenv.Must(t, err)
+	slow := testenv.NewRelay(t, net.JoinHostPort(servers.Loopback, strconv.Itoa(port)),
+		servers.Delays{Connect: 1300 * time.Millisecond})
+	r := newRig(t, withEnv("DATABASE_URL=postgres://petvote:petvote@"+slow.Addr()+"/petvote?connect_timeout=10"),
 		func(o *platform.Options) { o.Ports.Postgres = port })
 	r.vote(ballot.Cats)
 	r.shows(ballot.Counts{Cats: 1})

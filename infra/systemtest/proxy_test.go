@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -187,47 +186,14 @@ func selfSigned(r *rig) map[string]string {
 	}
 }
 
-// distant returns an address that leads to another, on which what is sent arrives after a delay.
-func (r *rig) distant(address string, delay time.Duration) string {
-	r.t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(servers.Loopback, "0"))
-	r.must(err)
-	var relaying sync.WaitGroup
-	r.t.Cleanup(func() { _ = listener.Close(); relaying.Wait() })
-	relay := func(client net.Conn) {
-		defer client.Close()
-		server, err := net.Dial("tcp", address)
-		if err != nil {
-			return
-		}
-		relaying.Go(func() { _, _ = io.Copy(client, server); _ = client.Close() })
-		defer server.Close()
-		for sent := make([]byte, 64<<10); ; {
-			n, err := client.Read(sent)
-			if err != nil {
-				return
-			}
-			time.Sleep(delay)
-			if _, err := server.Write(sent[:n]); err != nil {
-				return
-			}
-		}
-	}
-	relaying.Go(func() {
-		for client, err := listener.Accept(); err == nil; client, err = listener.Accept() {
-			relaying.Go(func() { relay(client) })
-		}
-	})
-	return listener.Addr().String()
-}
-
 // While a request is on its way, the service must not close the connection. It used to after 5 s.
 func TestVotesThroughAProxyThatKeepsConnectionsNeverMeetAClosedOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const kept, onTheWay = 32, 200 * time.Millisecond
+	distant := testenv.NewRelay(t, r.Vote.Addr(), servers.Delays{Send: onTheWay})
 	proxy := r.nginx(servers.NginxConfig{
-		Upstreams: fmt.Sprintf("upstream vote { server %s; keepalive %d; }", r.distant(r.Vote.Addr(), onTheWay), kept),
+		Upstreams: fmt.Sprintf("upstream vote { server %s; keepalive %d; }", distant.Addr(), kept),
 		Site: `location / { proxy_pass http://vote; proxy_http_version 1.1; proxy_set_header Connection "";
 			proxy_set_header Host $http_host; }`,
 	})

@@ -17,7 +17,6 @@ import (
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
-	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -218,8 +217,8 @@ func (r *rig) roundRobin(services ...*platform.Service) string {
 	for _, s := range services {
 		upstream += "server " + s.Addr() + " fail_timeout=1s; "
 	}
-	n, err := servers.NewNginx(servers.NginxConfig{
-		Dir: testenv.NewFolder(r.t), Upstreams: upstream + "}",
+	n := r.nginx(servers.NginxConfig{
+		Upstreams: upstream + "}",
 		Site: `location / {
 			proxy_pass http://results;
 			proxy_http_version 1.1;
@@ -227,12 +226,6 @@ func (r *rig) roundRobin(services ...*platform.Service) string {
 			proxy_set_header Connection $hop;
 		}`,
 	})
-	if errors.Is(err, servers.ErrNotInstalled) {
-		testenv.Missing(r.t, "nginx")
-	}
-	r.must(err)
-	r.must(n.Start(r.t.Context()))
-	r.stopAtEnd("nginx", n)
 	return "http://" + n.Addr()
 }
 

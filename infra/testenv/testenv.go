@@ -26,10 +26,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"petvote/infra/servers"
+	"petvote/infra/wait"
 )
 
 // discardLimit bounds the end of a server after its test, whose own context is done by then.
@@ -77,6 +77,15 @@ func NewPgBouncer(t testing.TB, server string, options ...func(*servers.PgBounce
 		}
 		return servers.NewPgBouncer(cfg)
 	})
+}
+
+// NewRelay starts a relay for one test, which ends with it.
+func NewRelay(t testing.TB, to string, delays servers.Delays) *servers.Relay {
+	t.Helper()
+	relay, err := servers.NewRelay(to, delays)
+	Must(t, err)
+	t.Cleanup(func() { _ = relay.Close() })
+	return relay
 }
 
 // startFor starts a server for one test. A server that can't be stopped fails the test; the log of one whose test
@@ -132,6 +141,22 @@ func Must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Eventually repeats a check until it returns nil, for a minute at most, since the machine may be busy.
+func Eventually(t testing.TB, check func() error) {
+	t.Helper()
+	Must(t, wait.Until(t.Context(), time.Minute, func(context.Context) error { return check() }))
+}
+
+// Glob returns the files of a pattern; there is at least one.
+func Glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	return files
 }
 
 // start starts a server in a new folder.
@@ -204,19 +229,11 @@ func NewDatabase(t testing.TB) string {
 	return server.DatabaseURL(name)
 }
 
-// execute runs one statement on a connection of its own.
+// execute bounds a statement by itself: the test's own context may be done.
 func execute(server *servers.Postgres, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server.URL())
-	if err == nil {
-		_, err = conn.Exec(ctx, statement)
-		err = errors.Join(err, conn.Close(ctx))
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", statement, err)
-	}
-	return nil
+	return server.Execute(ctx, statement)
 }
 
 // Main runs a package's tests, stops the shared server, and then checks that no goroutine is left. It returns the exit

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/servers"
 	"petvote/infra/testenv"
 )
 
@@ -15,7 +16,7 @@ func TestTheConnectTimeoutOfAnAddressCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Host = testenv.SlowToConnect(t, u.Host, connectTimeout+300*time.Millisecond)
+	u.Host = testenv.NewRelay(t, u.Host, servers.Delays{Connect: connectTimeout + 300*time.Millisecond}).Addr()
 	slow := u.String()
 	if err := openStore(t, slow).Ping(t.Context()); err == nil {
 		t.Error("without connect_timeout a connection that takes longer than the default is made")

@@ -36,11 +36,7 @@ func newPair(t *testing.T, address func(primary, standby *servers.Postgres) stri
 // relayed is the URL of a server behind an address.
 func relayed(t *testing.T, server *servers.Postgres) (*servers.Relay, string) {
 	t.Helper()
-	relay, err := servers.NewRelay(server.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = relay.Close() })
+	relay := testenv.NewRelay(t, server.Addr(), servers.Delays{})
 	return relay, strings.Replace(server.URL(), server.Addr(), relay.Addr(), 1)
 }
 

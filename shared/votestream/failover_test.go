@@ -27,11 +27,7 @@ type failover struct {
 func newFailover(t *testing.T) failover {
 	t.Helper()
 	primary, replica := testenv.NewRedis(t), testenv.NewRedis(t)
-	relay, err := servers.NewRelay(primary.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = relay.Close() })
+	relay := testenv.NewRelay(t, primary.Addr(), servers.Delays{})
 	var url RedisURL
 	if err := url.UnmarshalText([]byte("redis://" + relay.Addr())); err != nil {
 		t.Fatal(err)
