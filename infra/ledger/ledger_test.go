@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -67,9 +68,7 @@ func TestAProofIsRefutedByEachThingThatDoesNotHold(t *testing.T) {
 
 func TestEveryAnswerIsInTheLog(t *testing.T) {
 	log, err := os.Create(filepath.Join(t.TempDir(), "answers.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	l := New(log)
 	want := []Answer{
 		{Vote: uuid.New(), Pet: ballot.Dogs, Attempt: 1, Sent: 0.5, At: 0.75, Status: Refused, Code: 503, Error: "later"},
@@ -78,19 +77,13 @@ func TestEveryAnswerIsInTheLog(t *testing.T) {
 	for _, a := range want {
 		l.Add(a)
 	}
-	if err := errors.Join(l.logged(), log.Close()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(l.logged(), log.Close()))
 	text, err := os.ReadFile(log.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	var got []Answer
 	for line := range bytes.Lines(text) {
 		var a Answer
-		if err := json.Unmarshal(line, &a); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, json.Unmarshal(line, &a))
 		got = append(got, a)
 	}
 	if !slices.Equal(got, want) || !slices.Equal(l.Answers(), want) || l.Count(Refused) != 1 {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"petvote/infra/testenv"
-	"petvote/infra/wait"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -21,9 +20,7 @@ func TestServicesGetTheUsersEnvironmentButNoOtherServers(t *testing.T) {
 		"POSTGRES_PASSWORD_FILE=/secret",
 	}
 	p, err := New(Options{Dir: testenv.NewFolder(t), Env: Environ(user), Ports: Ports{Redis: 16379, Postgres: 15432}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer func() { _ = p.Close(context.Background()) }()
 	env := p.Vote.Spec.Env
 	got := strings.Join(env, "\n")
@@ -48,13 +45,9 @@ func TestACutEdgeIsCutForItsServiceAlone(t *testing.T) {
 	ctx := t.Context()
 	dir := testenv.NewFolder(t)
 	bin, err := Programs(ctx, "../..", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	p, err := Start(ctx, Options{Dir: testenv.NewFolder(t), Bin: bin, Proxies: true, Env: []string{"SHUTDOWN_DELAY=0s"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer func() {
 		if err := p.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -68,17 +61,13 @@ func TestACutEdgeIsCutForItsServiceAlone(t *testing.T) {
 	cut := []Toxic{
 		{Name: "cut", Type: "timeout", Stream: "upstream"}, {Name: "cut-back", Type: "timeout", Stream: "downstream"},
 	}
-	if err := p.Proxies.Disturb(Vote, Redis, cut...); err != nil {
-		t.Fatal(err)
-	}
-	if err := wait.Until(ctx, readyLimit, func(ctx context.Context) error {
+	testenv.Must(t, p.Proxies.Disturb(Vote, Redis, cut...))
+	testenv.Eventually(t, func() error {
 		if p.Vote.Ready(ctx) == nil {
 			return errors.New("vote says it is ready, cut off from Redis")
 		}
 		return nil
-	}); err != nil {
-		t.Error(err)
-	}
+	})
 	if err := errors.Join(p.Worker.Ready(ctx), p.RDB.Ping(ctx).Err()); err != nil {
 		t.Errorf("the cut is felt elsewhere: %v", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"petvote/infra/testenv"
 )
 
 // npmPackages installs the packages that testdata/<name> pins, and returns their folder. The user's cache keeps it for
@@ -21,28 +23,22 @@ func npmPackages(t testing.TB, name string) string {
 			t.Skipf("%s is not tested: %s is not installed", name, program)
 		}
 	}
-	must := func(err error) {
-		if err != nil {
-			t.Helper()
-			t.Fatal(err)
-		}
-	}
 	source := filepath.Join("testdata", name)
 	lock, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
-	must(err)
+	testenv.Must(t, err)
 	cache, err := os.UserCacheDir()
-	must(err)
+	testenv.Must(t, err)
 	cache = filepath.Join(cache, "petvote")
 	folder := filepath.Join(cache, fmt.Sprintf("%s-%x", name, sha256.Sum256(lock))[:32])
 	if _, err := os.Stat(folder); err == nil {
 		return folder
 	}
 	// Another test program may do the same: each installs for itself, and the first to finish wins.
-	must(os.MkdirAll(cache, 0o755))
+	testenv.Must(t, os.MkdirAll(cache, 0o755))
 	draft, err := os.MkdirTemp(cache, "draft-")
-	must(err)
+	testenv.Must(t, err)
 	defer os.RemoveAll(draft)
-	must(os.CopyFS(draft, os.DirFS(source)))
+	testenv.Must(t, os.CopyFS(draft, os.DirFS(source)))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
@@ -51,7 +47,7 @@ func npmPackages(t testing.TB, name string) string {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
 	if err := os.Rename(draft, folder); !errors.Is(err, os.ErrExist) {
-		must(err)
+		testenv.Must(t, err)
 	}
 	return folder
 }

@@ -8,13 +8,13 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/infra/voters"
 	"petvote/infra/wait"
 	"petvote/shared/ballot"
@@ -57,10 +57,7 @@ var worst = map[string]float64{
 // run, after load and after each fault that some panel is about, and must return a number.
 func TestEveryPanelHasSomethingToShow(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../observability/grafana/dashboards/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no dashboards: %v", err)
-	}
+	files := testenv.Glob(t, "../../observability/grafana/dashboards/*.json")
 	r, _ := traced(t)
 	dashboards := make([]dashboard, len(files))
 	for i, file := range files {

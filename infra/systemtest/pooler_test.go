@@ -24,9 +24,7 @@ import (
 func behindPooler(t *testing.T, env ...string) func(*platform.Options) {
 	t.Helper()
 	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	pooler := testenv.NewPgBouncer(t, net.JoinHostPort(servers.Loopback, strconv.Itoa(port)))
 	return func(o *platform.Options) {
 		o.Ports.Postgres = port

@@ -164,15 +164,13 @@ func (r *rig) stopAtEnd(name string, p platform.Part) {
 // must fails the test at an error of the test itself.
 func (r *rig) must(err error) {
 	r.t.Helper()
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	testenv.Must(r.t, err)
 }
 
 // eventually repeats a check until it returns nil.
 func (r *rig) eventually(check func() error) {
 	r.t.Helper()
-	r.must(wait.Until(r.t.Context(), patience, func(context.Context) error { return check() }))
+	testenv.Eventually(r.t, check)
 }
 
 // elapse lets load or an outage last for a while.

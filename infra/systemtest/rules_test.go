@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -66,16 +66,10 @@ type rule struct{ Record, Alert, Expr string }
 
 func rules(t *testing.T) (all []rule) {
 	t.Helper()
-	files, err := filepath.Glob("../../observability/prometheus/rules/*.yml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no rule files: %v", err)
-	}
-	for _, file := range files {
+	for _, file := range testenv.Glob(t, "../../observability/prometheus/rules/*.yml") {
 		text, err := os.ReadFile(file)
 		var content struct{ Groups []struct{ Rules []rule } }
-		if err = errors.Join(err, yaml.Unmarshal(text, &content)); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, errors.Join(err, yaml.Unmarshal(text, &content)))
 		for _, group := range content.Groups {
 			all = append(all, group.Rules...)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -135,9 +136,7 @@ func axeSource(t *testing.T) string {
 		return ""
 	}
 	text, err := os.ReadFile(filepath.Join(npmPackages(t, "axe"), "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return string(text)
 }
 

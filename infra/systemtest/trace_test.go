@@ -18,6 +18,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -53,9 +54,7 @@ type receiver struct {
 func newReceiver(t testing.TB) *receiver {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	c := &receiver{url: "http://" + listener.Addr().String()}
 	server := &http.Server{Handler: http.HandlerFunc(c.take)}
 	go func() { _ = server.Serve(listener) }()

@@ -2,7 +2,6 @@ package testenv_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,12 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"petvote/infra/testenv"
-	"petvote/infra/wait"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -29,9 +26,7 @@ func TestDatabasesAreSeparateEmptyAndDroppedWithTheirTestThoughConnectionsAreOpe
 			url := testenv.NewDatabase(t)
 			urls = append(urls, url)
 			conn, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, err)
 			if _, err := conn.Exec(t.Context(), "create table pets (name text)"); err != nil {
 				t.Errorf("a new database is not empty: %v", err)
 			}
@@ -56,9 +51,7 @@ func TestProgramThatEnds(t *testing.T) {
 	redis, postgres := testenv.NewRedis(t), testenv.NewPostgres(t)
 	testenv.NewDatabase(t)
 	if how == "killed while paused" {
-		if err := errors.Join(redis.Pause(), postgres.Pause()); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, errors.Join(redis.Pause(), postgres.Pause()))
 	}
 	fmt.Printf("\nservers %d %d %s\n", redis.PID(), postgres.PID(), filepath.Dir(redis.Dir))
 	switch how {
@@ -79,12 +72,8 @@ func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestProgramThatEnds$")
 			cmd.Env = append(os.Environ(), ending+"="+how)
 			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Must(t, err)
+			testenv.Must(t, cmd.Start())
 			var redis, postgres int
 			var folder string
 			lines := bufio.NewScanner(out)
@@ -92,9 +81,7 @@ func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
 				_, _ = fmt.Sscanf(lines.Text(), "servers %d %d %s", &redis, &postgres, &folder)
 			}
 			if strings.HasPrefix(how, "killed") {
-				if err := cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
+				testenv.Must(t, cmd.Process.Kill())
 			}
 			for lines.Scan() { // to its end, so that a full pipe does not hold it up
 			}
@@ -105,7 +92,7 @@ func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
 			if passed := err == nil; passed != (how == "passes") {
 				t.Errorf("it ended with %v", err)
 			}
-			if err := wait.Until(t.Context(), time.Minute, func(context.Context) error {
+			testenv.Eventually(t, func() error {
 				if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 					return fmt.Errorf("folder %s is left (%v)", folder, err)
 				}
@@ -116,9 +103,7 @@ func TestNothingIsLeftHoweverTheTestProgramEnds(t *testing.T) {
 					}
 				}
 				return nil
-			}); err != nil {
-				t.Error(err)
-			}
+			})
 		})
 	}
 }

@@ -16,7 +16,6 @@ import (
 
 	"petvote/infra/servers"
 	"petvote/infra/testenv"
-	"petvote/infra/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,14 +44,12 @@ func (o *transcript) String() string {
 // await waits until the transcript holds a text that often.
 func (o *transcript) await(t *testing.T, text string, times int) {
 	t.Helper()
-	if err := wait.Until(t.Context(), time.Minute, func(context.Context) error {
+	testenv.Eventually(t, func() error {
 		if strings.Count(o.String(), text) < times {
 			return fmt.Errorf("not %d times %q in:\n%s", times, text, o)
 		}
 		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 // supervise starts a shell script for each name, in order, and stops them with the test. A script says that it is up.

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"petvote/infra/ledger"
-	"petvote/infra/wait"
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -82,7 +82,7 @@ func say(w http.ResponseWriter, code int, body string) {
 	_, _ = w.Write([]byte(body))
 }
 
-// A vote that is refused is sent again under its key, and Finish waits for that.
+// A vote that is refused is sent again under its key, and Wait waits for that.
 func TestVotersRetryUnderTheSameKeyAndAreCountedOut(t *testing.T) {
 	var mu sync.Mutex
 	attempts := map[string]int{}
@@ -100,14 +100,13 @@ func TestVotersRetryUnderTheSameKeyAndAreCountedOut(t *testing.T) {
 	defer server.Close()
 	l := ledger.New(nil)
 	v := Start(t.Context(), Options{URL: server.URL + "/vote", Rate: 100, Retry: true, Record: l.Add})
-	if err := wait.Until(t.Context(), time.Minute, func(context.Context) error {
+	defer v.Stop()
+	testenv.Eventually(t, func() error {
 		if l.Count(ledger.Accepted) == 0 {
 			return errors.New("no vote is accepted")
 		}
 		return nil
-	}); err != nil {
-		t.Error(err)
-	}
+	})
 	v.Stop()
 	v.Wait()
 	proof := ledger.Compare(l.Answers(), nil)
@@ -125,14 +124,13 @@ func TestAViewerConnectsAgainAndNoticesNumbersThatRunBackwards(t *testing.T) {
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	v := NewViewer(ctx, server.URL, SSE, time.Now())
-	if err := wait.Until(ctx, time.Minute, func(context.Context) error {
+	defer cancel()
+	testenv.Eventually(t, func() error {
 		if pushes, _ := v.Pushes(); len(pushes) < 3 {
 			return fmt.Errorf("%d pushes", len(pushes))
 		}
 		return nil
-	}); err != nil {
-		t.Error(err)
-	}
+	})
 	cancel()
 	v.Wait()
 	pushes, backwards := v.Pushes()

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"petvote/infra/testenv"
 )
 
 const root = "../.."
@@ -80,18 +82,9 @@ func decode(t *testing.T, file string, unmarshal func([]byte, any) error, into a
 	}
 }
 
-func glob(t *testing.T, pattern string) []string {
-	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
-	}
-	return files
-}
-
 func dashboards(t *testing.T) (all []dashboard) {
 	t.Helper()
-	for _, file := range glob(t, "dashboards/*.json") {
+	for _, file := range testenv.Glob(t, "dashboards/*.json") {
 		d := dashboard{file: filepath.Base(file)}
 		decode(t, "observability/grafana/"+file, json.Unmarshal, &d)
 		all = append(all, d)
@@ -236,7 +229,7 @@ func TestEveryAlertsRunbookIsOneClickAway(t *testing.T) {
 			}
 		}
 	}
-	for _, file := range glob(t, "../runbooks/*.md") {
+	for _, file := range testenv.Glob(t, "../runbooks/*.md") {
 		if url := address + filepath.Base(file); !linked[url] {
 			t.Errorf("no panel links to %s", url)
 		} else {

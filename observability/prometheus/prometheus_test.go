@@ -27,21 +27,10 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
-func glob(t *testing.T, pattern string) []string {
-	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
-	}
-	return files
-}
-
 func read(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return string(text)
 }
 
@@ -82,11 +71,11 @@ func alerts(t *testing.T) (all []alert) {
 
 func TestPrometheusAcceptsItsConfiguration(t *testing.T) {
 	promtool(t, "check", "config", "prometheus.yml")
-	promtool(t, append([]string{"check", "rules"}, glob(t, "rules/*.yml")...)...)
+	promtool(t, append([]string{"check", "rules"}, testenv.Glob(t, "rules/*.yml")...)...)
 }
 
 func TestTheRulesPassTheirTests(t *testing.T) {
-	for _, file := range glob(t, "tests/*.yml") {
+	for _, file := range testenv.Glob(t, "tests/*.yml") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yml"), func(t *testing.T) {
 			t.Parallel()
 			promtool(t, "test", "rules", file)
@@ -96,7 +85,7 @@ func TestTheRulesPassTheirTests(t *testing.T) {
 
 func TestEveryAlertIsTestedFiringAndNot(t *testing.T) {
 	firing, quiet := map[string]int{}, map[string]int{}
-	for _, file := range glob(t, "tests/*.yml") {
+	for _, file := range testenv.Glob(t, "tests/*.yml") {
 		for _, test := range decode(t, file).Tests {
 			for _, a := range test.AlertRuleTest {
 				if len(a.ExpAlerts) > 0 {
@@ -121,7 +110,7 @@ func TestEveryAlertIsTestedFiringAndNot(t *testing.T) {
 
 func TestEveryAlertHasASeverityADescriptionAndARunbook(t *testing.T) {
 	runbooks := map[string]bool{}
-	for _, file := range glob(t, "../runbooks/*.md") {
+	for _, file := range testenv.Glob(t, "../runbooks/*.md") {
 		runbooks["observability/runbooks/"+filepath.Base(file)] = true
 	}
 	for _, a := range alerts(t) {
@@ -148,7 +137,7 @@ func TestEveryAlertHasASeverityADescriptionAndARunbook(t *testing.T) {
 func TestTheRunbooksQueriesAreValid(t *testing.T) {
 	var queries strings.Builder
 	queries.WriteString("groups:\n- name: runbooks\n  rules:\n")
-	n, files := 0, glob(t, "../runbooks/*.md")
+	n, files := 0, testenv.Glob(t, "../runbooks/*.md")
 	for _, file := range files {
 		language, inside := "", false
 		for line := range strings.Lines(read(t, file)) {
@@ -165,8 +154,6 @@ func TestTheRunbooksQueriesAreValid(t *testing.T) {
 		t.Fatalf("found %d queries in %d runbooks", n, len(files))
 	}
 	file := filepath.Join(t.TempDir(), "queries.yml")
-	if err := os.WriteFile(file, []byte(queries.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, os.WriteFile(file, []byte(queries.String()), 0o600))
 	promtool(t, "check", "rules", file)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
@@ -32,9 +33,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 			return []lifecycle.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
 		}),
 		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	wantMetric(t, tel,
 		`petvote_books_accepted_total 10`, `petvote_books_dead_lettered_total 1`, `petvote_stream_waiting 2`,
 		`petvote_stream_in_flight 3`, `petvote_stream_dead_letters 4`, `petvote_stream_oldest_age_seconds 1.5`,
@@ -59,9 +58,7 @@ func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 			return votestream.Stats{Added: 10}, errUnavailable
 		}),
 		tel.ObserveStore(func(context.Context) (votestore.Stats, error) { return votestore.Stats{Stored: 5}, nil }))
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	wantMetric(t, tel, `petvote_books_stored_total 5`)
 	found := append(scrape(t, tel, "petvote_books_accepted"), scrape(t, tel, "petvote_stream")...)
 	if len(found) > 0 || !bounded {
@@ -75,9 +72,7 @@ func TestRareEventsAreCountedFromZero(t *testing.T) {
 	_, processing := tel.Processor(nil, false)
 	_, acking := tel.Acker(nil)
 	breakers := tel.ObserveBreakers(resilience.New(resilience.Settings{Name: "redis"}))
-	if err := errors.Join(processing, acking, breakers); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(processing, acking, breakers))
 	wantMetric(t, tel, `petvote_redeliveries_total 0`, `petvote_dependency_retries_total{petvote_policy="redis"} 0`,
 		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 0`,
 		`petvote_dead_letters_total{reason="undecodable"} 0`,
@@ -88,9 +83,7 @@ func TestRareEventsAreCountedFromZero(t *testing.T) {
 func TestTheAgeOfTheTallyIsExportedOnceThereIsOne(t *testing.T) {
 	tel := started(t)
 	var read bool
-	if err := tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, tel.ObserveTally(func() (time.Duration, bool) { return 1500 * time.Millisecond, read }))
 	if found := scrape(t, tel, "petvote_tally_age"); len(found) > 0 {
 		t.Errorf("before the first tally: %v", found)
 	}

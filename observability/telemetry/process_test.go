@@ -14,6 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/resilience"
 	"petvote/shared/tracecontext"
@@ -48,9 +49,7 @@ func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
 		inside = trace.SpanContextFromContext(ctx)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	span := spans.only(t, "process votes")
 	if parents := spans.parents("process votes"); span.SpanKind() != trace.SpanKindConsumer || parents[traceA] != parentA {
 		t.Errorf("kind %v, parents %v", span.SpanKind(), parents)
@@ -75,9 +74,7 @@ func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
 func TestABatchAndItsVotesLinkToEachOther(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA, unrecorded, recordedB)
-	if err := process(t, tel, batch, nothing); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, process(t, tel, batch, nothing))
 	whole, votes := spans.only(t, "process batch"), spans.named("process votes")
 	if whole.Parent().IsValid() || attributeOf(whole.Attributes(), "messaging.batch.message_count") != "3" {
 		t.Errorf("the batch's parent %v, attributes %v", whole.Parent(), whole.Attributes())
@@ -102,9 +99,7 @@ func TestABatchAndItsVotesLinkToEachOther(t *testing.T) {
 func TestUnsampledVotesHaveNoSpans(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(unrecorded, tracecontext.TraceContext{}, tracecontext.TraceContext{Parent: "junk"})
-	if err := process(t, tel, batch, nothing); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, process(t, tel, batch, nothing))
 	if len(spans.Started()) > 0 || batch[0].Message.Trace != unrecorded {
 		t.Errorf("%d spans, handed on %+v", len(spans.Started()), batch[0].Message.Trace)
 	}
@@ -130,9 +125,7 @@ func TestRedeliveriesAreEventsAndCounted(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA, recordedB, unrecorded)
 	batch[0].Deliveries, batch[2].Deliveries = 3, 2
-	if err := process(t, tel, batch, nothing); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, process(t, tel, batch, nothing))
 	for _, span := range spans.named("process votes") {
 		again := span.SpanContext().TraceID().String() == traceA
 		if slices.Contains(events(span), "redelivered") != again {
@@ -158,9 +151,7 @@ func TestRetriesAndBreakersAreEventsInEveryVotesTrace(t *testing.T) {
 			listener.Attempt(ctx, "postgres", time.Millisecond, nil)
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		votes := spans.named("process votes")
 		if len(votes) == 0 {
 			t.Errorf("%s: no spans", name)
@@ -220,9 +211,7 @@ func TestADeadLetterMarksItsVoteAndNoOther(t *testing.T) {
 func TestTheConsumersTraceCanBeItsOwnWithALinkToTheProducers(t *testing.T) {
 	tel, spans := recording(t)
 	batch := deliveries(recordedA)
-	if err := must(tel.Processor(nothing, true))(t.Context(), batch); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, must(tel.Processor(nothing, true))(t.Context(), batch))
 	span := spans.only(t, "process votes")
 	if span.Parent().IsValid() || span.SpanContext().TraceID().String() == traceA {
 		t.Errorf("span %s beneath %v", contextOf(span.SpanContext()), span.Parent())
@@ -255,9 +244,7 @@ func TestStoringIsSeenInTheTraceOfEachRecordedVote(t *testing.T) {
 		}
 		return votestore.Outcome{Stored: 3}, nil
 	}, recordedA, unrecorded, recordedB)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	for _, span := range spans.named("store votes") {
 		if span.SpanKind() != trace.SpanKindClient || attributeOf(span.Attributes(), "db.operation.batch.size") != "3" ||
 			attributeOf(span.Attributes(), "db.system.name") != "postgresql" {
@@ -309,9 +296,7 @@ func TestAVoteFromTheFutureTakesNoTime(t *testing.T) {
 	}))
 	push := must(tel.Refresher(func(context.Context, votestore.Notice) error { return nil }))
 	_, err := store.Record(t.Context(), []votestore.Entry{{Vote: ballot.Vote{CastAt: ahead}}})
-	if err := errors.Join(err, push.Refresh(t.Context(), votestore.Notice{Oldest: ahead})); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(err, push.Refresh(t.Context(), votestore.Notice{Oldest: ahead})))
 	wantMetric(t, tel, `petvote_vote_to_stored_seconds_sum 0`, `petvote_vote_to_stored_seconds_count 1`,
 		`petvote_vote_to_screen_seconds_sum 0`, `petvote_vote_to_screen_seconds_count 1`)
 }

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"petvote/infra/testenv"
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 )
@@ -31,9 +32,7 @@ func TestAPushIsSeenInTheTraceOfEachVoteBehindIt(t *testing.T) {
 		listener.Retry(ctx, "postgres", 1, errUnavailable, time.Second)
 		return nil
 	}, recordedA, recordedB)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	batch := spans.only(t, "push batch")
 	if batch.Parent().IsValid() || !slices.Equal(links(batch), []string{recordedA.Parent, recordedB.Parent}) {
 		t.Errorf("the batch's parent is %v, its links %v", batch.Parent(), links(batch))

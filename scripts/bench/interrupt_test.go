@@ -88,14 +88,12 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 			if err != nil || len(left) > 0 {
 				t.Errorf("left in the temporary folder: %v, %v", left, err)
 			}
-			if err := wait.Until(t.Context(), leftWithin, func(context.Context) error {
+			testenv.Must(t, wait.Until(t.Context(), leftWithin, func(context.Context) error {
 				if left := processesOf(dir); len(left) > 0 {
 					return fmt.Errorf("still running: %q", slices.Collect(maps.Keys(left)))
 				}
 				return nil
-			}); err != nil {
-				t.Error(err)
-			}
+			}))
 		})
 	}
 }
@@ -105,7 +103,7 @@ var opsPort = regexp.MustCompile(`(?s)CONSUMER_NAME=vote-1\x00.*\x00OPS_PORT=(\d
 // loaded waits until the vote service in a folder has answered votes.
 func loaded(t *testing.T, dir string) {
 	t.Helper()
-	if err := wait.Until(t.Context(), time.Minute, func(context.Context) error {
+	testenv.Eventually(t, func() error {
 		port := opsPort.FindStringSubmatch(strings.Join(slices.Collect(maps.Values(processesOf(dir))), "\n"))
 		if port == nil {
 			return errors.New("no vote service runs")
@@ -120,9 +118,7 @@ func loaded(t *testing.T, dir string) {
 			err = errors.New("no vote is answered")
 		}
 		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 // processesOf are the processes that have to do with a folder: the environment of each by its command line.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"petvote/infra/platform"
+	"petvote/infra/testenv"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/scenario"
 	"petvote/scripts/chaos/target/local"
@@ -41,9 +42,7 @@ func chaos(ctx context.Context, t *testing.T, progress *trigger, args ...string)
 	if err == nil {
 		err = json.Unmarshal(text, &r)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	for _, file := range []string{"report.html", "answers.jsonl"} {
 		if info, err := os.Stat(filepath.Join(folder, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v, %v", file, info, err)

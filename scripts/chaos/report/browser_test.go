@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"petvote/infra/browser"
+	"petvote/infra/testenv"
 	"petvote/scripts/chaos/record"
 )
 
@@ -67,9 +68,7 @@ func TestThePageCanBeReadInEachWidthAndTheme(t *testing.T) {
 		{"held", exampleRun("real"), []string{"light", "dark"}}, {"lost", exampleRun("naive"), []string{"light", "dark"}},
 		{"much", exampleMuch(), []string{"light"}},
 	} {
-		if err := Write(dir, run.Run); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, Write(dir, run.Run))
 		for _, theme := range run.themes {
 			for _, width := range []int64{320, 390, 768, 1281, 1920} {
 				show(t, tab, width, theme, filepath.Join(dir, "report.html"))
@@ -84,9 +83,7 @@ func TestThePageCanBeReadInEachWidthAndTheme(t *testing.T) {
 
 func TestThePointerReadsTheChart(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, exampleRun("real")); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, Write(dir, exampleRun("real")))
 	tab := browser.NewTab(t, browser.Open(t))
 	show(t, tab, 1280, "light", filepath.Join(dir, "report.html"))
 	said, err := browser.Look[[]string](tab, `(() => {
@@ -115,7 +112,5 @@ func show(t *testing.T, tab context.Context, width int64, theme, path string) {
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := browser.Do(tab, chromedp.Navigate("file://"+path)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, browser.Do(tab, chromedp.Navigate("file://"+path)))
 }

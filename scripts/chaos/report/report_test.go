@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"petvote/infra/ledger"
+	"petvote/infra/testenv"
 	"petvote/scripts/chaos/record"
 	"petvote/shared/ballot"
 )
@@ -21,14 +22,10 @@ import (
 func written(t *testing.T, r *record.Run) (data, page string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := Write(dir, r); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, Write(dir, r))
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		return string(text)
 	}
 	return read("report.json"), read("report.html")
@@ -59,9 +56,7 @@ func elements(t *testing.T, page string) (found []xml.StartElement, text string)
 func TestAnErrorLeavesTheEarlierReport(t *testing.T) {
 	dir, r := t.TempDir(), exampleRun("real")
 	r.Machine = "earlier"
-	if err := Write(dir, r); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, Write(dir, r))
 	r.Machine, r.Seconds = "later", math.NaN() // JSON has no such number
 	if Write(dir, r) == nil {
 		t.Error("no error")

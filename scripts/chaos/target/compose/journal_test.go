@@ -7,20 +7,17 @@ import (
 	"testing"
 
 	"petvote/infra/platform"
+	"petvote/infra/testenv"
 	"petvote/scripts/chaos/scenario"
 )
 
 func TestTheNextRunFindsTheFaultsOfAKilledOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.json")
 	first, err := openJournal(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	undone := scenario.Fault{Kind: scenario.Kill, Part: platform.Redis}
 	left := scenario.Fault{Kind: scenario.Memory, Part: platform.Redis, Arg: "268435456"}
-	if err := errors.Join(first.add(undone), first.add(left), first.remove(undone)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(first.add(undone), first.add(left), first.remove(undone)))
 	if _, err := openJournal(path); err == nil {
 		t.Error("a second run may break the same platform at the same time")
 	}
@@ -28,9 +25,7 @@ func TestTheNextRunFindsTheFaultsOfAKilledOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	second, err := openJournal(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer second.lock.Close()
 	if !slices.Equal(second.faults, []scenario.Fault{left}) {
 		t.Errorf("left are %+v, want %+v", second.faults, left)
