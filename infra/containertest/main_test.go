@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"petvote/infra/testenv"
+	"petvote/infra/tool"
 	"petvote/infra/wait"
 )
 
@@ -45,11 +46,15 @@ func testMain(m *testing.M) (code int, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	running = ctx
-	unlock, err := lock()
+	cache, err := os.UserCacheDir()
 	if err != nil {
 		return 1, err
 	}
-	defer unlock()
+	lock, err := tool.Lock(filepath.Join(cache, project+".lock")) // a second run would remove this one's containers
+	if err != nil {
+		return 1, err
+	}
+	defer lock.Close()
 	if platform, err = newStack(); err != nil {
 		return 1, err
 	}
@@ -64,26 +69,6 @@ func testMain(m *testing.M) (code int, err error) {
 		fmt.Fprintln(os.Stderr, platform.logs())
 	}
 	return code, context.Cause(ctx)
-}
-
-// lock keeps a second run on this machine from removing the containers of the first. The kernel unlocks at the latest
-// when the process ends.
-func lock() (unlock func(), err error) {
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		err = os.MkdirAll(cache, 0o700)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(cache, project+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("another run holds %s: %w", f.Name(), err)
-	}
-	return func() { f.Close() }, nil
 }
 
 // within gives a test its time, of which an interrupt takes the rest.

@@ -115,7 +115,10 @@ func New(o Options) (p *Platform, err error) {
 	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil { // servers run as other users
 		return p, err
 	}
-	if err := p.describeServers(); err != nil {
+	if p.Redis, err = p.newRedis(Redis, o.Ports.Redis); err != nil {
+		return p, err
+	}
+	if p.Postgres, err = p.newPostgres(Postgres, o.Ports.Postgres, nil); err != nil {
 		return p, err
 	}
 	if o.Proxies {
@@ -138,28 +141,31 @@ func New(o Options) (p *Platform, err error) {
 	return p, nil
 }
 
-func (p *Platform) describeServers() (err error) {
-	o := p.options
-	redisConfig := servers.RedisConfig{
-		Dir: filepath.Join(o.Dir, Redis), Port: o.Ports.Redis, Output: o.Output(Redis),
+// newRedis describes a server in a folder of the platform's. Close discards it.
+func (p *Platform) newRedis(dir string, port int) (*servers.Redis, error) {
+	cfg := servers.RedisConfig{Dir: filepath.Join(p.options.Dir, dir), Port: port, Output: p.options.Output(Redis)}
+	if p.options.Redis != nil {
+		p.options.Redis(&cfg)
 	}
-	if o.Redis != nil {
-		o.Redis(&redisConfig)
+	server, err := servers.NewRedis(cfg)
+	if err == nil {
+		p.servers = append(p.servers, server)
 	}
-	if p.Redis, err = servers.NewRedis(redisConfig); err != nil {
-		return err
+	return server, err
+}
+
+// newPostgres is like newRedis.
+func (p *Platform) newPostgres(dir string, port int, standbyOf *servers.Postgres) (*servers.Postgres, error) {
+	cfg := servers.PostgresConfig{Dir: filepath.Join(p.options.Dir, dir), Port: port,
+		Output: p.options.Output(Postgres), StandbyOf: standbyOf}
+	if p.options.Postgres != nil {
+		p.options.Postgres(&cfg)
 	}
-	postgresConfig := servers.PostgresConfig{
-		Dir: filepath.Join(o.Dir, Postgres), Port: o.Ports.Postgres, Output: o.Output(Postgres),
+	server, err := servers.NewPostgres(cfg)
+	if err == nil {
+		p.servers = append(p.servers, server)
 	}
-	if o.Postgres != nil {
-		o.Postgres(&postgresConfig)
-	}
-	if p.Postgres, err = servers.NewPostgres(postgresConfig); err != nil {
-		return err
-	}
-	p.servers = []servers.Server{p.Redis, p.Postgres}
-	return nil
+	return server, err
 }
 
 // connect makes the platform's own clients, which connect when they are first used.

@@ -54,6 +54,15 @@ func allocate[T any](p **T) { *p = new(T) }
 // address is where a service finds a server.
 func (p *Proxies) address(service, server string) string { return p.edges[service+"-"+server].Listen }
 
+// lead leads new connections to another server. Without proxies the services know their servers' own addresses.
+func (p *Proxies) lead(server, address string) error {
+	if p == nil {
+		return errors.New("a platform without proxies can't replace a server")
+	}
+	p.relays[server].Lead(address)
+	return nil
+}
+
 // Toxic is a disturbance as toxiproxy knows it: https://github.com/Shopify/toxiproxy#toxics. For little bandwidth take
 // its slicer, with a delay: its bandwidth toxic writes to standard error.
 type Toxic struct {

@@ -118,6 +118,12 @@ func Root(ctx context.Context) (string, error) {
 	return root, nil
 }
 
+// Install installs the servers' programs that are missing.
+func Install(ctx context.Context, root string, out io.Writer) error {
+	return servers.Run(ctx, servers.Spec{Name: "install", Path: "./infra/packages/install",
+		Args: []string{"redis", "postgresql"}, Dir: root, Output: out})
+}
+
 // Build compiles the services into a folder, with further flags for go build.
 func Build(ctx context.Context, root, dir string, flags ...string) error {
 	// The version comes from ./scripts/up: Go's own stamp fails where git refuses a checkout of another user. Without

@@ -1,4 +1,4 @@
-// Package tool is the frame of the programs that a person runs: their start, their end, and their arguments.
+// Package tool is the frame of the programs that a person runs: their start, their end, their arguments, and their locks.
 package tool
 
 import (
@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"petvote/shared/lifecycle"
@@ -56,4 +58,34 @@ func Parse(flags *flag.FlagSet, args []string, check func() error) (status int, 
 		return 2, false
 	}
 	return 0, true
+}
+
+// ErrLocked is the error of a file that another process has locked; the message names that process.
+var ErrLocked = errors.New("another process has it")
+
+// Lock locks a file, which it makes with its folder if they are missing, for this process. The kernel unlocks it when the
+// process ends, however it ends.
+func Lock(path string) (lock *os.File, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if lock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		holder := make([]byte, 20)
+		n, _ := lock.Read(holder) // the number is only for the message
+		err = fmt.Errorf("%w (process %s)", ErrLocked, strings.TrimSpace(string(holder[:n])))
+	}
+	if err == nil {
+		err = lock.Truncate(0)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(lock, os.Getpid())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), lock.Close())
+	}
+	return lock, nil
 }

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"petvote/infra/platform"
 	"petvote/infra/servers"
+	"petvote/infra/tool"
 )
 
 // stopLimit bounds the stop of each part: enough for a service to finish its work in hand, and for PostgreSQL's last
@@ -26,7 +26,11 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 	if err != nil {
 		return err
 	}
-	lock, err := lockFolder(home)
+	lock, err := tool.Lock(filepath.Join(home, "lock"))
+	if errors.Is(err, tool.ErrLocked) {
+		err = fmt.Errorf("another platform runs with the data in %s: stop it first, or use another folder with --data, "+
+			"and other ports: %w", home, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -118,34 +122,4 @@ func defaultFolder(getenv func(string) string) (string, error) {
 		return "", fmt.Errorf("find a folder for the data: %w (say one with --data)", err)
 	}
 	return filepath.Join(home, ".local", "state", "petvote"), nil
-}
-
-// lockFolder makes the folder if it is missing, and locks it for this process. If another process holds it, the error
-// names that process. The kernel unlocks it when the holder ends, however it ends.
-func lockFolder(path string) (lock *os.File, err error) {
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	lock, err = os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		holder := make([]byte, 20)
-		n, _ := lock.Read(holder) // the number is only for the message
-		err = fmt.Errorf("another platform runs with the data in %s (process %s): stop it first, or use another folder "+
-			"with --data, and other ports", path, strings.TrimSpace(string(holder[:n])))
-		return nil, errors.Join(err, lock.Close())
-	}
-	if err == nil {
-		err = lock.Truncate(0)
-	}
-	if err == nil {
-		_, err = fmt.Fprintln(lock, os.Getpid())
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), lock.Close())
-	}
-	return lock, nil
 }

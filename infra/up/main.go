@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"petvote/infra/servers"
+	"petvote/infra/platform"
 	"petvote/shared/lifecycle"
 )
 
@@ -59,9 +59,7 @@ func up(stop, kill context.Context, o *options) error {
 		}
 		fmt.Printf("Docker Compose can't be used (%v): running as local processes.\n", err)
 	}
-	install := servers.Spec{Name: "install", Path: "./infra/packages/install", Args: []string{"redis", "postgresql"},
-		Dir: source, Output: os.Stdout}
-	if err := servers.Run(stop, install); err != nil {
+	if err := platform.Install(stop, source, os.Stdout); err != nil {
 		return err
 	}
 	return runLocal(stop, kill, source, o)

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"petvote/infra/testenv"
 )
 
 type environment map[string]string
@@ -63,20 +58,4 @@ func TestBadArgumentsAndVariablesAreRefusedByNameAndHelpNamesAll(t *testing.T) {
 			t.Errorf("%q: status %d, %q is missing in\n%s", c.args, status, missing, &said)
 		}
 	}
-}
-
-func TestASecondPlatformInTheSameFolderIsRefusedWithTheFirstOnesProcess(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "data")
-	first, err := lockFolder(path)
-	testenv.Must(t, err)
-	_, err = lockFolder(path)
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s (process %d)", path, os.Getpid())) {
-		t.Errorf("got %v", err)
-	}
-	_ = first.Close()
-	again, err := lockFolder(path)
-	if err != nil {
-		t.Fatalf("after the first one's end: %v", err)
-	}
-	_ = again.Close()
 }

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 
+	"petvote/infra/tool"
 	"petvote/scripts/chaos/scenario"
 )
 
@@ -27,23 +27,19 @@ type journal struct {
 // journalOf opens and locks the journal of a project, for this user on this machine.
 func journalOf(project string) (*journal, error) {
 	cache, err := os.UserCacheDir()
-	dir := filepath.Join(cache, "petvote")
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	return openJournal(filepath.Join(dir, "chaos-"+project+".json"))
+	return openJournal(filepath.Join(cache, "petvote", "chaos-"+project+".json"))
 }
 
 func openJournal(path string) (*journal, error) {
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+	lock, err := tool.Lock(path + ".lock")
+	if errors.Is(err, tool.ErrLocked) {
+		err = fmt.Errorf("another run is using this platform: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another run is using this platform (%s is locked)", lock.Name()), lock.Close())
+	if err != nil {
+		return nil, err
 	}
 	j := &journal{path: path, lock: lock}
 	text, err := os.ReadFile(path)

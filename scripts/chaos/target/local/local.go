@@ -37,8 +37,7 @@ func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (_ *Ta
 	if err != nil {
 		return nil, err
 	}
-	if err := servers.Run(ctx, servers.Spec{Name: "install", Path: "./infra/packages/install",
-		Args: []string{"redis", "postgresql"}, Dir: root, Output: log}); err != nil {
+	if err := platform.Install(ctx, root, log); err != nil {
 		return nil, err
 	}
 	scratch, err := servers.NewScratch("petvote-chaos-*")
