@@ -290,9 +290,12 @@ func TestTracesKeepApartInABatchAndShowTrouble(t *testing.T) {
 		t.Fatalf("without Redis: %s", resp.Status)
 	}
 	spans := r.spansOf(c, id, "POST /vote", "publish votes")
-	for _, name := range []string{"POST /vote", "publish votes"} {
-		if s := find(spans, name); !s.failed() {
-			t.Errorf("%s of a refused vote has status %v", name, s.Status)
+	for _, s := range spans {
+		if !s.failed() {
+			t.Errorf("%s of a refused vote has status %v", s.Name, s.Status)
 		}
+	}
+	if publish := find(spans, "publish votes"); len(spans) != 2 || !publish.event("retry") {
+		t.Errorf("the trace of a refused vote is %v, publishing has the events %v", edges(spans), publish.Events)
 	}
 }
