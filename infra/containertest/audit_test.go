@@ -18,7 +18,7 @@ const votesPerSecond = 100
 // store is the Redis and the PostgreSQL of the stack, asked without the services.
 const store = containers.Project(project)
 
-// election is votes that come in while a test breaks something, and the proof that follows.
+// election holds the votes that come in while a test breaks something, for the proof that follows.
 type election struct {
 	*voters.Voters
 	t      *testing.T
@@ -26,7 +26,7 @@ type election struct {
 	before ledger.Standings
 }
 
-// vote starts an election. What is not accepted is sent again until it is, or ctx ends.
+// vote starts an election. Each vote is sent again until it is accepted or ctx ends.
 func (s *stack) vote(ctx context.Context, t *testing.T) *election {
 	t.Helper()
 	before, err := ledger.Steady(ctx, store)

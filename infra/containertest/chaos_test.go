@@ -22,7 +22,7 @@ func chaos(ctx context.Context, t *testing.T, program, home string, args ...stri
 	t.Helper()
 	cmd := exec.CommandContext(ctx, program, append([]string{"-target", "compose", "-project", project}, args...)...)
 	cmd.Dir, cmd.Env = platform.root, append(os.Environ(), "XDG_CACHE_HOME="+home)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it undoes what it has done
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it undoes its faults
 	cmd.WaitDelay = time.Minute
 	return cmd
 }

@@ -18,8 +18,8 @@ import (
 	"petvote/infra/testenv"
 )
 
-// goneFor is how long a container stays away that was killed by hand: longer than the CLAIM_IDLE after which another
-// worker takes over what a dead one had in hand.
+// goneFor is how long a container that was killed by hand stays down: longer than CLAIM_IDLE, after which another worker
+// claims a dead one's entries.
 const goneFor = 4 * time.Second
 
 // Every container is killed under load, twice: by the operator, who starts it again later, and by a crash, after which
@@ -66,7 +66,7 @@ func TestWhatIsQueuedOutlivesRedisAndTheWorkers(t *testing.T) {
 	queued := votes.ledger.Count(ledger.Accepted)
 	docker(ctx, t, platform.compose("start", "redis", "db", "worker")...)
 	if queued < votesPerSecond {
-		t.Errorf("only %d votes were accepted while PostgreSQL was away", queued)
+		t.Errorf("only %d votes were accepted while PostgreSQL was unavailable", queued)
 	}
 	votes.audit(ctx, platform)
 }

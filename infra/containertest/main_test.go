@@ -81,7 +81,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 // patience bounds every wait for something that must come, however busy the machine is.
 const patience = time.Minute
 
-// eventually tries until check is content, and ends the test with its last error when the time is up.
+// eventually repeats a check until it returns nil; when the time is up, it ends the test with the last error.
 func eventually(ctx context.Context, t *testing.T, check func() error) {
 	t.Helper()
 	testenv.Must(t, wait.Until(ctx, patience, func(context.Context) error { return check() }))

@@ -19,10 +19,10 @@ import (
 
 const project = "petvote-containertest"
 
-// workers is how many there are: what one that dies had in hand can be finished by another.
+// workers is their number: a second one can claim the entries of a dead one.
 const workers = 2
 
-// The passwords hold what shells, configuration files and addresses treat in their own ways.
+// The passwords contain characters that are special to shells, configuration files and URLs.
 const (
 	redisPassword    = `r "e'd\i$s#: /@%41`
 	postgresPassword = `p "o's\t$g#: /@%41`
@@ -54,7 +54,7 @@ func newStack() (*stack, error) {
 	return s, nil
 }
 
-// up builds the images and starts everything but Grafana, in which nothing is to be tested.
+// up builds the images and starts everything but Grafana, which no test needs.
 func (s *stack) up(ctx context.Context) error {
 	building, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()

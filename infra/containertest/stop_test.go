@@ -16,7 +16,7 @@ func TestAStopIsCleanAndForgetsNothing(t *testing.T) {
 	for name, c := range inspect(ctx, t) {
 		want := 0
 		if strings.HasPrefix(name, "postgres-exporter") {
-			want = 2 // It handles no signals, and that is what Go ends such a process with. It has nothing to forget.
+			want = 2 // Go's status for a process that handles no signals. It has nothing to forget.
 		}
 		if c.State.ExitCode != want || c.State.OOMKilled {
 			t.Errorf("%s ended with %d, not %d (out of memory: %v)", name, c.State.ExitCode, want, c.State.OOMKilled)

@@ -17,7 +17,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-func TestWhatWasAcceptedIsComparedWithWhatIsStoredAsSets(t *testing.T) {
+func TestAcceptedAndStoredVotesAreComparedAsSets(t *testing.T) {
 	id := func(n byte) uuid.UUID { return uuid.UUID{n} }
 	answers := []Answer{
 		{Vote: id(1), Pet: ballot.Dogs, Status: Accepted},

@@ -45,7 +45,7 @@ type Proof struct {
 	Books       Books         `json:"books"`
 	DeadLetters int64         `json:"dead_letters"`        // since the ledger began
 	Backwards   int           `json:"backwards"`           // pushes with a smaller number than one before
-	Restarted   string        `json:"restarted,omitempty"` // services that were restarted though nobody had touched them
+	Restarted   string        `json:"restarted,omitempty"` // services that restarted by themselves
 }
 
 // Books are accepted = stored + duplicates + dead-lettered + waiting + in flight, as differences to a beginning.
@@ -206,6 +206,6 @@ func (p *Proof) Refutes() []string {
 	check(p.WrongAnswer != "", "a voter got a wrong answer: %q", p.WrongAnswer)
 	check(p.DeadLetters > 0, "%d votes became dead letters", p.DeadLetters)
 	check(p.Backwards > 0, "the page counted backwards %d times", p.Backwards)
-	check(p.Restarted != "", "nobody had touched %s, and it was restarted", p.Restarted)
+	check(p.Restarted != "", "%s restarted by itself", p.Restarted)
 	return failures
 }

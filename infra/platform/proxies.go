@@ -102,8 +102,7 @@ func (p *Proxies) Disturb(client, server string, toxics ...Toxic) error {
 	return err
 }
 
-// calmLimit bounds the removal of toxics from living connections. Some of them may have nobody at the other end any
-// more.
+// calmLimit bounds the removal of toxics from living connections, whose other end may be gone.
 const calmLimit = 2 * time.Second
 
 // Calm removes toxics. Disturbed connections live on, except those that were cut; where that does not succeed in time,

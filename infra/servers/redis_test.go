@@ -56,7 +56,7 @@ func TestRedisRunsWithTheSettingsThePromiseNeeds(t *testing.T) {
 	}
 }
 
-func TestStartOnATakenPortTellsSo(t *testing.T) {
+func TestStartOnATakenPortIsAnError(t *testing.T) {
 	first := testenv.NewRedis(t)
 	second, err := servers.NewRedis(servers.RedisConfig{Dir: testenv.NewFolder(t), Port: first.Port})
 	testenv.Must(t, err)

@@ -23,7 +23,7 @@ type Relay struct {
 	closed bool
 }
 
-// Delays make a relay seem far away.
+// Delays slow a relay down.
 type Delays struct {
 	Connect time.Duration // before each connection to the server
 	Send    time.Duration // before each part of what a client sends

@@ -13,7 +13,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-// votePage is what the voting page shows.
+// votePage is the state of the voting page.
 type votePage struct {
 	State, Text string
 	Links       map[string]string // by their words
@@ -66,7 +66,7 @@ func (r *rig) voteOf(v votePage) uuid.UUID {
 	return id
 }
 
-// resultPage is what the results page shows.
+// resultPage is the state of the results page.
 type resultPage struct {
 	Counts     ballot.Counts
 	Nouns      map[string]string // beside the counts

@@ -59,7 +59,7 @@ type minute struct {
 
 func (m minute) clock() string { return m.Minute.UTC().Format("15:04") }
 
-// readout is what the page must say of it.
+// readout is the page's text for it.
 func (m minute) readout() string {
 	return fmt.Sprintf("%s: dogs %d, cats %d, lizards %d", m.clock(), m.Dogs, m.Cats, m.Lizards)
 }

@@ -70,7 +70,7 @@ func TestServicesFollowAFailoverBehindOneAddressThoughNobodyVotes(t *testing.T) 
 	readiness := func(r *rig) {
 		r.t.Helper()
 		r.must(r.Ready(ctx))
-		r.elapse(2 * time.Second) // every probe has run on what it found
+		r.elapse(2 * time.Second) // every probe has run since
 		r.must(r.Ready(ctx))
 	}
 	r.during(50, func() { r.awaitAnswer(ledger.Accepted) })

@@ -12,7 +12,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-// receiptPage is what the page of a receipt shows.
+// receiptPage is the state of a receipt's page.
 type receiptPage struct {
 	State, Text string
 	Trace       string // the address of the vote's trace

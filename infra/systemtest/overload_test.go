@@ -85,7 +85,7 @@ func TestConnectionsThatDoNothingLockNobodyOut(t *testing.T) {
 	r.audit()
 }
 
-// Viewers may take seven of eight connections. Those who ask once are still answered.
+// Viewers may take seven of eight connections. Single requests are still answered.
 func TestMoreViewersThanResultCanServeAreRefused(t *testing.T) {
 	t.Parallel()
 	const connections = 16

@@ -73,7 +73,7 @@ func TestBehindAPoolerNoVoteIsLostAndNoReadRefused(t *testing.T) {
 	}
 }
 
-// readiness is what a service tells operators.
+// readiness is a service's answer at /readyz.
 type readiness struct {
 	Status   string
 	Findings []struct{ Setting, Problem string }
@@ -109,7 +109,7 @@ func (r *rig) wantNoFinding(s *platform.Service) {
 }
 
 // A pooler in transaction mode accepts LISTEN, but passes no notice on. The first push may arrive by luck.
-func TestBehindAPoolerPushesStayFastAndTheLossOfNoticesIsTold(t *testing.T) {
+func TestBehindAPoolerPushesStayFastAndTheLossOfNoticesIsReported(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, behindPooler(t))
 	fastest := time.Hour

@@ -84,7 +84,7 @@ func TestBrowserBehindAProxyThatChangesTheHostVotesWaitForTheOperator(t *testing
 		t.Errorf("the other platform's page keeps %d votes", v.Waiting)
 	}
 	if log := plain.Log(); !strings.Contains(log, "setting=PUBLIC_ORIGINS") || !strings.Contains(log, "origin="+origin) {
-		t.Errorf("the operator is not told: %s", log)
+		t.Errorf("the log does not name the setting: %s", log)
 	}
 	if n := sum(r.exported(plain), `petvote_requests_refused_total{reason="origin"}`); n == 0 {
 		t.Error("the refusal is not counted")

@@ -117,10 +117,10 @@ func TestBrowserAVoteIsKeptAndSentAgainWhateverTheBrowserRefuses(t *testing.T) {
 	}
 }
 
-// pages are voting pages, by what is special about them.
+// pages are voting pages, by their peculiarity.
 type pages map[string]*tab
 
-// all waits until every page shows what is wanted of it.
+// all waits until every page is in its wanted state.
 func (all pages) all(r *rig, want func(name string, v votePage) bool) {
 	r.t.Helper()
 	r.eventually(func() (others error) {

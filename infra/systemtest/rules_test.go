@@ -83,8 +83,7 @@ type selector struct {
 	matchers [][3]string
 }
 
-// token matches what is no metric (texts, windows, groupings, operators, numbers, functions), or else a metric with its
-// matchers.
+// token matches a text, a window, a grouping, an operator, a number or a function, or else a metric with its matchers.
 var token = regexp.MustCompile(`"[^"]*"|\[[^\]]*\]|\b(?:by|on)\s*\([^)]*\)|\b(?:and|or|unless|sum|max|min)\b|` +
 	`\b\d[\w.]*|\w+\s*\(|([a-zA-Z_:][\w:]*)(\{(?:"(?:[^"\\]|\\.)*"|[^}"])*\})?`)
 

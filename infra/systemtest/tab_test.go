@@ -135,7 +135,7 @@ func look[T any](p *tab, expression string) (T, error) {
 	return browser.Look[T](p.ctx, expression)
 }
 
-// until waits until the page shows what is wanted.
+// until waits until the page is in a wanted state, and returns the state.
 func until[T any](p *tab, seen func(*tab) (T, error), want func(T) bool) T {
 	p.t.Helper()
 	var last T

@@ -221,7 +221,7 @@ func TestOneVoteIsOneTraceAcrossAllServices(t *testing.T) {
 	}
 }
 
-func TestTracesKeepApartInABatchAndShowTrouble(t *testing.T) {
+func TestVotesOfABatchKeepTheirTracesAndFailuresShowInThem(t *testing.T) {
 	t.Parallel()
 	r, c := traced(t)
 	r.must(r.Worker.Pause())

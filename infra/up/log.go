@@ -9,7 +9,7 @@ import (
 
 const (
 	speaker     = "petvote" // the name in front of the platform's own lines
-	longestLine = 64 << 10  // what is longer is written in pieces of about this length
+	longestLine = 64 << 10  // longer ones are written in pieces of about this length
 )
 
 // partLog merges the output of many parts. Each line begins with the name of its part, and is written when it is

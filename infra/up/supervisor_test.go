@@ -126,7 +126,7 @@ func TestStopGoesInReverseOrderOneAfterTheOther(t *testing.T) {
 	}
 }
 
-func TestStopKillsAtOnceWhenToldSo(t *testing.T) {
+func TestStopKillsAtOnceWhenItsContextEnds(t *testing.T) {
 	s, _ := supervise(t, quick, `trap "" TERM; echo up; while :; do sleep 0.01; done`, "stubborn")
 	stubborn := s.keepers[0]
 	kill, killNow := context.WithCancel(t.Context())

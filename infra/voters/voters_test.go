@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// What a voter makes of an answer is what the proof stands on.
+// The proof rests on how a voter reads an answer.
 func TestAVoterKnowsWhatAnAnswerMeans(t *testing.T) {
 	id := uuid.New()
 	hang := make(chan struct{})

@@ -34,7 +34,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// content is what a file of rules or of tests holds.
+// content is a file of rules or of their tests.
 type content struct {
 	Groups []struct{ Rules []alert }
 	Tests  []struct {

@@ -13,7 +13,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// environment is what the standard variables say
+// environment holds the settings of the standard variables
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). The SDK and the exporter read
 // the variables about resource, batches, limits and OTLP themselves.
 type environment struct {

@@ -78,7 +78,7 @@ func (v *voter) ask() (head []byte, err error) {
 	return head, nil
 }
 
-// answers are what came of a load.
+// answers count the outcomes of a load.
 type answers struct {
 	mu                   sync.Mutex
 	sent, accepted, shed int

@@ -1,5 +1,5 @@
-// Command bench measures the speed and the size of the platform, on a private one, beside what each figure is compared
-// with, and tells which limits are met:
+// Command bench measures the speed and the size of a private platform, beside a reference for each figure, and reports
+// which limits are met:
 //
 //	go run ./scripts/bench -quick
 package main
@@ -24,7 +24,7 @@ import (
 const usage = `Usage: go run ./scripts/bench [-quick] [-run REGEXP] [-out DIR]
 
 Builds the services, runs them with a Redis and a PostgreSQL of their own, and prints a table of their
-figures, beside what they are compared with and the limits. It takes some 10 minutes, with -quick 70 s.
+figures, beside their references and limits. It takes some 10 minutes, with -quick 80 s.
 Run it on a machine that does nothing else. Ctrl-C ends it and leaves nothing behind. Exit status 1: a
 limit is missed, or a figure is refused because its run had errors.
 

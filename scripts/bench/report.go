@@ -60,7 +60,7 @@ func (r *report) write(dir string, out io.Writer) error {
 	)
 }
 
-// describeMachine says what the figures are measured on, as far as this system tells.
+// describeMachine names the machine, as far as /proc describes it.
 func describeMachine() string {
 	var cpu string
 	var megabytes uint64

@@ -110,7 +110,7 @@ func (t *target) balanced(ctx context.Context) {
 	}
 }
 
-// cpuTime is what processes and their children have used so far; 0 where there is no /proc.
+// cpuTime is the CPU time that processes and their children have used; 0 where there is no /proc.
 func cpuTime(pids ...int) (sum time.Duration) {
 	all, _ := procfs.AllProcs()
 	for _, p := range all {
@@ -125,7 +125,7 @@ func cpuTime(pids ...int) (sum time.Duration) {
 	return sum
 }
 
-// memory is what services have in use now, and the sum of their peaks, in MB.
+// memory is the sum of the services' memory now, and of their peaks, in MB.
 func (t *target) memory(services ...*platform.Service) (now, peak float64) {
 	for _, s := range services {
 		p, err := procfs.NewProc(s.PID())

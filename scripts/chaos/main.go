@@ -165,7 +165,7 @@ func openTarget(ctx context.Context, o *options, progress io.Writer) (target.Tar
 	return local.Start(ctx, o.worker == workerNaive, jaeger, progress)
 }
 
-// loadAverage is the machine's over the last minute; 0 if the system does not say.
+// loadAverage is the machine's over the last minute; 0 where there is no /proc.
 func loadAverage() (load float64) {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err == nil {

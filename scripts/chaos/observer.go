@@ -137,7 +137,7 @@ func (o *observer) timeline() []record.Sample {
 	return o.seen().Timeline(o.at(), 2.5*o.target.Sampling().Seconds(), o.before)
 }
 
-// status says where the votes are.
+// status is a line that counts the votes at each place.
 func (o *observer) status() string {
 	samples := o.timeline()
 	last := samples[len(samples)-1]

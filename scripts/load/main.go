@@ -1,4 +1,4 @@
-// Command load casts votes at a constant rate, whatever becomes of them, and tells how many were accepted and how fast:
+// Command load casts votes at a constant rate, however they are answered, and reports how many were accepted and how fast:
 //
 //	go run ./scripts/load -rate 200 -duration 1m
 package main
@@ -25,7 +25,7 @@ import (
 
 const usage = `Usage: go run ./scripts/load [-rate N] [-duration D] [-url URL]
 
-Casts votes at a constant rate, whatever becomes of them, each with a key of its own, and prints how many
+Casts votes at a constant rate, however they are answered, each with its own key, and prints how many
 were accepted and how long the answers took. Ctrl-C ends it early. Exit status 1: a vote was not accepted.
 
 `

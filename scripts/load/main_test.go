@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// booth stands in for the vote service: it remembers keys and pets, and refuses every tenth vote if told to.
+// booth stands in for the vote service: it remembers keys and pets, and refuses every tenth vote if deny is set.
 type booth struct {
 	mu   sync.Mutex
 	keys map[string]bool

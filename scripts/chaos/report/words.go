@@ -90,7 +90,7 @@ func headline(r *record.Run) heading {
 	return heading{"Nothing was lost, nothing was counted twice", good}
 }
 
-// note says what the headline is based on.
+// note gives the evidence for the headline.
 func note(r *record.Run) string {
 	text := fmt.Sprintf("%s accepted in %s with %s. Then the accepted votes were compared with the stored ones.",
 		counted(sum(r).Accepted, "vote was", "votes were"), counted(len(r.Scenarios), "scenario", "scenarios"),

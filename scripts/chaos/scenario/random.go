@@ -57,7 +57,7 @@ func everyFault(dice *rand.Rand) []Fault {
 		Fault{Kind: Crawl, Part: platform.Postgres, N: 5 + dice.IntN(95)})
 }
 
-// resource is what no other fault may touch at the same time.
+// resource names the part or the network path that no other fault may touch at the same time.
 func (f Fault) resource() string {
 	if f.OnNetwork() {
 		return "network " + f.Part

@@ -13,7 +13,7 @@ import (
 // Parts are all parts of the platform.
 var Parts = append([]string{platform.Redis, platform.Postgres}, platform.Services...)
 
-// Kind is what a fault does to a part.
+// Kind is the kind of a fault.
 type Kind string
 
 const (

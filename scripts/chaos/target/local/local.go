@@ -18,7 +18,7 @@ import (
 	"petvote/scripts/chaos/target"
 )
 
-// Target implements target.Target. What it knows of Redis and PostgreSQL, it reads past the proxies.
+// Target implements target.Target. It reads Redis and PostgreSQL past the proxies.
 type Target struct {
 	*platform.Platform
 	scratch string
@@ -30,7 +30,7 @@ type Target struct {
 
 const maxMemory = "256mb" // of Redis
 
-// Start installs what is missing, then builds and starts a platform, and returns when all of it is ready. On an error
+// Start installs missing servers, then builds and starts a platform, and returns when all of it is ready. On an error
 // nothing is left running. The naive worker is [NaiveWorker] in this very program.
 func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (_ *Target, err error) {
 	root, err := platform.Root(ctx)

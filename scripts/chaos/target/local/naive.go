@@ -18,7 +18,7 @@ import (
 const NaiveCommand = "naive-worker"
 
 // NaiveWorker works like the worker of many an example: it removes a vote from the queue, then stores it. In between
-// only this process knows the vote. It exists to show that the proof notices what is lost then.
+// only this process knows the vote. It shows that the proof notices the loss.
 func NaiveWorker(ctx context.Context, environ []string) error {
 	var cfg struct {
 		config.Service
