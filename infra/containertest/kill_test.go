@@ -18,8 +18,8 @@ import (
 	"petvote/infra/testenv"
 )
 
-// goneFor is how long a container that was killed by hand stays down: longer than CLAIM_IDLE, after which another worker
-// claims a dead one's entries.
+// goneFor is how long a container that was killed by hand stays down: longer than CLAIM_IDLE, after which another
+// worker claims a dead one's entries.
 const goneFor = 4 * time.Second
 
 // Every container is killed under load, twice: by the operator, who starts it again later, and by a crash, after which

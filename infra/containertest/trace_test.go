@@ -35,8 +35,8 @@ var tree = []step{
 	{"browser: render results < push results", "render results", "internal"},
 }
 
-// isTree checks that each step of the tree is in a trace once, of its kind and without an error, and that every other span
-// has its parent there. Beneath the steps are the statements of PostgreSQL's client, which are not looked at.
+// isTree checks that each step of the tree is in a trace once, of its kind and without an error, and that every other
+// span has its parent there. Beneath the steps are the statements of PostgreSQL's client, which are not looked at.
 func (j trace) isTree() error {
 	edges := j.edges()
 	for _, s := range tree {

@@ -61,7 +61,8 @@ func (s *server) startWith(ctx context.Context, files map[string]string) error {
 	return s.Process.Start(ctx)
 }
 
-// Discard stops the server and removes its folder. Having to kill it is an error, but the folder is removed all the same.
+// Discard stops the server and removes its folder. Having to kill it is an error, but the folder is removed all the
+// same.
 func (s *server) Discard(ctx context.Context) error {
 	return errors.Join(s.Stop(ctx), os.RemoveAll(s.Dir))
 }

@@ -1,4 +1,4 @@
-// Package tool is the frame of the programs that a person runs: their start, their end, their arguments, and their locks.
+// Package tool is the frame of the programs that a person runs: their start, end, arguments and locks.
 package tool
 
 import (
@@ -63,7 +63,7 @@ func Parse(flags *flag.FlagSet, args []string, check func() error) (status int, 
 // ErrLocked is the error of a file that another process has locked; the message names that process.
 var ErrLocked = errors.New("another process has it")
 
-// Lock locks a file, which it makes with its folder if they are missing, for this process. The kernel unlocks it when the
+// Lock locks a file for this process, and makes it and its folder if they are missing. The kernel unlocks it when the
 // process ends, however it ends.
 func Lock(path string) (lock *os.File, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

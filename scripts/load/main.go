@@ -1,4 +1,5 @@
-// Command load casts votes at a constant rate, however they are answered, and reports how many were accepted and how fast:
+// Command load casts votes at a constant rate, however they are answered, and reports how many were accepted and how
+// fast:
 //
 //	go run ./scripts/load -rate 200 -duration 1m
 package main

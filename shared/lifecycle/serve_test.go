@@ -82,6 +82,14 @@ func run(t *testing.T, work http.HandlerFunc, onDrain func()) *running {
 	return r
 }
 
+// wantEnd checks that the server ends without an error.
+func (r *running) wantEnd(t *testing.T) {
+	t.Helper()
+	if err := <-r.ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 type reply struct {
 	status int
 	body   string
@@ -129,9 +137,7 @@ func TestReadinessTurnsBeforeTheListenerCloses(t *testing.T) {
 		if got := r.get("/work"); !errors.Is(got.err, errRefused) {
 			t.Errorf("a request after that: %+v, want it refused", got)
 		}
-		if err := <-r.ended; err != nil {
-			t.Errorf("ended with %v", err)
-		}
+		r.wantEnd(t)
 	})
 }
 
@@ -146,9 +152,7 @@ func TestARequestInProgressIsFinished(t *testing.T) {
 		}, nil)
 		answer := r.begin("/work")
 		r.stop()
-		if err := <-r.ended; err != nil {
-			t.Errorf("ended with %v", err)
-		}
+		r.wantEnd(t)
 		if got := <-answer; got.status != 200 || got.body != "hello" {
 			t.Errorf("answer %+v", got)
 		}
@@ -170,9 +174,7 @@ func TestStreamsAreEndedOnceNoRequestIsTakenAnyMore(t *testing.T) {
 		if streams.Err() != nil {
 			t.Error("streams were ended while requests were still taken")
 		}
-		if err := <-r.ended; err != nil {
-			t.Errorf("ended with %v", err)
-		}
+		r.wantEnd(t)
 		if took := time.Since(start); took > drainDelay+time.Second {
 			t.Errorf("took %v: the stream held up the stop", took)
 		}

@@ -106,7 +106,7 @@ func (s *Store) migrations() (steps []*goose.Migration, newest int64, err error)
 		if err != nil {
 			return nil, 0, err
 		}
-		statements := withoutLimits + s.schema.in(string(text))
+		statements := withoutLimits + s.schema.in(string(text)) //nolint:gosec // the schema's name is quoted
 		steps = append(steps, goose.NewGoMigration(newest, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, statements)
 			return err

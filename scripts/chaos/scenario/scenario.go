@@ -16,6 +16,7 @@ var Parts = append([]string{platform.Redis, platform.Postgres}, platform.Service
 // Kind is the kind of a fault.
 type Kind string
 
+// The kinds.
 const (
 	Kill        Kind = "kill"     // SIGKILL; undone by a start
 	Stop        Kind = "stop"     // asked to stop; undone by a start

@@ -41,6 +41,7 @@ type Target interface {
 	Close(ctx context.Context) error
 }
 
+// Addresses are those that people open.
 type Addresses struct {
 	Vote, Result string // http://host:port
 	Jaeger       string // of Jaeger's pages; may be empty
@@ -55,14 +56,15 @@ type Health struct {
 	} `json:"dependencies"`
 }
 
-// Crawl is the SQL that makes PostgreSQL need some milliseconds for each vote that it stores, and EndCrawl the one that
-// ends it. Both wait for the statements that are running.
+// Crawl is the SQL that makes PostgreSQL need some milliseconds for each vote that it stores. It waits for the
+// statements that are running, and so does EndCrawl.
 func Crawl(ms int) string {
 	return fmt.Sprintf(`create or replace function petvote_crawl() returns trigger language plpgsql as
 	$$ begin perform pg_sleep(%d / 1000.0); return new; end $$;
 create or replace trigger petvote_crawl before insert on votes for each row execute function petvote_crawl()`, ms)
 }
 
+// EndCrawl is the SQL that ends a crawl.
 const EndCrawl = `drop function if exists petvote_crawl cascade`
 
 // CrashStatus is in the error of a worker that crashed as configured.

@@ -58,7 +58,7 @@ func New[F Frame](pingInterval, pingTimeout time.Duration, join Join[F]) *Server
 		pingInterval: pingInterval, pingTimeout: pingTimeout, join: join,
 		process: randomID(), sessions: map[string]*session[F]{},
 	}
-	s.stopping, s.Stop = context.WithCancel(context.Background())
+	s.stopping, s.Stop = context.WithCancel(context.Background()) //nolint:gosec // Close calls Stop
 	return s
 }
 
@@ -159,7 +159,7 @@ func sendPayload(w http.ResponseWriter, packets ...[]byte) {
 		if i > 0 {
 			_, _ = w.Write([]byte{separator})
 		}
-		_, _ = w.Write(p) // an error means that the client is gone
+		_, _ = w.Write(p) //nolint:gosec // plain text, not HTML; an error means that the client is gone
 	}
 }
 
