@@ -38,20 +38,10 @@ func find(t testing.TB, preferences bool) string {
 	return ""
 }
 
-// Open opens a headless browser with an empty profile until the test's end, with more flags if there are any. It writes
-// into a folder that is removed even if the test program is killed. NewTab takes the context.
-func Open(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
-	t.Helper()
-	return open(t, "", more...)
-}
-
-// OpenProfile is Open for a profile with preferences, in the JSON of the file that Chromium keeps them in.
-func OpenProfile(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
-	t.Helper()
-	return open(t, preferences, more...)
-}
-
-func open(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
+// Open opens a headless browser until the test's end, with preferences (in the JSON of the file that Chromium keeps them
+// in; "": none) and more flags. It writes into a folder that is removed even if the test program is killed. NewTab
+// takes the context.
+func Open(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, dir := find(t, preferences != ""), testenv.NewFolder(t)
 	profile := filepath.Join(dir, "profile")

@@ -59,7 +59,7 @@ func TestAVoteInABrowserIsOneTraceFromThePressToTheScreen(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	drained(ctx, t)
 	start := time.Now()
-	b := browser.Open(t)
+	b := browser.Open(t, "")
 	results := page(ctx, t, b, platform.results, `document.getElementById('connection').dataset.state === 'live'`)
 	before := look[string](t, results, `document.getElementById('total').textContent`)
 	vote := page(ctx, t, b, platform.votes, `document.querySelector('#ballot button[value=dogs]') !== null`)

@@ -2,7 +2,6 @@ package systemtest
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -14,7 +13,7 @@ import (
 	"petvote/infra/testenv"
 )
 
-// bin is the folder of the services' programs: with the race detector for tests, without it for benchmarks.
+// bin is the folder of the services' programs, built with the race detector.
 var bin string
 
 // essential are the tests that -short keeps: one for each promise and each part.
@@ -27,9 +26,7 @@ func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "petvote-bin-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		flag.Parse()
-		race := flag.Lookup("test.bench").Value.String() == ""
-		bin, err = platform.Programs(context.Background(), "../..", dir, fmt.Sprintf("-race=%t", race))
+		bin, err = platform.Programs(context.Background(), "../..", dir, "-race")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -145,7 +145,7 @@ func plain(url string) string { return strings.Replace(url, "127.0.0.1", "pets.t
 func TestBrowserAVoteIsKeptAndSentAgainWithoutSiteDataAndOverPlainHTTP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	usual, blocking := browser.Open(t, plainName), browser.OpenProfile(t, siteDataBlocked, plainName)
+	usual, blocking := browser.Open(t, "", plainName), browser.Open(t, siteDataBlocked, plainName)
 	url := r.Vote.URL("/")
 	pages := pages{
 		"plain": r.open(usual, plain(url)), "private": r.open(r.privateWindow(usual), url),

@@ -30,13 +30,13 @@ import (
 // rig is the platform of one test, with a ledger of all votes that the test casts.
 type rig struct {
 	*platform.Platform
-	t      testing.TB
+	t      *testing.T
 	ledger *ledger.Ledger
 	voter  *voters.Client
 	judged int // the answers in the ledger that belong to earlier steps
 }
 
-// patience is how long a test waits for a condition, however busy the machine is. Benchmarks measure how soon it comes.
+// patience is how long a test waits for a condition, however busy the machine is.
 const patience = time.Minute
 
 // answerLimit is how long a voter waits for an answer: five times the service's budget of 2 s. Later is a hang.
@@ -48,7 +48,7 @@ func withEnv(env ...string) func(*platform.Options) {
 }
 
 // newRig starts a platform that stops without a delay and reclaims a dead worker's entries after two seconds.
-func newRig(t testing.TB, choose ...func(*platform.Options)) *rig {
+func newRig(t *testing.T, choose ...func(*platform.Options)) *rig {
 	t.Helper()
 	if testing.Short() && !essential.MatchString(t.Name()) {
 		t.Skip("not among the essential tests, which -short keeps")
@@ -126,7 +126,7 @@ func TestCrashesAreFoundInTheOutputOfServices(t *testing.T) {
 
 // step runs a subtest on the same platform, which is healthy again at its end. Steps after a failed one are skipped.
 func (r *rig) step(name string, do func(*rig)) {
-	r.t.(*testing.T).Run(name, func(t *testing.T) {
+	r.t.Run(name, func(t *testing.T) {
 		if r.t.Failed() {
 			t.Skip("an earlier step failed")
 		}

@@ -19,7 +19,7 @@ import (
 // browser opens a headless browser, which is closed at the end of the test.
 func (r *rig) browser() context.Context {
 	r.t.Helper()
-	return browser.Open(r.t)
+	return browser.Open(r.t, "")
 }
 
 // tab is a page that records its problems and its requests.

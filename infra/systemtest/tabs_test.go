@@ -138,7 +138,7 @@ func TestBrowserManyResultsTabsShareOneStream(t *testing.T) {
 func TestBrowserManyResultsTabsShareOneStreamWithoutSiteDataAndOverPlainHTTP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	b := browser.OpenProfile(t, siteDataBlocked, plainName)
+	b := browser.Open(t, siteDataBlocked, plainName)
 	var tabs []*resultsTab
 	for range 8 {
 		tabs = append(tabs, r.openResults(b, plain(r.Result.URL("/"))))

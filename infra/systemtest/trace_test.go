@@ -51,7 +51,7 @@ type receiver struct {
 	all []span
 }
 
-func newReceiver(t testing.TB) *receiver {
+func newReceiver(t *testing.T) *receiver {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	testenv.Must(t, err)

@@ -41,26 +41,14 @@ const discardLimit = 20 * time.Second
 //	testenv.NewRedis(t, func(c *servers.RedisConfig) { c.MaxMemory = "4mb" })
 func NewRedis(t testing.TB, options ...func(*servers.RedisConfig)) *servers.Redis {
 	t.Helper()
-	return startFor(t, func(dir string) (*servers.Redis, error) {
-		cfg := servers.RedisConfig{Dir: dir}
-		for _, option := range options {
-			option(&cfg)
-		}
-		return servers.NewRedis(cfg)
-	})
+	return startFor(t, servers.RedisConfig{Dir: newPath(t)}, options, servers.NewRedis)
 }
 
 // NewPostgres starts a PostgreSQL server with an empty database for one test, which ends with it. The options change
 // the configuration before the start, as with NewRedis.
 func NewPostgres(t testing.TB, options ...func(*servers.PostgresConfig)) *servers.Postgres {
 	t.Helper()
-	return startFor(t, func(dir string) (*servers.Postgres, error) {
-		cfg := servers.PostgresConfig{Dir: dir}
-		for _, option := range options {
-			option(&cfg)
-		}
-		return servers.NewPostgres(cfg)
-	})
+	return startFor(t, servers.PostgresConfig{Dir: newPath(t)}, options, servers.NewPostgres)
 }
 
 // NewPgBouncer starts a pooler for one test, which ends with it, in front of a PostgreSQL that need not run yet. The
@@ -70,13 +58,7 @@ func NewPgBouncer(t testing.TB, server string, options ...func(*servers.PgBounce
 	if _, err := servers.NewPgBouncer(servers.PgBouncerConfig{Port: 1}); errors.Is(err, servers.ErrNotInstalled) {
 		Missing(t, "pgbouncer")
 	}
-	return startFor(t, func(dir string) (*servers.PgBouncer, error) {
-		cfg := servers.PgBouncerConfig{Dir: dir, Server: server}
-		for _, option := range options {
-			option(&cfg)
-		}
-		return servers.NewPgBouncer(cfg)
-	})
+	return startFor(t, servers.PgBouncerConfig{Dir: newPath(t), Server: server}, options, servers.NewPgBouncer)
 }
 
 // NewRelay starts a relay for one test, which ends with it.
@@ -90,9 +72,17 @@ func NewRelay(t testing.TB, to string, delays servers.Delays) *servers.Relay {
 
 // startFor starts a server for one test. A server that can't be stopped fails the test; the log of one whose test
 // failed is shown.
-func startFor[S servers.Server](t testing.TB, describe func(dir string) (S, error)) S {
+func startFor[C any, S servers.Server](
+	t testing.TB, cfg C, options []func(*C), describe func(C) (S, error),
+) S {
 	t.Helper()
-	s, err := start(t.Context(), describe)
+	for _, option := range options {
+		option(&cfg)
+	}
+	s, err := describe(cfg)
+	if err == nil {
+		err = start(t.Context(), s)
+	}
 	if err != nil {
 		t.Fatalf("testenv: %v", err)
 	}
@@ -110,13 +100,8 @@ func startFor[S servers.Server](t testing.TB, describe func(dir string) (S, erro
 // NewFolder makes an empty folder for one test, which is removed after it, even if the test program is killed.
 func NewFolder(t testing.TB) string {
 	t.Helper()
-	dir, err := newPath()
-	if err == nil {
-		err = os.Mkdir(dir, 0o700)
-	}
-	if err != nil {
-		t.Fatalf("testenv: %v", err)
-	}
+	dir := newPath(t)
+	Must(t, os.Mkdir(dir, 0o700))
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Errorf("testenv: %v", err)
@@ -159,19 +144,13 @@ func Glob(t testing.TB, pattern string) []string {
 	return files
 }
 
-// start starts a server in a new folder.
-func start[S servers.Server](ctx context.Context, describe func(dir string) (S, error)) (s S, err error) {
-	dir, err := newPath()
+// start leaves nothing behind after an error.
+func start(ctx context.Context, s servers.Server) error {
+	err := s.Start(ctx)
 	if err != nil {
-		return s, err
-	}
-	if s, err = describe(dir); err != nil {
-		return s, err
-	}
-	if err = s.Start(ctx); err != nil {
 		err = errors.Join(err, discard(s))
 	}
-	return s, err
+	return err
 }
 
 func discard(s servers.Server) error {
@@ -186,12 +165,11 @@ var (
 )
 
 // newPath returns the path of a folder that does not exist yet, in the scratch folder of this test program.
-func newPath() (string, error) {
+func newPath(t testing.TB) string {
+	t.Helper()
 	top, err := scratch()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(top, strconv.FormatInt(paths.Add(1), 10)), nil
+	Must(t, err)
+	return filepath.Join(top, strconv.FormatInt(paths.Add(1), 10))
 }
 
 // shared is the PostgreSQL server of this test program's databases. The first NewDatabase starts it.
@@ -209,9 +187,10 @@ func NewDatabase(t testing.TB) string {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = start(context.Background(), func(dir string) (*servers.Postgres, error) {
-			return servers.NewPostgres(servers.PostgresConfig{Dir: dir, Settings: []string{"max_connections=300"}})
-		})
+		cfg := servers.PostgresConfig{Dir: newPath(t), Settings: []string{"max_connections=300"}}
+		if shared.server, shared.err = servers.NewPostgres(cfg); shared.err == nil {
+			shared.err = start(context.Background(), shared.server)
+		}
 	}
 	if shared.err != nil {
 		t.Fatalf("testenv: %v", shared.err)

@@ -59,7 +59,7 @@ const measure = `(() => {
 
 func TestThePageCanBeReadInEachWidthAndTheme(t *testing.T) {
 	dir := t.TempDir()
-	tab := browser.NewTab(t, browser.Open(t))
+	tab := browser.NewTab(t, browser.Open(t, ""))
 	for _, run := range []struct {
 		name string
 		*record.Run
@@ -84,7 +84,7 @@ func TestThePageCanBeReadInEachWidthAndTheme(t *testing.T) {
 func TestThePointerReadsTheChart(t *testing.T) {
 	dir := t.TempDir()
 	testenv.Must(t, Write(dir, exampleRun("real")))
-	tab := browser.NewTab(t, browser.Open(t))
+	tab := browser.NewTab(t, browser.Open(t, ""))
 	show(t, tab, 1280, "light", filepath.Join(dir, "report.html"))
 	said, err := browser.Look[[]string](tab, `(() => {
 		const figure = document.querySelector(".timeline"), reading = figure.querySelector(".reading");
