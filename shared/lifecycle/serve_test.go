@@ -90,6 +90,14 @@ func (r *running) wantEnd(t *testing.T) {
 	}
 }
 
+// wantLateEnd checks that the server ends although the drain has waited in vain, for connections without a request.
+func (r *running) wantLateEnd(t *testing.T) {
+	t.Helper()
+	if err := <-r.ended; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 type reply struct {
 	status int
 	body   string
