@@ -39,8 +39,8 @@ func find(t testing.TB, preferences bool) string {
 }
 
 // Open opens a headless browser until the test's end, with preferences (the JSON of Chromium's file of that name; "":
-// none) and more flags. It writes into a folder that is removed even if the test program is killed. NewTab
-// takes the context.
+// none) and more flags. It writes into a folder that is removed even if the test program is killed. NewTab takes the
+// context.
 func Open(t testing.TB, preferences string, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, dir := find(t, preferences != ""), testenv.NewFolder(t)
