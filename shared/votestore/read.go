@@ -118,7 +118,8 @@ type Stats struct {
 }
 
 const totalsStatement = `
-select (select least(sum(votes), 9223372036854775807)::bigint from SCHEMA.tally), (select n from SCHEMA.duplicate_count)`
+select (select least(sum(votes), 9223372036854775807)::bigint from SCHEMA.tally),
+  (select n from SCHEMA.duplicate_count)`
 
 // Stats reads the totals. Its cost does not depend on the number of votes.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
