@@ -20,9 +20,9 @@
 // start of a session is short, because the upgrade at another process waits for its end. A client that does not take
 // the new sid (the official one does) may get an answer to CONNECT, and each push, once from every process.
 //
-// Until a process sees a sid that another has issued, it takes itself for the only one, or one behind sticky
-// sessions. Then it is as strict as a server that keeps its sessions: what has ended is unknown, a second poll at a
-// time ends the session, CONNECT is awaited, and no sid changes once 20 requests have come without such a sign.
+// Until a process sees a sid that another has issued, it takes itself for the only one, or one behind sticky sessions.
+// Then it is as strict as a server that keeps its sessions: what has ended is unknown, and an abandoned poll ends the
+// session.
 //
 // # Limits
 //

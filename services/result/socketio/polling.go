@@ -3,31 +3,15 @@ package socketio
 import (
 	"bufio"
 	"net/http"
+	"slices"
 	"time"
 )
 
 const (
 	maxSessions = 1 << 16 // some 600 bytes each
-	maxRefusals = 16      // of namespaces that wait for a poll
 	ackAfter    = 500 * time.Millisecond
 	minHold     = 50 * time.Millisecond
 )
-
-// session is what this process knows of a session that polls. Other processes may know more.
-type session[F Frame] struct {
-	id            string
-	since, pinged time.Time     // the first request and the last ping here
-	expiry        *time.Timer   // runs while no poll waits
-	wake          chan struct{} // tells the waiting poll of a change
-	last          []byte        // the last packet, once the session has ended
-	refusals      [][]byte      // of other namespaces
-
-	polled, polling, posted, probing bool // a poll came here; one waits; a POST came here; a websocket is being tested
-	// connected is true after a CONNECT that came here, acked after its answer by any process, left after a
-	// DISCONNECT, again after a CONNECT after that.
-	connected, acked, left, again bool
-	shown                         F // the last frame sent from here
-}
 
 // add adds a session, if there are too many in place of any without a waiting poll. The caller holds the lock.
 func (s *Server[F]) add(id sid) *session[F] {
@@ -39,10 +23,9 @@ func (s *Server[F]) add(id sid) *session[F] {
 			s.end(other, closePacket)
 		}
 	}
-	now := time.Now()
-	ss := &session[F]{id: id.id, since: now, pinged: now, wake: make(chan struct{}, 1), acked: id.renewed}
-	if id.renewed {
-		ss.pinged = time.Time{} // unknown, so ping at once
+	ss := &session[F]{Server: s, id: id.id, since: s.now(), pinged: s.now(), wake: make(chan struct{}, 1)}
+	if id.total != unconnected {
+		ss.pinged = -s.pingInterval // unknown, so ping at once
 	}
 	ss.expiry = time.AfterFunc(s.pingInterval+s.pingTimeout, func() {
 		s.mu.Lock()
@@ -62,9 +45,12 @@ func (s *Server[F]) find(id sid) *session[F] {
 	if ss == nil && s.others.Load() {
 		ss = s.add(id)
 	}
-	if ss != nil {
-		ss.expiry.Reset(s.pingInterval + s.pingTimeout)
-		ss.acked = ss.acked || id.renewed
+	if ss == nil {
+		return nil
+	}
+	ss.expiry.Reset(s.pingInterval + s.pingTimeout)
+	if id.total != unconnected && !ss.acked {
+		ss.owed, ss.acked = false, true
 	}
 	return ss
 }
@@ -119,26 +105,23 @@ func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F],
 
 // await returns nil if the client is gone.
 func (s *Server[F]) await(r *http.Request, ss *session[F], id sid, mailbox <-chan F) (packets [][]byte) {
-	start, timer := time.Now(), time.NewTimer(0)
+	start, timer := s.now(), time.NewTimer(0)
 	defer timer.Stop()
-	var newest, none F
-	fell := false // since the start
+	var newest F
 	select {
 	case newest = <-mailbox:
 	default:
 	}
 	for s.stopping.Err() == nil {
 		s.mu.Lock()
-		packets, next := s.due(ss, id, start, newest, fell)
+		packets, next := ss.dueByPoll(id, start, newest)
 		s.mu.Unlock()
 		if packets != nil {
 			return packets
 		}
-		timer.Reset(time.Until(next))
+		timer.Reset(next - s.now())
 		select {
-		case f := <-mailbox:
-			fell = newest != none && f.Total() < newest.Total()
-			newest = f
+		case newest = <-mailbox:
 		case <-ss.wake:
 		case <-timer.C:
 		case <-s.stopping.Done():
@@ -149,52 +132,43 @@ func (s *Server[F]) await(r *http.Request, ss *session[F], id sid, mailbox <-cha
 	return [][]byte{closePacket}
 }
 
-// due returns the packets to send now, or else when to look again. The caller holds the lock.
-func (s *Server[F]) due(
-	ss *session[F], id sid, start time.Time, newest F, fell bool,
-) (packets [][]byte, next time.Time) {
+// dueByPoll is due, but minds what other processes may have done. The caller holds the lock.
+func (ss *session[F]) dueByPoll(id sid, start time.Duration, newest F) (packets [][]byte, next time.Duration) {
 	if ss.last != nil {
-		return [][]byte{ss.last}, next
+		return [][]byte{ss.last}, 0
 	}
-	now, others, alone := time.Now(), s.others.Load(), s.alone()
-	ackAt, pingAt := ss.since.Add(ackAfter), ss.pinged.Add(s.pingInterval)
-	pinging, renewing := !now.Before(pingAt), false
-	packets, ss.refusals = ss.refusals, nil
-
+	now, others := ss.now(), ss.others.Load()
+	ackAt := ss.since + ackAfter
 	// A client sends CONNECT along with its first poll, but perhaps to another process, which can't tell.
-	elsewhere := others || !alone && !ss.posted && !now.Before(ackAt)
-	if ss.again || !ss.acked && (ss.connected || elsewhere) {
-		packets = append(packets, connectPacket())
-		ss.acked, ss.again, renewing = true, false, true
+	if !ss.acked && (others || !ss.posted && now >= ackAt) {
+		ss.owed = true
 	}
+	answering, shown := ss.owed, ss.shown
 	var none F
-	if newest != none && newest != ss.shown && ss.acked && !ss.left {
+	if others && !answering && newest != none {
 		// Another process may have sent this frame, or a newer one that has not come here yet. A total that falls, as after
-		// restoring a backup, is noticed here or with the next ping.
-		if total := newest.Total(); total > id.total || !others || (fell || pinging) && total != id.total {
-			packets = append(packets, newest.Event())
-			ss.shown, id.total, renewing = newest, total, true
+		// restoring a backup, is noticed with the next ping.
+		if total := newest.Total(); total == id.total || total < id.total && now < ss.pinged+ss.pingInterval {
+			newest = shown
 		}
 	}
-	if renewing && !alone {
-		renewed := sid{id: ss.id, process: s.process, renewed: true, total: id.total}
-		packets = append([][]byte{s.openPacket(renewed, "")}, packets...)
+	packets, next = ss.due(newest)
+	if ss.shown != shown {
+		id.total = ss.shown.Total()
 	}
-	if pinging {
-		packets = append(packets, pingPacket)
-		ss.pinged = now
+	if answering || others && ss.shown != shown {
+		renewed := sid{ss.id, ss.process, max(id.total, connected)}
+		packets = slices.Insert(packets, 0, ss.openPacket(renewed, ""))
 	}
 
-	next = pingAt
-	brief := others || ss.acked && !alone
-	if brief { // a websocket may be tested elsewhere, and the client waits for the end of its poll
-		if hold := start.Add(max(start.Sub(ss.since), minHold)); hold.Before(next) {
-			next = hold
-		}
-	} else if ackAt.After(now) && ackAt.Before(next) {
-		next = ackAt
+	quiet := ss.probing
+	if others || ss.acked { // a websocket may be tested elsewhere, and the client waits for the end of its poll
+		hold := start + max(start-ss.since, minHold)
+		next, quiet = min(next, hold), quiet || now >= hold
+	} else if !ss.posted {
+		next = min(next, ackAt)
 	}
-	if packets == nil && (ss.probing || brief && !now.Before(next)) {
+	if packets == nil && quiet {
 		packets = [][]byte{noopPacket}
 	}
 	return packets, next
@@ -207,43 +181,23 @@ func (s *Server[F]) receive(w http.ResponseWriter, r *http.Request, ss *session[
 	packets.Split(splitPackets)
 	n, ok := 0, true
 	for ; ok && packets.Scan(); n++ {
-		ok = s.take(ss, parse(packets.Bytes()))
-	}
-	if !ok || n == 0 || packets.Err() != nil {
 		s.mu.Lock()
-		s.end(ss, closePacket)
+		ss.posted = true
+		ok = ss.take(parse(packets.Bytes()))
 		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !ok || n == 0 || packets.Err() != nil:
+		s.end(ss, closePacket)
 		refuse(w, errRequest)
 		return
+	case ss.last != nil:
+		s.end(ss, ss.last)
+	default:
+		ss.alert()
 	}
 	w.Header().Set("Content-Type", "text/html")
 	_, _ = w.Write([]byte("ok"))
-}
-
-// take returns false if the session must be closed.
-func (s *Server[F]) take(ss *session[F], p packet) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ss.posted = true
-	switch p.kind {
-	case "1":
-		s.end(ss, noopPacket)
-	case "3", "6":
-	case "40":
-		if p.namespace == mainNamespace {
-			ss.again = ss.left
-			ss.connected, ss.left = true, false
-		} else {
-			ss.refusals = append(ss.refusals, connectErrorPacket(p.namespace))
-		}
-		ss.alert()
-		return len(ss.refusals) <= maxRefusals
-	case "41":
-		ss.left = true
-	case "42", "43": // nobody listens
-		return ss.connected || !s.alone()
-	default:
-		return false
-	}
-	return true
 }

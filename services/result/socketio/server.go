@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,8 +15,6 @@ import (
 const (
 	maxPayload   = 1_000_000 // bytes of a POST
 	writeTimeout = 10 * time.Second
-	// provenAfter requests in a row would come to one of two processes by chance once in a million times.
-	provenAfter = 20
 )
 
 // Frame is a state that viewers are shown, encoded once for all of them.
@@ -41,12 +40,11 @@ type Server[F Frame] struct {
 	join                      Join[F]
 
 	process    string
+	started    time.Time
 	stopping   context.Context
 	Stop       context.CancelFunc // ends every session and does not wait
 	websockets sync.WaitGroup
-
-	others atomic.Bool  // a session was seen that another process had answered
-	own    atomic.Int64 // requests of sessions that no other process had answered
+	others     atomic.Bool // a sid was seen that another process had issued
 
 	mu       sync.Mutex
 	sessions map[string]*session[F]
@@ -56,7 +54,7 @@ type Server[F Frame] struct {
 func New[F Frame](pingInterval, pingTimeout time.Duration, join Join[F]) *Server[F] {
 	s := &Server[F]{
 		pingInterval: pingInterval, pingTimeout: pingTimeout, join: join,
-		process: randomID(), sessions: map[string]*session[F]{},
+		process: randomID(), started: time.Now(), sessions: map[string]*session[F]{},
 	}
 	s.stopping, s.Stop = context.WithCancel(context.Background()) //nolint:gosec // Close calls Stop
 	return s
@@ -75,8 +73,7 @@ func (s *Server[F]) Close(ctx context.Context) error {
 	}
 }
 
-// alone is true if all requests of a session come here: to the only process, or behind sticky sessions.
-func (s *Server[F]) alone() bool { return !s.others.Load() && s.own.Load() >= provenAfter }
+func (s *Server[F]) now() time.Duration { return time.Since(s.started) }
 
 // ServeHTTP checks a request in the order of the reference implementation.
 func (s *Server[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +97,7 @@ func (s *Server[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isWebSocket:
 		s.serveWebSocket(w, r, nil)
 	default:
-		id := sid{id: randomID(), process: s.process}
+		id := sid{randomID(), s.process, unconnected}
 		s.mu.Lock()
 		s.add(id)
 		s.mu.Unlock()
@@ -109,9 +106,7 @@ func (s *Server[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server[F]) resume(w http.ResponseWriter, r *http.Request, id sid, isWebSocket bool) {
-	if id.process == s.process {
-		s.own.Add(1)
-	} else {
+	if id.process != s.process {
 		s.others.Store(true)
 	}
 	s.mu.Lock()
@@ -155,12 +150,7 @@ func refuseFull(w http.ResponseWriter) {
 func sendPayload(w http.ResponseWriter, packets ...[]byte) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.Header().Set("Cache-Control", "no-store")
-	for i, p := range packets {
-		if i > 0 {
-			_, _ = w.Write([]byte{separator})
-		}
-		_, _ = w.Write(p) //nolint:gosec // plain text, not HTML; an error means that the client is gone
-	}
+	_, _ = w.Write(bytes.Join(packets, []byte{separator})) //nolint:gosec // plain text, not HTML; an error means that the client is gone
 }
 
 // The packets that the server sends, besides events.

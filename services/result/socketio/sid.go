@@ -11,29 +11,25 @@ import (
 type sid struct {
 	id      string
 	process string // that issued the sid
-	renewed bool   // issued along with the answer to CONNECT, or later
-	total   int64  // votes in the last frame sent; -1: none
+	total   int64  // votes in the last frame sent, or one of:
 }
+
+const (
+	connected   = -1 // CONNECT has been answered, but no frame sent
+	unconnected = -2
+)
 
 func randomID() string { return rand.Text()[:20] } // 100 bits
 
-func (s sid) String() string {
-	if !s.renewed {
-		return s.id + "." + s.process
-	}
-	return s.id + "." + s.process + "." + strconv.FormatInt(s.total, 36)
-}
+func (s sid) String() string { return s.id + "." + s.process + "." + strconv.FormatInt(s.total, 36) }
 
-var sidForm = regexp.MustCompile(`^([A-Z2-7]{20})\.([A-Z2-7]{20})(?:\.(-1|[0-9a-z]{1,13}))?$`)
+var sidForm = regexp.MustCompile(`^([A-Z2-7]{20})\.([A-Z2-7]{20})\.(-1|-2|[0-9a-z]{1,13})$`)
 
 func parseSID(text string) (s sid, ok bool) {
 	parts := sidForm.FindStringSubmatch(text)
 	if parts == nil {
 		return sid{}, false
 	}
-	if parts[3] == "" {
-		return sid{parts[1], parts[2], false, -1}, true
-	}
 	total, err := strconv.ParseInt(parts[3], 36, 64)
-	return sid{parts[1], parts[2], true, total}, err == nil
+	return sid{parts[1], parts[2], total}, err == nil
 }

@@ -11,24 +11,16 @@ import (
 	"github.com/coder/websocket"
 )
 
-const (
-	connectTimeout = 5 * time.Second // from a websocket's opening to CONNECT
-	closeTimeout   = time.Second     // for the closing handshake
-)
+const closeTimeout = time.Second // for the closing handshake
 
-// viewer is a client by websocket. Only run uses it, and read its channels.
+// viewer is a client by websocket.
 type viewer[F Frame] struct {
 	*Server[F]
-	conn        *websocket.Conn
-	hangUp      func() error // closes the connection at once, which conn does not do once it is closing
-	mailbox     <-chan F
-	in          chan packet
-	done        chan struct{}
-	ping, limit *time.Timer // limit runs while CONNECT, a pong or an upgrade is awaited
-
-	polls     *session[F] // the session by polling while a websocket is tested, else nil
-	connected bool
-	shown     F // the last frame sent
+	conn    *websocket.Conn
+	hangUp  func() error // closes the connection at once, which conn does not do once it is closing
+	mailbox <-chan F
+	in      chan packet // closed when the connection is
+	done    chan struct{}
 }
 
 // serveWebSocket opens a session or, if it polls, tests a websocket for it.
@@ -46,16 +38,12 @@ func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxPacket)
-	v := &viewer[F]{
-		Server: s, conn: conn, hangUp: upgraded.conn.Close, mailbox: mailbox,
-		in: make(chan packet), done: make(chan struct{}),
-		ping: time.NewTimer(s.pingInterval), limit: time.NewTimer(connectTimeout), polls: polls,
-	}
+	v := &viewer[F]{s, conn, upgraded.conn.Close, mailbox, make(chan packet), make(chan struct{})}
 	// The request ends here, so that a viewer does not keep the memory that the HTTP server holds for one.
 	s.websockets.Go(v.read)
 	s.websockets.Go(func() {
 		defer leave()
-		v.run()
+		v.run(polls)
 	})
 }
 
@@ -79,55 +67,43 @@ func (v *viewer[F]) read() {
 	}
 }
 
-func (v *viewer[F]) run() {
+func (v *viewer[F]) run(polls *session[F]) {
 	defer close(v.done)
-	defer v.ping.Stop()
-	defer v.limit.Stop()
-	status := v.follow()
-	if v.polls != nil {
-		v.mu.Lock()
-		v.polls.probing = false
-		v.mu.Unlock()
+	ss := session[F]{Server: v.Server, websocket: true, since: v.now(), pinged: v.now()}
+	ss.queue = [][]byte{v.openPacket(sid{randomID(), v.process, unconnected}, "")}
+	status := websocket.StatusNormalClosure
+	if polls == nil || v.upgrade(polls, &ss) {
+		status = v.follow(&ss)
 	}
 	defer time.AfterFunc(closeTimeout, func() { _ = v.hangUp() }).Stop()
 	_ = v.conn.Close(status, "") // an error means that the client is gone
 }
 
-// follow sends frames and pings and answers packets until the session ends. It returns how to close the connection.
-func (v *viewer[F]) follow() websocket.StatusCode {
-	ok := true
-	if v.polls == nil {
-		ok = v.send(v.openPacket(sid{id: randomID(), process: v.process}, ""))
-	} else {
-		v.ping.Stop()
-		v.limit.Reset(v.pingInterval + v.pingTimeout) // the client waits for the end of its poll
-	}
-	for ok {
-		news := v.mailbox
-		if !v.connected {
-			news = nil
+// follow serves a session until it ends. It returns how to close the connection.
+func (v *viewer[F]) follow(ss *session[F]) websocket.StatusCode {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var newest F
+	for {
+		packets, next := ss.due(newest)
+		if ss.last != nil || !v.send(packets...) {
+			return websocket.StatusNormalClosure
 		}
+		timer.Reset(next - v.now())
 		select {
 		case p, open := <-v.in:
-			if open && p.kind == "" {
+			if open && !ss.take(p) {
 				return websocket.StatusProtocolError
 			}
-			ok = open && v.take(p)
-		case f := <-news:
-			if f != v.shown {
-				v.shown = f
-				ok = v.send(f.Event())
+			if !open {
+				return websocket.StatusNormalClosure
 			}
-		case <-v.ping.C:
-			v.limit.Reset(v.pingTimeout)
-			ok = v.send(pingPacket)
-		case <-v.limit.C:
-			ok = false
+		case newest = <-v.mailbox:
+		case <-timer.C:
 		case <-v.stopping.Done():
 			return websocket.StatusGoingAway
 		}
 	}
-	return websocket.StatusNormalClosure
 }
 
 func (v *viewer[F]) send(packets ...[]byte) bool {
@@ -139,65 +115,42 @@ func (v *viewer[F]) send(packets ...[]byte) bool {
 	return true
 }
 
-// take returns false if the session must be closed.
-func (v *viewer[F]) take(p packet) bool {
-	switch {
-	case v.polls != nil:
-		packets, ok := v.upgrade(p)
-		return ok && v.send(packets...)
-	case p.kind == "3":
-		v.limit.Stop()
-		v.ping.Reset(v.pingInterval)
-	case p.kind == "40" && p.namespace != mainNamespace:
-		return v.send(connectErrorPacket(p.namespace))
-	case p.kind == "40":
-		v.limit.Stop()
-		v.connected = true
-		var none F
-		if v.shown != none && len(v.mailbox) == 0 {
-			return v.send(connectPacket(), v.shown.Event())
+// upgrade tests the websocket for a session that polls. If it succeeds, the session has left polling for the other.
+func (v *viewer[F]) upgrade(polls, ss *session[F]) bool {
+	timeout := time.NewTimer(v.pingInterval + v.pingTimeout) // the client waits for the end of its poll
+	defer timeout.Stop()
+	receive := func(want string) bool {
+		select {
+		case p := <-v.in:
+			return p.kind == want
+		case <-timeout.C:
+		case <-v.stopping.Done():
 		}
-		return v.send(connectPacket())
-	case p.kind == "41":
-		v.connected = false
-		v.limit.Reset(connectTimeout)
-	case p.kind == "42", p.kind == "43": // nobody listens
-		return v.connected
-	default:
-		return p.kind == "6"
+		return false
 	}
-	return true
-}
-
-// upgrade takes the packets of a client that tests a websocket. With the packet "5" the session leaves polling.
-func (v *viewer[F]) upgrade(p packet) (packets [][]byte, ok bool) {
+	probe := func(on bool) (alive bool) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		polls.probing = on
+		polls.alert()
+		return polls.last == nil
+	}
+	defer probe(false)
+	if !receive("2probe") || !probe(true) || !v.send(probePacket) || !receive("5") {
+		return false
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	ss := v.polls
-	switch {
-	case ss.last != nil:
-	case p.kind == "2probe":
-		ss.probing = true
-		ss.alert()
-		return [][]byte{probePacket}, true
-	case p.kind == "5" && ss.probing:
-		v.end(ss, noopPacket)
-		v.polls, v.shown = nil, ss.shown
-		v.limit.Stop()
-		v.ping.Reset(time.Until(ss.pinged.Add(v.pingInterval)))
-		packets = ss.refusals
-		switch {
-		case ss.acked, v.others.Load():
-			v.connected = true // CONNECT was answered, perhaps by another process
-		case ss.connected, ss.polled && !v.alone():
-			v.connected = true
-			packets = append(packets, connectPacket())
-		default:
-			v.connected = !v.alone()
-		}
-		return packets, true
+	if polls.last != nil {
+		return false
 	}
-	return nil, false
+	*ss = *polls
+	v.end(polls, noopPacket)
+	ss.websocket, ss.since = true, v.now()
+	if !ss.acked { // then another process has answered CONNECT, unless it came here or no poll went there
+		ss.acked, ss.owed = true, !v.others.Load() && (ss.owed || ss.polled)
+	}
+	return true
 }
 
 // lean gives an upgraded connection small buffers, where the HTTP server's hold 8 KB for each viewer, and each write a
