@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 	"petvote/infra/testenv"
+	"petvote/infra/wait"
 )
 
 func TestMain(m *testing.M) {
@@ -108,28 +109,29 @@ func newReplica(t *testing.T, interval, timeout time.Duration) *replica {
 func (r *replica) whilePolling(do func()) (wait func()) {
 	var doing sync.WaitGroup
 	doing.Go(func() {
-		for deadline := time.Now().Add(20 * time.Second); !r.isPolled() && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
+		r.await(func(ss *session[*state]) bool { return ss.polling })
 		do()
 	})
 	return doing.Wait
 }
 
-func (r *replica) isPolled() bool {
-	r.server.mu.Lock()
-	defer r.server.mu.Unlock()
-	for _, ss := range r.server.sessions {
-		if ss.polling {
-			return true
+// await waits for a session of which something is true.
+func (r *replica) await(is func(*session[*state]) bool) {
+	_ = wait.Until(context.Background(), 20*time.Second, func(context.Context) error {
+		r.server.mu.Lock()
+		defer r.server.mu.Unlock()
+		for _, ss := range r.server.sessions {
+			if is(ss) {
+				return nil
+			}
 		}
-	}
-	return false
+		return errors.New("no such session")
+	})
 }
 
 // exchange sends a request to a replica. Each has a connection of its own.
-func exchange(ctx context.Context, method, url, body string) (status int, answer string, err error) {
-	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+func exchange(ctx context.Context, method, url string, body io.Reader) (status int, answer string, err error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return 0, "", err
 	}
@@ -172,7 +174,7 @@ func (c *client) do(r *replica, method, body string) (int, string) {
 	}
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
 	defer cancel()
-	status, answer, err := exchange(ctx, method, url, body)
+	status, answer, err := exchange(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}

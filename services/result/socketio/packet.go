@@ -9,6 +9,7 @@ import (
 const (
 	separator     = '\x1e'  // between the packets of a payload
 	maxPacket     = 4 << 10 // bytes; viewers only connect and disconnect
+	maxNamespace  = 64      // bytes; those that wait for a refusal take memory
 	mainNamespace = "/"
 )
 
@@ -39,6 +40,9 @@ func parseMessage(kind string, rest []byte) packet {
 	if bytes.HasPrefix(rest, []byte(mainNamespace)) {
 		name, after, _ := bytes.Cut(rest, []byte(","))
 		namespace, rest = string(name), after
+		if len(name) > maxNamespace {
+			return packet{}
+		}
 	}
 	payload := bytes.TrimLeft(rest, "0123456789")
 	hasID := len(payload) < len(rest)

@@ -153,6 +153,10 @@ func (ss *session[F]) dueByPoll(id sid, start time.Duration, newest F) (packets 
 		}
 	}
 	packets, next = ss.due(newest)
+	if ss.last != nil { // no pong came
+		ss.end(ss, closePacket)
+		return [][]byte{closePacket}, 0
+	}
 	if ss.shown != shown {
 		id.total = ss.shown.Total()
 	}
@@ -179,15 +183,18 @@ func (s *Server[F]) receive(w http.ResponseWriter, r *http.Request, ss *session[
 	packets := bufio.NewScanner(http.MaxBytesReader(w, r.Body, maxPayload))
 	packets.Buffer(make([]byte, 0, 256), maxPacket)
 	packets.Split(splitPackets)
-	n, ok := 0, true
+	s.mu.Lock()
+	n, ok := 0, !ss.posting // only one may be read
+	ss.posted, ss.posting = true, true
+	s.mu.Unlock()
 	for ; ok && packets.Scan(); n++ {
 		s.mu.Lock()
-		ss.posted = true
 		ok = ss.take(parse(packets.Bytes()))
 		s.mu.Unlock()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ss.posting = false
 	switch {
 	case !ok || n == 0 || packets.Err() != nil:
 		s.end(ss, closePacket)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 const (
@@ -113,6 +115,10 @@ func (s *Server[F]) resume(w http.ResponseWriter, r *http.Request, id sid, isWeb
 	ss := s.find(id)
 	s.mu.Unlock()
 	switch {
+	case ss == nil && isWebSocket: // as the reference implementation does after an upgrade
+		if conn, err := websocket.Accept(w, r, acceptAny); err == nil {
+			_ = conn.CloseNow()
+		}
 	case ss == nil:
 		refuse(w, errSession)
 	case isWebSocket:

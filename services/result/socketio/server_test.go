@@ -3,10 +3,12 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func TestRequestsAreRefusedWithTheProtocolsErrors(t *testing.T) {
 		{"GET", "EIO=4&transport=polling" + of(sid{randomID(), r.server.process, unconnected}), errSession},
 		{"PUT", "EIO=4&transport=polling&sid=" + open(t, r).sid, errRequest},
 	} {
-		status, got, err := exchange(t.Context(), c.method, r.url+"/socket.io/?"+c.query, "")
+		status, got, err := exchange(t.Context(), c.method, r.url+"/socket.io/?"+c.query, nil)
 		if err != nil || status != http.StatusBadRequest || got != c.want {
 			t.Errorf("%s %s: %d %s %v, want %s", c.method, c.query, status, got, err, c.want)
 		}
@@ -127,8 +129,24 @@ func TestPollingKeepsTheProtocolsRules(t *testing.T) {
 		"a cancelled poll": func(r *replica, c *client) {
 			ctx, cancel := context.WithCancel(c.t.Context())
 			defer r.whilePolling(cancel)()
-			if _, _, err := exchange(ctx, "GET", r.url+path+"polling&sid="+c.sid, ""); err == nil {
+			if _, _, err := exchange(ctx, "GET", r.url+path+"polling&sid="+c.sid, nil); err == nil {
 				c.t.Error("the poll was answered")
+			}
+		},
+		"two posts": func(r *replica, c *client) {
+			body, sending := io.Pipe()
+			var posting sync.WaitGroup
+			defer posting.Wait()
+			defer sending.Close()
+			posting.Go(func() { _, _, _ = exchange(c.t.Context(), "POST", r.url+path+"polling&sid="+c.sid, body) })
+			if _, err := sending.Write([]byte("3\x1e3\x1e")); err != nil {
+				c.t.Fatal(err)
+			}
+			r.await(func(ss *session[*state]) bool { return ss.posted })
+			c.want(400, r, "POST", "3")
+		},
+		"no pong": func(r *replica, c *client) {
+			for n := 0; n < 20 && c.want(200, r, "GET", "") != "1"; n++ {
 			}
 		},
 		"no packet":          func(r *replica, c *client) { c.want(400, r, "POST", "") },
@@ -138,6 +156,7 @@ func TestPollingKeepsTheProtocolsRules(t *testing.T) {
 		"binary data":        func(r *replica, c *client) { c.want(400, r, "POST", "bAQIDBA==") },
 		"a long packet":      func(r *replica, c *client) { c.want(400, r, "POST", "40"+strings.Repeat(" ", maxPacket)) },
 		"a long body":        func(r *replica, c *client) { c.want(400, r, "POST", strings.Repeat("3\x1e", maxPayload)) },
+		"a long namespace":   func(r *replica, c *client) { c.want(400, r, "POST", "40/"+strings.Repeat("a", 100)) },
 		"refusals":           func(r *replica, c *client) { c.want(400, r, "POST", strings.Repeat("40/a\x1e", 1000)) },
 		"upgrade by polling": func(r *replica, c *client) { c.want(400, r, "POST", "5") },
 	} {
@@ -258,6 +277,17 @@ func TestWebSocketsKeepTheProtocolsRules(t *testing.T) {
 	}
 }
 
+// A client that waits for the answer before it listens would miss an event that comes along with it.
+func TestTheAnswerToConnectIsAlone(t *testing.T) {
+	ss := session[*state]{Server: newReplica(t, slow, quick).server, websocket: true}
+	ss.take(packet{"40", mainNamespace})
+	first, next := ss.due(&state{1})
+	second, _ := ss.due(&state{1})
+	if len(first) != 1 || len(second) != 1 || next > ss.now()+time.Second {
+		t.Errorf("%q, then after %v %q", first, next-ss.now(), second)
+	}
+}
+
 func TestAWebSocketThatDoesNotConnectIsClosed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits 5 s")
@@ -287,9 +317,8 @@ func TestASessionIsUpgradedFromPollingToAWebSocket(t *testing.T) {
 		t.Errorf("%d answers to CONNECT, totals %v", c.connect, c.totals)
 	}
 	c.want(400, r, "GET", "") // the session polls no more
-	if _, resp, err := websocket.Dial(t.Context(), r.url+path+"websocket&sid="+c.sid, nil); err == nil ||
-		resp.StatusCode != 400 {
-		t.Errorf("a second websocket: %v", err)
+	if packet, status := dial(t, r, c).next(); packet != "" {
+		t.Errorf("a second websocket: %q, %v", packet, status)
 	}
 	r.push(3)
 	s.wantNext(`42["current_votes",3]`)

@@ -13,6 +13,8 @@ import (
 
 const closeTimeout = time.Second // for the closing handshake
 
+var acceptAny = &websocket.AcceptOptions{InsecureSkipVerify: true} // pages of any origin may show the tally
+
 // viewer is a client by websocket.
 type viewer[F Frame] struct {
 	*Server[F]
@@ -30,9 +32,8 @@ func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls
 		refuseFull(w)
 		return
 	}
-	options := &websocket.AcceptOptions{InsecureSkipVerify: true} // pages of any origin may show the tally
 	upgraded := &lean{ResponseWriter: w}
-	conn, err := websocket.Accept(upgraded, r, options)
+	conn, err := websocket.Accept(upgraded, r, acceptAny)
 	if err != nil {
 		leave()
 		return // Accept has answered
