@@ -3,15 +3,10 @@ package socketio
 import (
 	"bufio"
 	"net/http"
-	"slices"
 	"time"
 )
 
-const (
-	maxSessions = 1 << 16 // some 600 bytes each
-	ackAfter    = 500 * time.Millisecond
-	minHold     = 50 * time.Millisecond
-)
+const maxSessions = 1 << 16 // some 600 bytes each
 
 // add adds a session, if there are too many in place of any without a waiting poll. The caller holds the lock.
 func (s *Server[F]) add(id sid) *session[F] {
@@ -65,13 +60,6 @@ func (s *Server[F]) end(ss *session[F], last []byte) {
 	ss.alert()
 }
 
-func (ss *session[F]) alert() {
-	select {
-	case ss.wake <- struct{}{}:
-	default:
-	}
-}
-
 // poll answers with the packets that are due, as soon as there are any.
 func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F], id sid) {
 	// An error means that the server's own, shorter deadline remains.
@@ -91,91 +79,18 @@ func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F],
 	}
 	ss.polled, ss.polling = true, true
 	s.mu.Unlock()
-	packets := s.await(r, ss, id, mailbox)
+	var newest F
+	start := s.now()
+	due := func(newest F) ([][]byte, time.Duration) { return ss.dueByPoll(id, start, newest) }
+	packets := ss.await(due, mailbox, &newest, r.Context().Done())
 	s.mu.Lock()
 	ss.polling = false
-	if packets == nil && !s.others.Load() { // the client is gone; else a proxy may have sent its poll elsewhere
+	ss.expiry.Reset(s.pingInterval + s.pingTimeout)
+	if ss.last != nil || packets == nil && ss.whole() { // the client is gone; else a proxy may have sent its poll elsewhere
 		s.end(ss, closePacket)
-	} else if ss.last == nil {
-		ss.expiry.Reset(s.pingInterval + s.pingTimeout)
 	}
 	s.mu.Unlock()
 	sendPayload(w, packets...)
-}
-
-// await returns nil if the client is gone.
-func (s *Server[F]) await(r *http.Request, ss *session[F], id sid, mailbox <-chan F) (packets [][]byte) {
-	start, timer := s.now(), time.NewTimer(0)
-	defer timer.Stop()
-	var newest F
-	select {
-	case newest = <-mailbox:
-	default:
-	}
-	for s.stopping.Err() == nil {
-		s.mu.Lock()
-		packets, next := ss.dueByPoll(id, start, newest)
-		s.mu.Unlock()
-		if packets != nil {
-			return packets
-		}
-		timer.Reset(next - s.now())
-		select {
-		case newest = <-mailbox:
-		case <-ss.wake:
-		case <-timer.C:
-		case <-s.stopping.Done():
-		case <-r.Context().Done():
-			return nil
-		}
-	}
-	return [][]byte{closePacket}
-}
-
-// dueByPoll is due, but minds what other processes may have done. The caller holds the lock.
-func (ss *session[F]) dueByPoll(id sid, start time.Duration, newest F) (packets [][]byte, next time.Duration) {
-	if ss.last != nil {
-		return [][]byte{ss.last}, 0
-	}
-	now, others := ss.now(), ss.others.Load()
-	ackAt := ss.since + ackAfter
-	// A client sends CONNECT along with its first poll, but perhaps to another process, which can't tell.
-	if !ss.acked && (others || !ss.posted && now >= ackAt) {
-		ss.owed = true
-	}
-	answering, shown := ss.owed, ss.shown
-	var none F
-	if others && !answering && newest != none {
-		// Another process may have sent this frame, or a newer one that has not come here yet. A total that falls, as after
-		// restoring a backup, is noticed with the next ping.
-		if total := newest.Total(); total == id.total || total < id.total && now < ss.pinged+ss.pingInterval {
-			newest = shown
-		}
-	}
-	packets, next = ss.due(newest)
-	if ss.last != nil { // no pong came
-		ss.end(ss, closePacket)
-		return [][]byte{closePacket}, 0
-	}
-	if ss.shown != shown {
-		id.total = ss.shown.Total()
-	}
-	if answering || others && ss.shown != shown {
-		renewed := sid{ss.id, ss.process, max(id.total, connected)}
-		packets = slices.Insert(packets, 0, ss.openPacket(renewed, ""))
-	}
-
-	quiet := ss.probing
-	if others || ss.acked { // a websocket may be tested elsewhere, and the client waits for the end of its poll
-		hold := start + max(start-ss.since, minHold)
-		next, quiet = min(next, hold), quiet || now >= hold
-	} else if !ss.posted {
-		next = min(next, ackAt)
-	}
-	if packets == nil && quiet {
-		packets = [][]byte{noopPacket}
-	}
-	return packets, next
 }
 
 // receive takes the packets of a POST.

@@ -324,6 +324,21 @@ func TestASessionIsUpgradedFromPollingToAWebSocket(t *testing.T) {
 	s.wantNext(`42["current_votes",3]`)
 }
 
+func TestAnUpgradedSessionWaitsForConnect(t *testing.T) {
+	r := newReplica(t, slow, quick)
+	s := dial(t, r, open(t, r))
+	s.send("2probe")
+	s.wantNext("3probe")
+	s.send("5", "40")
+	for range 2 {
+		packet, _ := s.next()
+		s.read(packet)
+		if s.connect != 1 {
+			t.Errorf("%q before the answer to CONNECT", packet)
+		}
+	}
+}
+
 // What has not been sent by a poll is sent by the websocket.
 func TestAnUpgradeLosesNothing(t *testing.T) {
 	r := newReplica(t, slow, quick)

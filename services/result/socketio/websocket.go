@@ -15,16 +15,6 @@ const closeTimeout = time.Second // for the closing handshake
 
 var acceptAny = &websocket.AcceptOptions{InsecureSkipVerify: true} // pages of any origin may show the tally
 
-// viewer is a client by websocket.
-type viewer[F Frame] struct {
-	*Server[F]
-	conn    *websocket.Conn
-	hangUp  func() error // closes the connection at once, which conn does not do once it is closing
-	mailbox <-chan F
-	in      chan packet // closed when the connection is
-	done    chan struct{}
-}
-
 // serveWebSocket opens a session or, if it polls, tests a websocket for it.
 func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls *session[F]) {
 	mailbox, leave, err := s.join()
@@ -39,117 +29,97 @@ func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxPacket)
-	v := &viewer[F]{s, conn, upgraded.conn.Close, mailbox, make(chan packet), make(chan struct{})}
 	// The request ends here, so that a viewer does not keep the memory that the HTTP server holds for one.
-	s.websockets.Go(v.read)
 	s.websockets.Go(func() {
 		defer leave()
-		v.run(polls)
+		status := s.follow(conn, polls, mailbox)
+		// conn does not close the connection at once while it is closing.
+		defer time.AfterFunc(closeTimeout, func() { _ = upgraded.conn.Close() }).Stop()
+		_ = conn.Close(status, "") // an error means that the client is gone
 	})
 }
 
-// read ends when the connection does.
-func (v *viewer[F]) read() {
-	defer close(v.in)
-	for {
-		kind, data, err := v.conn.Read(context.Background())
-		if err != nil {
-			return
-		}
-		var p packet
-		if kind == websocket.MessageText {
-			p = parse(data)
-		}
-		select {
-		case v.in <- p:
-		case <-v.done:
-			return
-		}
-	}
-}
-
-func (v *viewer[F]) run(polls *session[F]) {
-	defer close(v.done)
-	ss := session[F]{Server: v.Server, websocket: true, since: v.now(), pinged: v.now()}
-	ss.queue = [][]byte{v.openPacket(sid{randomID(), v.process, unconnected}, "")}
-	status := websocket.StatusNormalClosure
-	if polls == nil || v.upgrade(polls, &ss) {
-		status = v.follow(&ss)
-	}
-	defer time.AfterFunc(closeTimeout, func() { _ = v.hangUp() }).Stop()
-	_ = v.conn.Close(status, "") // an error means that the client is gone
-}
-
 // follow serves a session until it ends. It returns how to close the connection.
-func (v *viewer[F]) follow(ss *session[F]) websocket.StatusCode {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+func (s *Server[F]) follow(conn *websocket.Conn, polls *session[F], mailbox <-chan F) websocket.StatusCode {
+	open := s.openPacket(sid{randomID(), s.process, unconnected}, "")
+	ss := &session[F]{Server: s, since: s.now(), pinged: s.now(), posted: true, queue: [][]byte{open}}
+	if polls != nil && !s.upgrade(conn, polls, ss) {
+		return websocket.StatusNormalClosure
+	}
+	ss.websocket, ss.wake = true, make(chan struct{}, 1)
+	status := websocket.StatusNormalClosure
+	s.websockets.Go(func() {
+		for open := true; open; {
+			p, err := read(context.Background(), conn)
+			s.mu.Lock()
+			if err != nil {
+				ss.last = closePacket
+			} else if !ss.take(p) {
+				ss.last, status = closePacket, websocket.StatusProtocolError
+			}
+			open = ss.last == nil
+			ss.alert()
+			s.mu.Unlock()
+		}
+	})
 	var newest F
 	for {
-		packets, next := ss.due(newest)
-		if ss.last != nil || !v.send(packets...) {
-			return websocket.StatusNormalClosure
-		}
-		timer.Reset(next - v.now())
-		select {
-		case p, open := <-v.in:
-			if open && !ss.take(p) {
-				return websocket.StatusProtocolError
-			}
-			if !open {
-				return websocket.StatusNormalClosure
-			}
-		case newest = <-v.mailbox:
-		case <-timer.C:
-		case <-v.stopping.Done():
+		packets := ss.await(ss.due, mailbox, &newest, nil)
+		s.mu.Lock()
+		ended, closing := ss.last != nil, status
+		s.mu.Unlock()
+		if s.stopping.Err() != nil {
 			return websocket.StatusGoingAway
+		}
+		if ended || send(conn, packets...) != nil {
+			return closing
 		}
 	}
 }
 
-func (v *viewer[F]) send(packets ...[]byte) bool {
+func read(ctx context.Context, conn *websocket.Conn) (p packet, err error) {
+	kind, data, err := conn.Read(ctx)
+	if kind == websocket.MessageText {
+		p = parse(data)
+	}
+	return p, err
+}
+
+func send(conn *websocket.Conn, packets ...[]byte) error {
 	for _, p := range packets {
-		if v.conn.Write(context.Background(), websocket.MessageText, p) != nil {
-			return false
+		if err := conn.Write(context.Background(), websocket.MessageText, p); err != nil {
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
 // upgrade tests the websocket for a session that polls. If it succeeds, the session has left polling for the other.
-func (v *viewer[F]) upgrade(polls, ss *session[F]) bool {
-	timeout := time.NewTimer(v.pingInterval + v.pingTimeout) // the client waits for the end of its poll
-	defer timeout.Stop()
-	receive := func(want string) bool {
-		select {
-		case p := <-v.in:
-			return p.kind == want
-		case <-timeout.C:
-		case <-v.stopping.Done():
-		}
-		return false
-	}
+func (s *Server[F]) upgrade(conn *websocket.Conn, polls, ss *session[F]) bool {
+	ctx, cancel := context.WithTimeout(s.stopping, s.pingInterval+s.pingTimeout) // the client waits for the end of its poll
+	defer cancel()
 	probe := func(on bool) (alive bool) {
-		v.mu.Lock()
-		defer v.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		polls.probing = on
 		polls.alert()
 		return polls.last == nil
 	}
 	defer probe(false)
-	if !receive("2probe") || !probe(true) || !v.send(probePacket) || !receive("5") {
+	if p, _ := read(ctx, conn); p.kind != "2probe" || !probe(true) || send(conn, probePacket) != nil {
 		return false
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if polls.last != nil {
+	p, _ := read(ctx, conn)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.kind != "5" || polls.last != nil {
 		return false
 	}
 	*ss = *polls
-	v.end(polls, noopPacket)
-	ss.websocket, ss.since = true, v.now()
-	if !ss.acked { // then another process has answered CONNECT, unless it came here or no poll went there
-		ss.acked, ss.owed = true, !v.others.Load() && (ss.owed || ss.polled)
+	s.end(polls, noopPacket)
+	ss.since = s.now()
+	if s.others.Load() && !ss.acked {
+		ss.acked, ss.owed = true, false // any of them has answered CONNECT
 	}
 	return true
 }
