@@ -9,7 +9,7 @@ const (
 	presumeAfter = 500 * time.Millisecond
 	// eventDelay is for clients that listen for events once they have read the answer to CONNECT: by websocket they would
 	// miss one that comes along with it.
-	eventDelay = 10 * time.Millisecond
+	eventDelay = 50 * time.Millisecond
 	minHold    = 50 * time.Millisecond
 )
 
