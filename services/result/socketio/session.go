@@ -21,6 +21,7 @@ type session[F Frame] struct {
 	since     time.Duration // the first request here, or the last DISCONNECT
 	pinged    time.Duration // the last ping from here, or its pong
 	waiting   bool          // for a pong that can only come here
+	answered  time.Duration // the answer to CONNECT from here
 	queue     [][]byte      // packets to send first
 	last      []byte        // the last packet, once the session has ended
 	// owed is true while CONNECT is to be answered from here, acked once any process has, left after a DISCONNECT.
@@ -86,14 +87,12 @@ func (ss *session[F]) due(newest F) (packets [][]byte, next time.Duration) {
 	ss.presume()
 	if ss.owed {
 		packets = append(packets, connectPacket())
-		ss.owed, ss.acked = false, true
-		if ss.websocket {
-			return packets, now + eventDelay
-		}
+		ss.owed, ss.acked, ss.answered = false, true, now
 	}
 	var none F
 	connected := ss.acked && !ss.left
-	if connected && newest != ss.shown && newest != none {
+	early := ss.websocket && now < ss.answered+eventDelay
+	if connected && !early && newest != ss.shown && newest != none {
 		packets = append(packets, newest.Event())
 		ss.shown = newest
 	}
@@ -112,6 +111,9 @@ func (ss *session[F]) due(newest F) (packets [][]byte, next time.Duration) {
 	}
 	if now >= next {
 		ss.last = closePacket
+	}
+	if early {
+		next = min(next, ss.answered+eventDelay)
 	}
 	if !ss.acked && !ss.posted {
 		next = min(next, ss.since+presumeAfter)
