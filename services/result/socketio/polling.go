@@ -79,10 +79,10 @@ func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F],
 	}
 	ss.polled, ss.polling = true, true
 	s.mu.Unlock()
-	var newest F
+	var packets [][]byte
 	start := s.now()
 	due := func(newest F) ([][]byte, time.Duration) { return ss.dueByPoll(id, start, newest) }
-	packets := ss.await(due, mailbox, &newest, r.Context().Done())
+	ss.run(due, mailbox, r.Context().Done(), func(p [][]byte) bool { packets = p; return false })
 	s.mu.Lock()
 	ss.polling = false
 	ss.expiry.Reset(s.pingInterval + s.pingTimeout)

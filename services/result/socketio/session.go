@@ -27,7 +27,7 @@ type session[F Frame] struct {
 	// owed is true while CONNECT is to be answered from here, acked once any process has, left after a DISCONNECT.
 	owed, acked, left bool
 	shown             F             // the last frame sent from here
-	wake              chan struct{} // tells await of a change
+	wake              chan struct{} // tells run of a change
 
 	id                               string
 	expiry                           *time.Timer // runs while no poll waits
@@ -152,35 +152,40 @@ func (ss *session[F]) dueByPoll(id sid, start time.Duration, newest F) (packets 
 	return packets, next
 }
 
-// await waits for packets to send. It returns nil if the client is gone.
-func (ss *session[F]) await(
-	due func(F) ([][]byte, time.Duration), mailbox <-chan F, newest *F, gone <-chan struct{},
-) [][]byte {
+// run sends what is due until send answers false, the client is gone or the session has ended. The last packet is sent
+// in any case.
+func (ss *session[F]) run(
+	due func(F) ([][]byte, time.Duration), mailbox <-chan F, gone <-chan struct{}, send func([][]byte) bool,
+) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var newest F
 	select {
-	case *newest = <-mailbox:
+	case newest = <-mailbox:
 	default:
 	}
-	for ss.stopping.Err() == nil {
+	for {
 		ss.mu.Lock()
-		packets, next := due(*newest)
-		if ss.last != nil {
+		packets, next := due(newest)
+		if ss.stopping.Err() != nil {
+			ss.last = closePacket
+		}
+		ended := ss.last != nil
+		if ended {
 			packets = [][]byte{ss.last}
 		}
 		ss.mu.Unlock()
-		if packets != nil {
-			return packets
+		if packets != nil && !send(packets) || ended {
+			return
 		}
 		timer.Reset(next - ss.now())
 		select {
-		case *newest = <-mailbox:
+		case newest = <-mailbox:
 		case <-ss.wake:
 		case <-timer.C:
 		case <-ss.stopping.Done():
 		case <-gone:
-			return nil
+			return
 		}
 	}
-	return [][]byte{closePacket}
 }

@@ -29,13 +29,13 @@ func (s *Server[F]) serveWebSocket(w http.ResponseWriter, r *http.Request, polls
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxPacket)
-	// The request ends here, so that a viewer does not keep the memory that the HTTP server holds for one.
+	raw := upgraded.conn
+	// The request ends here, and nothing below refers to it: the HTTP server holds 10 KB for one.
 	s.websockets.Go(func() {
 		defer leave()
 		status := s.follow(conn, polls, mailbox)
-		// conn does not close the connection at once while it is closing.
-		defer time.AfterFunc(closeTimeout, func() { _ = upgraded.conn.Close() }).Stop()
-		_ = conn.Close(status, "") // an error means that the client is gone
+		defer time.AfterFunc(closeTimeout, func() { _ = raw.Close() }).Stop() // conn would wait for longer
+		_ = conn.Close(status, "")                                            // an error means that the client is gone
 	})
 }
 
@@ -62,19 +62,13 @@ func (s *Server[F]) follow(conn *websocket.Conn, polls *session[F], mailbox <-ch
 			s.mu.Unlock()
 		}
 	})
-	var newest F
-	for {
-		packets := ss.await(ss.due, mailbox, &newest, nil)
-		s.mu.Lock()
-		ended, closing := ss.last != nil, status
-		s.mu.Unlock()
-		if s.stopping.Err() != nil {
-			return websocket.StatusGoingAway
-		}
-		if ended || send(conn, packets...) != nil {
-			return closing
-		}
+	ss.run(ss.due, mailbox, nil, func(packets [][]byte) bool { return send(conn, packets...) == nil })
+	if s.stopping.Err() != nil {
+		return websocket.StatusGoingAway
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return status
 }
 
 func read(ctx context.Context, conn *websocket.Conn) (p packet, err error) {
