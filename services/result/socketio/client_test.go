@@ -240,9 +240,13 @@ func dial(t *testing.T, r *replica, c *client) *socket {
 	} else {
 		address += "&sid=" + c.sid
 	}
-	conn, _, err := websocket.Dial(t.Context(), address, nil)
+	offer := &websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover}
+	conn, resp, err := websocket.Dial(t.Context(), address, offer)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if taken := resp.Header.Get("Sec-WebSocket-Extensions"); taken != "" {
+		t.Errorf("frames may be compressed: %s", taken)
 	}
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return &socket{c, conn}

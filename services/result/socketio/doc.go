@@ -16,13 +16,12 @@
 //	       -- GET sid=S.C.1x ----> A    42[...]                          waits for a total above 1x
 //	       -- websocket sid=S.A -> D    3probe, then 42[...]             the upgrade
 //
-// The first poll is answered as if CONNECT had come, because the client sends both at once. A poll soon after the
-// start of a session is short, because the upgrade at another process waits for its end. A client that does not take
-// the new sid (the official one does) may get an answer to CONNECT, and each push, once from every process.
+// CONNECT comes along with the first poll, but perhaps to another process, so the poll is answered as if it had come.
+// Polls are short while a session is young, because an upgrade at another process waits for their end. A client that
+// does not take the new sid (the official one does) may get an answer to CONNECT, and each push, from every process.
 //
-// Until a process sees a sid that another has issued, it takes itself for the only one, or one behind sticky sessions.
-// Then it is as strict as a server that keeps its sessions: what has ended is unknown, and an abandoned poll ends the
-// session.
+// Until a process sees a sid that another has issued, it takes itself for the only one, or one behind sticky sessions,
+// and is stricter: what has ended is unknown, a pong must come here, and so must CONNECT if the first POST does.
 //
 // # Limits
 //

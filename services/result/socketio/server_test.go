@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -246,12 +247,25 @@ func TestWebSocketsKeepTheProtocolsRules(t *testing.T) {
 		"close":             func(s *socket) { s.send("1"); s.wantClosed(websocket.StatusNormalClosure) },
 		"an unknown packet": bad("abc"),
 		"an unknown type":   bad("40", "4abc"),
-		"no array":          bad("40", "42{}"),
-		"no id":             bad("40", `42abc["message-with-ack",1]`),
-		"a binary event":    bad("40", `452-["message",{"_placeholder":true,"num":0}]`),
-		"no CONNECT first":  bad(`42["a"]`),
-		"a probe":           bad("2probe"),
-		"an upgrade":        bad("5"),
+		"invalid UTF-8":     bad("40", "42[\"\xff\"]"),
+		"a bad CONNECT":     bad("4abc"),
+		"fragments": func(s *socket) {
+			w, err := s.conn.Writer(s.t.Context(), websocket.MessageText)
+			for range 2 * maxPacket {
+				_, more := w.Write([]byte(" "))
+				err = errors.Join(err, more)
+			}
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.wantClosed(websocket.StatusMessageTooBig)
+		},
+		"no array":         bad("40", "42{}"),
+		"no id":            bad("40", `42abc["message-with-ack",1]`),
+		"a binary event":   bad("40", `452-["message",{"_placeholder":true,"num":0}]`),
+		"no CONNECT first": bad(`42["a"]`),
+		"a probe":          bad("2probe"),
+		"an upgrade":       bad("5"),
 		"a long packet": func(s *socket) {
 			s.send(strings.Repeat(" ", maxPacket+1))
 			s.wantClosed(websocket.StatusMessageTooBig)
