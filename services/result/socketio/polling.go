@@ -22,28 +22,40 @@ func (s *Server[F]) add(id sid) *session[F] {
 	if id.total != unconnected {
 		ss.pinged = -s.pingInterval // unknown, so ping at once
 	}
-	ss.expiry = time.AfterFunc(s.pingInterval+s.pingTimeout, func() {
+	ss.expiry = time.AfterFunc(time.Hour, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !ss.polling {
 			s.end(ss, closePacket)
 		}
 	})
+	ss.extend()
 	s.sessions[ss.id] = ss
 	return ss
+}
+
+// extend is called for each sign of life.
+func (ss *session[F]) extend() {
+	life := ss.pingInterval + ss.pingTimeout
+	ss.expires = ss.now() + life
+	ss.expiry.Reset(life)
 }
 
 // find returns a session, or nil if it has ended. It takes over one that another process may know. The caller holds the
 // lock.
 func (s *Server[F]) find(id sid) *session[F] {
 	ss := s.sessions[id.id]
+	if ss != nil && !ss.polling && s.now() >= ss.expires { // the timer is late
+		s.end(ss, closePacket)
+		ss = nil
+	}
 	if ss == nil && s.others.Load() {
 		ss = s.add(id)
 	}
 	if ss == nil {
 		return nil
 	}
-	ss.expiry.Reset(s.pingInterval + s.pingTimeout)
+	ss.extend()
 	if id.total != unconnected && !ss.acked {
 		ss.owed, ss.acked = false, true
 	}
@@ -85,7 +97,7 @@ func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F],
 	ss.run(due, mailbox, r.Context().Done(), func(p [][]byte) bool { packets = p; return false })
 	s.mu.Lock()
 	ss.polling = false
-	ss.expiry.Reset(s.pingInterval + s.pingTimeout)
+	ss.extend()
 	if ss.last != nil || packets == nil && ss.whole() { // the client is gone; else a proxy may have sent its poll elsewhere
 		s.end(ss, closePacket)
 	}

@@ -109,7 +109,7 @@ func TestPollingKeepsTheProtocolsRules(t *testing.T) {
 			}
 		},
 		"no sign of life": func(r *replica, c *client) {
-			time.Sleep(interval + timeout + 20*time.Millisecond)
+			time.Sleep(interval + timeout)
 		},
 		"close": func(r *replica, c *client) {
 			defer r.whilePolling(func() { c.post(r, "1") })()

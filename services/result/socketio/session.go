@@ -30,9 +30,10 @@ type session[F Frame] struct {
 	wake              chan struct{} // tells run of a change
 
 	id                               string
-	expiry                           *time.Timer // runs while no poll waits
-	polled, polling, posted, posting bool        // a poll came here; one waits; a POST came here; one is being read
-	probing                          bool        // a websocket is being tested
+	expires                          time.Duration // unless a poll waits
+	expiry                           *time.Timer
+	polled, polling, posted, posting bool // a poll came here; one waits; a POST came here; one is being read
+	probing                          bool // a websocket is being tested
 }
 
 // whole is true if all requests of the session come here.
