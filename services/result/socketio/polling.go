@@ -98,7 +98,7 @@ func (s *Server[F]) poll(w http.ResponseWriter, r *http.Request, ss *session[F],
 	s.mu.Lock()
 	ss.polling = false
 	ss.extend()
-	if ss.last != nil || packets == nil && ss.whole() { // the client is gone; else a proxy may have sent its poll elsewhere
+	if ss.last != nil || packets == nil && ss.whole() { // else a proxy may have sent the client's poll elsewhere
 		s.end(ss, closePacket)
 	}
 	s.mu.Unlock()

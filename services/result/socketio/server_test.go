@@ -343,37 +343,31 @@ func TestASessionIsUpgradedFromPollingToAWebSocket(t *testing.T) {
 	s.wantNext(`42["current_votes",3]`)
 }
 
-func TestAnUpgradedSessionWaitsForConnect(t *testing.T) {
-	r := newReplica(t, slow, quick)
-	s := dial(t, r, open(t, r))
-	s.send("2probe")
-	s.wantNext("3probe")
-	s.send("5", "40")
-	for range 2 {
-		packet, _ := s.next()
-		s.read(packet)
-		if s.connect != 1 {
-			t.Errorf("%q before the answer to CONNECT", packet)
-		}
-	}
-}
-
-// What has not been sent by a poll is sent by the websocket.
+// An upgraded session waits for CONNECT, and what no poll has sent comes by the websocket.
 func TestAnUpgradeLosesNothing(t *testing.T) {
-	r := newReplica(t, slow, quick)
-	c := open(t, r)
-	s := dial(t, r, c)
-	s.send("2probe")
-	s.wantNext("3probe")
-	c.post(r, "40/admin\x1e40")
-	s.send("5")
-	s.wantNext(`44/admin,{"message":"Invalid namespace"}`)
-	for range 2 {
+	const refusal = `44/admin,{"message":"Invalid namespace"}`
+	for _, posted := range []string{"40/admin\x1e40", "40/admin", ""} {
+		r := newReplica(t, slow, quick)
+		c := open(t, r)
+		s := dial(t, r, c)
+		s.send("2probe")
+		s.wantNext("3probe")
+		if posted != "" {
+			c.post(r, posted)
+		}
+		s.send("5")
+		if posted != "" {
+			s.wantNext(refusal)
+		}
+		if !strings.HasSuffix(posted, "40") {
+			s.send("40")
+		}
 		packet, _ := s.next()
 		s.read(packet)
-	}
-	if c.connect != 1 || c.seen() != 1 {
-		t.Errorf("%d answers to CONNECT, totals %v", c.connect, c.totals)
+		packet, _ = s.next()
+		if s.read(packet); c.connect != 1 || c.seen() != 1 || c.other != nil {
+			t.Errorf("%q: %d answers to CONNECT, totals %v, others %q", posted, c.connect, c.totals, c.other)
+		}
 	}
 }
 

@@ -62,7 +62,14 @@ func (s *Server[F]) follow(conn *websocket.Conn, polls *session[F], mailbox <-ch
 			s.mu.Unlock()
 		}
 	})
-	ss.run(ss.due, mailbox, nil, func(packets [][]byte) bool { return send(conn, packets...) == nil })
+	ss.run(ss.due, mailbox, nil, func(packets [][]byte) bool {
+		for _, p := range packets {
+			if conn.Write(context.Background(), websocket.MessageText, p) != nil {
+				return false
+			}
+		}
+		return true
+	})
 	if s.stopping.Err() != nil {
 		return websocket.StatusGoingAway
 	}
@@ -79,18 +86,10 @@ func read(ctx context.Context, conn *websocket.Conn) (p packet, err error) {
 	return p, err
 }
 
-func send(conn *websocket.Conn, packets ...[]byte) error {
-	for _, p := range packets {
-		if err := conn.Write(context.Background(), websocket.MessageText, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // upgrade tests the websocket for a session that polls. If it succeeds, the session has left polling for the other.
 func (s *Server[F]) upgrade(conn *websocket.Conn, polls, ss *session[F]) bool {
-	ctx, cancel := context.WithTimeout(s.stopping, s.pingInterval+s.pingTimeout) // the client waits for the end of its poll
+	// The client waits for the end of its poll before it goes on.
+	ctx, cancel := context.WithTimeout(s.stopping, s.pingInterval+s.pingTimeout)
 	defer cancel()
 	probe := func(on bool) (alive bool) {
 		s.mu.Lock()
@@ -100,9 +99,10 @@ func (s *Server[F]) upgrade(conn *websocket.Conn, polls, ss *session[F]) bool {
 		return polls.last == nil
 	}
 	defer probe(false)
-	if p, _ := read(ctx, conn); p.kind != "2probe" || !probe(true) || send(conn, probePacket) != nil {
+	if p, _ := read(ctx, conn); p.kind != "2probe" || !probe(true) {
 		return false
 	}
+	_ = conn.Write(ctx, websocket.MessageText, probePacket) // after an error read fails
 	p, _ := read(ctx, conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
