@@ -9,6 +9,7 @@ import (
 )
 
 func TestAPromotedSynchronousStandbyHasEveryCommit(t *testing.T) {
+	t.Parallel()
 	primary := testenv.NewPostgres(t)
 	standby := testenv.NewPostgres(t, func(c *servers.PostgresConfig) { c.StandbyOf = primary })
 	testenv.Must(t, primary.Synchronize(t.Context()))
@@ -28,6 +29,7 @@ func TestAPromotedSynchronousStandbyHasEveryCommit(t *testing.T) {
 }
 
 func TestRedisHandsOverToAReplicaBehindOneAddress(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	old, replica := testenv.NewRedis(t), testenv.NewRedis(t)
 	testenv.Must(t, replica.Follow(ctx, old))

@@ -9,6 +9,7 @@ import (
 )
 
 func TestPgBouncerTakesTheSessionFromAClientAfterEachTransaction(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	server := testenv.NewPostgres(t)
 	pooler := testenv.NewPgBouncer(t, server.Addr())

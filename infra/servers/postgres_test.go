@@ -42,6 +42,7 @@ func processesNaming(t *testing.T, text string) []string {
 }
 
 func TestPostgresKeepsWhatItCommittedWhenKilled(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	server := testenv.NewPostgres(t)
 	conn := postgresConn(t, server)
@@ -63,6 +64,7 @@ func TestPostgresKeepsWhatItCommittedWhenKilled(t *testing.T) {
 }
 
 func TestKillTakesPostgresBackendsAlong(t *testing.T) {
+	t.Parallel()
 	server := testenv.NewPostgres(t)
 	conn := postgresConn(t, server)
 	backend := int(conn.PgConn().PID())
@@ -82,6 +84,7 @@ func TestKillTakesPostgresBackendsAlong(t *testing.T) {
 }
 
 func TestPostgresStartsAgainWhileABackendOfTheKilledServerIsStillEnding(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	server := testenv.NewPostgres(t)
 	backend := int(postgresConn(t, server).PgConn().PID())
@@ -101,6 +104,7 @@ func TestPostgresStartsAgainWhileABackendOfTheKilledServerIsStillEnding(t *testi
 }
 
 func TestPausedPostgresAnswersWhenResumed(t *testing.T) {
+	t.Parallel()
 	server := testenv.NewPostgres(t)
 	conn := postgresConn(t, server)
 	testenv.Must(t, server.Pause())
@@ -121,6 +125,7 @@ func TestPausedPostgresAnswersWhenResumed(t *testing.T) {
 }
 
 func TestStopLeavesNoProcess(t *testing.T) {
+	t.Parallel()
 	for name, pause := range map[string]bool{"running": false, "paused": true} {
 		t.Run(name, func(t *testing.T) {
 			server := testenv.NewPostgres(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,13 +51,13 @@ func withEnv(env ...string) func(*platform.Options) {
 // newRig starts a platform that stops without a delay and reclaims a dead worker's entries after two seconds.
 func newRig(t *testing.T, choose ...func(*platform.Options)) *rig {
 	t.Helper()
-	if testing.Short() && !essential.MatchString(t.Name()) {
-		t.Skip("not among the essential tests, which -short keeps")
+	if !essential.MatchString(t.Name()) {
+		testenv.Slow(t)
 	}
 	var crashes crashFinder
 	options := platform.Options{
-		Dir: testenv.NewFolder(t), Bin: bin, Env: []string{"CLAIM_IDLE=2s", "LOG_FORMAT=text", "SHUTDOWN_DELAY=0s"},
-		Output: func(string) io.Writer { return &crashes },
+		Dir: testenv.NewFolder(t), Bin: bin, Output: func(string) io.Writer { return &crashes },
+		Env: []string{"CLAIM_IDLE=2s", "LOG_FORMAT=text", "SHUTDOWN_DELAY=0s", "GORACE=" + os.Getenv("GORACE")},
 	}
 	for _, c := range choose {
 		c(&options)

@@ -120,6 +120,14 @@ func Missing(t testing.TB, program string) {
 	t.Fatalf("%s is not installed: ./infra/packages/install %s does it, or says how", program, program)
 }
 
+// Slow leaves a test out of -short.
+func Slow(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not among the quick tests, which -short keeps")
+	}
+}
+
 // Must ends a test at an error of the test itself.
 func Must(t testing.TB, err error) {
 	t.Helper()

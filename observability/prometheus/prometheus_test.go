@@ -78,6 +78,9 @@ func TestTheRulesPassTheirTests(t *testing.T) {
 	for _, file := range testenv.Glob(t, "tests/*.yml") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yml"), func(t *testing.T) {
 			t.Parallel()
+			if strings.HasSuffix(file, "_long.yml") {
+				testenv.Slow(t)
+			}
 			promtool(t, "test", "rules", file)
 		})
 	}

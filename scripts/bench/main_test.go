@@ -50,6 +50,7 @@ func TestALimitIsJudgedByTheRatioOrByTheValueItself(t *testing.T) {
 }
 
 func TestARunWithErrorsGivesNoFigureAndStatus1(t *testing.T) {
+	testenv.Slow(t)
 	defer func(all []row) { rows = all }(rows)
 	rows = []row{
 		{"good", "a row without errors", func(context.Context, *bench) ([]figure, error) {

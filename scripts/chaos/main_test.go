@@ -73,15 +73,8 @@ func held(t *testing.T, code int, r record.Run, scenarios int) {
 	}
 }
 
-// notShort leaves a test out of -short, which keeps the naive worker's as the one run of the whole tool.
-func notShort(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a platform of its own")
-	}
-}
-
 func TestTheRealWorkerLosesNothing(t *testing.T) {
-	notShort(t)
+	testenv.Slow(t)
 	const several = "kill-postgres,cut-vote-redis,crash-after-commit,failover-postgres,failover-redis"
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", several, "-rate", "150")
 	held(t, code, r, 5)
@@ -114,7 +107,7 @@ func TestTheNaiveWorkerIsCaught(t *testing.T) {
 }
 
 func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing.T) {
-	notShort(t)
+	testenv.Slow(t)
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "30", "-retry")
 	held(t, code, r, 1)
 	if p := r.Scenarios[0].Proof; p.Retries == 0 || p.Accepted != p.Sent || p.Stored != p.Sent {
@@ -123,7 +116,7 @@ func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing
 }
 
 func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
-	notShort(t)
+	testenv.Slow(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	begun := &trigger{word: "pause worker begins", pull: cancel}

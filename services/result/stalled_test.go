@@ -17,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"petvote/infra/testenv"
 	"petvote/infra/voters"
 	"petvote/shared/ballot"
 )
@@ -80,6 +81,7 @@ func heap() int64 {
 }
 
 func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
+	testenv.Slow(t)
 	h := newHub(100_000)
 	publish(h, ballot.Counts{})
 	sockets := newSocketServer(h, socketSettings)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestTheConnectTimeoutOfAnAddressCounts(t *testing.T) {
+	t.Parallel()
 	direct := testenv.NewDatabase(t)
 	u, err := url.Parse(direct)
 	if err != nil {

@@ -55,6 +55,8 @@ func fill(t *testing.T, s *Store) {
 
 // The old primary stays up, read-only, with all connections; the address leads to the promoted standby.
 func TestConnectionsToAFencedPrimaryAreGivenUp(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
 	for name, use := range map[string]func(*Store) error{
 		"record": func(s *Store) error {
 			_, err := s.Record(t.Context(), []Entry{newEntry(ballot.Dogs)})
@@ -95,6 +97,8 @@ func TestConnectionsToAFencedPrimaryAreGivenUp(t *testing.T) {
 }
 
 func TestSeveralHostsWorkThroughAPromotion(t *testing.T) {
+	testenv.Slow(t)
+	t.Parallel()
 	for name, fail := range map[string]func(*servers.Postgres) error{
 		"the primary dies": (*servers.Postgres).Kill, "the primary hangs": (*servers.Postgres).Pause,
 	} {
@@ -129,11 +133,13 @@ func TestSeveralHostsWorkThroughAPromotion(t *testing.T) {
 		if got := tally(t, s); got.Cats != 1 || got.Dogs == 0 {
 			t.Errorf("%s: tally %+v", name, got)
 		}
+		testenv.Must(t, primary.Kill()) // the pool takes 15 s to close a connection to a server that hangs
 	}
 }
 
 // A commit that was cut off while it waited for the standby is visible, and not yet safe.
 func TestWhatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
+	t.Parallel()
 	s, _, standby := newPair(t, func(primary, _ *servers.Postgres) string { return primary.URL() })
 	if err := standby.Pause(); err != nil {
 		t.Fatal(err)

@@ -59,6 +59,7 @@ func firstVersion(t *testing.T, url string, schema Schema) {
 }
 
 func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
+	t.Parallel()
 	server := testenv.NewPostgres(t)
 	pooler := testenv.NewPgBouncer(t, server.Addr())
 	for name, url := range map[string]string{"directly": testenv.NewDatabase(t), "behind a pooler": pooler.URL()} {

@@ -27,6 +27,7 @@ func as(t *testing.T, address, user, password string, roles Roles) *Store {
 
 // Each does all its work, and what the other does is refused. The odd name and passwords need quoting.
 func TestWorkerAndResultNeedOnlyTheirOwnRights(t *testing.T) {
+	t.Parallel()
 	address := testenv.NewPostgres(t).URL()
 	ctx := t.Context()
 	for _, passwords := range [][2]string{{"p'w\\1", "p%s"}, {"changed", "p%s"}} { // the second time it changes them

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,13 +44,12 @@ func newStoreOn(t *testing.T, url string) *Store {
 	return s
 }
 
-var entryCount int
+var entryCount atomic.Int64
 
 func newEntry(pet ballot.Choice) Entry {
-	entryCount++
 	return Entry{
 		Vote:    ballot.Vote{ID: uuid.Must(uuid.NewV7()), Pet: pet, CastAt: time.Now().UTC().Truncate(time.Microsecond)},
-		EntryID: fmt.Sprintf("1700000000000-%d", entryCount),
+		EntryID: fmt.Sprintf("1700000000000-%d", entryCount.Add(1)),
 	}
 }
 
@@ -364,6 +364,7 @@ func TestANoticeCarriesABoundedNumberOfTraces(t *testing.T) {
 }
 
 func TestNoticesThatAPoolerLosesAreMissed(t *testing.T) {
+	t.Parallel()
 	server := testenv.NewPostgres(t)
 	pooler := testenv.NewPgBouncer(t, server.Addr())
 	for name, c := range map[string]struct {
@@ -401,6 +402,7 @@ func TestACheckLosesNoNotice(t *testing.T) {
 }
 
 func TestASubscriptionEndsWhenPostgresHangsOrDies(t *testing.T) {
+	t.Parallel()
 	server := testenv.NewPostgres(t)
 	s := openStore(t, server.URL())
 	ctx, cancel := context.WithTimeout(t.Context(), 4*(checkAfter+arrivalTimeout))

@@ -18,6 +18,7 @@ func inCluster(slots string) func(*servers.RedisConfig) {
 }
 
 func TestEverythingWorksInAClusterOfOneServer(t *testing.T) {
+	t.Parallel()
 	s := newStream(t, inCluster(servers.AllSlots))
 	ctx := t.Context()
 	sent := s.publish(t, 3)
@@ -46,6 +47,7 @@ func TestEverythingWorksInAClusterOfOneServer(t *testing.T) {
 }
 
 func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *testing.T) {
+	t.Parallel()
 	low, high := newBareStream(t, inCluster("0-8191")), newBareStream(t, inCluster("8192-16383"))
 	ctx := t.Context()
 	port := low.server.Port

@@ -70,6 +70,7 @@ func (f failover) handOver(t *testing.T) {
 
 // Nobody votes, so only the probe can notice that its connection leads to the wrong server.
 func TestTheProbesHealThemselvesAfterAFailover(t *testing.T) {
+	t.Parallel()
 	for name, ping := range map[string]func(*Queue, context.Context) error{
 		"vote": (*Queue).PingWrite, "worker": (*Queue).Ping,
 	} {
@@ -86,6 +87,7 @@ func TestTheProbesHealThemselvesAfterAFailover(t *testing.T) {
 }
 
 func TestOneReadOnlyReplyGivesUpEveryConnection(t *testing.T) {
+	t.Parallel()
 	inPipeline := func(f failover) error {
 		_, err := f.rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 			p.XLen(t.Context(), Stream)
@@ -123,6 +125,7 @@ func TestOneReadOnlyReplyGivesUpEveryConnection(t *testing.T) {
 
 // The old server may hang instead, as behind a network that drops packets: not each connection has to time out.
 func TestOneTimeoutGivesUpEveryConnection(t *testing.T) {
+	t.Parallel()
 	f := newFailover(t)
 	f.fill(t)
 	f.handOver(t)
@@ -146,6 +149,7 @@ func TestOneTimeoutGivesUpEveryConnection(t *testing.T) {
 
 // With TLS the pool can't look into a connection.
 func TestConnectionsThatThePoolCannotCheckAreGivenUpToo(t *testing.T) {
+	t.Parallel()
 	f := newFailover(t)
 	hidden := redis.NewClient(&redis.Options{MaxRetries: -1,
 		Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -172,6 +176,7 @@ func TestConnectionsThatThePoolCannotCheckAreGivenUpToo(t *testing.T) {
 
 // A primary that lost its replicas refuses writes where it must have some: it may be the one that was replaced.
 func TestAnIsolatedPrimaryIsGivenUp(t *testing.T) {
+	t.Parallel()
 	f := newFailover(t)
 	f.fill(t)
 	if err := f.rdb.ConfigSet(t.Context(), "min-replicas-to-write", "2").Err(); err != nil {
@@ -241,6 +246,7 @@ func TestAProbeAddsNothing(t *testing.T) {
 
 // A connection ends after its lifetime even if it works: it may lead to a server that nobody else uses any more.
 func TestConnectionsHaveALifetime(t *testing.T) {
+	t.Parallel()
 	f := newFailover(t)
 	o := f.rdb.Options()
 	if o.ConnMaxLifetime != connLifetime || o.ConnMaxLifetimeJitter != connLifetimeJitter {

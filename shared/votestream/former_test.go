@@ -36,6 +36,7 @@ func (s *stream) wantMoved(t *testing.T) {
 }
 
 func TestTheDeadLettersAndRetriesOfAnOlderVersionAreMovedAndCountedOnce(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]func(*servers.RedisConfig){
 		"": nil, "in a cluster of one server": {inCluster(servers.AllSlots)},
 	} {

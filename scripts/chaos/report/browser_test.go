@@ -58,6 +58,7 @@ const measure = `(() => {
 })()`
 
 func TestThePageCanBeReadInEachWidthAndTheme(t *testing.T) {
+	testenv.Slow(t)
 	dir := t.TempDir()
 	tab := browser.NewTab(t, browser.Open(t, ""))
 	for _, run := range []struct {
