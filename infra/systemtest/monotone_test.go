@@ -49,7 +49,8 @@ func TestBrowserNumbersNeverRunBackwardsButBeginAnewWithTheDatabase(t *testing.T
 	until(results, readResultPage, func(v resultPage) bool { return live(v) && v.Counts.Total() == stored })
 	totals, err := look[[]float64](results, `totals`)
 	r.must(err)
-	if len(totals) < 10 || !slices.IsSorted(totals) || totals[len(totals)-1] != float64(stored) {
+	// One total before the votes, at least one of the rate, and one after each bounce; how many more is chance.
+	if len(totals) < 5 || !slices.IsSorted(totals) || totals[len(totals)-1] != float64(stored) {
 		t.Errorf("of %d votes the page has shown these numbers: %v", stored, totals)
 	}
 	rate(0, 0)
