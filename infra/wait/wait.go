@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// pollInterval is the pause between two checks of a condition.
-const pollInterval = 20 * time.Millisecond
+// The pause between two checks of a condition is a twentieth of the time waited so far, between these limits: conditions
+// that take long are checked less often, and their checks take less of the CPU that they wait for.
+const (
+	shortestPause = 20 * time.Millisecond
+	longestPause  = 100 * time.Millisecond
+)
 
 // For waits for d. It returns the cause if ctx ends first.
 func For(ctx context.Context, d time.Duration) error {
@@ -37,7 +41,7 @@ func Until(ctx context.Context, limit time.Duration, check func(context.Context)
 		if last == nil || bounded.Err() == nil { // once the time is up, a check says only that it was interrupted
 			last = err
 		}
-		if For(bounded, pollInterval) != nil {
+		if For(bounded, min(max(time.Since(start)/20, shortestPause), longestPause)) != nil {
 			return fmt.Errorf("not within %v: %w", time.Since(start).Round(time.Millisecond), last)
 		}
 	}
