@@ -83,4 +83,23 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 			t.Errorf("%s: %v, which does not name %s", name, err, here.server.Addr())
 		}
 	}
+	// So answers a replica, which a failover behind one address makes of the server that old connections lead to.
+	relay, err := servers.NewRelay(elsewhere.server.Addr(), servers.Delays{})
+	testenv.Must(t, err)
+	t.Cleanup(func() { _ = relay.Close() })
+	var url RedisURL
+	testenv.Must(t, url.UnmarshalText([]byte("redis://"+relay.Addr())))
+	for _, ping := range []func(*Queue, context.Context) error{(*Queue).PingWrite, (*Queue).Ping} {
+		rdb := Config{URL: url}.Dial(0)
+		t.Cleanup(func() { _ = rdb.Close() })
+		queue := NewQueue(rdb)
+		relay.Lead(elsewhere.server.Addr())
+		if err := ping(queue, ctx); !errors.Is(err, ErrOtherServer) {
+			t.Errorf("the probe of the other server: %v", err)
+		}
+		relay.Lead(here.server.Addr())
+		if err := ping(queue, ctx); err != nil {
+			t.Errorf("the probe after the failover: %v", err)
+		}
+	}
 }

@@ -39,9 +39,9 @@
 // are read without the fields of those that are larger than any vote's, which are dead-lettered then.
 //
 // After a failover behind one address, old connections lead to a server that is read-only now, and new ones to the new
-// server. The first READONLY, in whichever reply, or time-out gives up all connections made before it; the probes,
-// which are writes without effect, find it where nothing else happens. What no reply tells, the lifetime of connections
-// bounds: 75 s.
+// server. The first READONLY (in a cluster MOVED), in whichever reply, or time-out gives up all connections made before
+// it; the probes, which are writes without effect, find it where nothing else happens. What no reply tells, the lifetime
+// of connections bounds: 75 s.
 //
 // Only commands of Redis 7.0 and older are used, so Valkey serves as well.
 package votestream

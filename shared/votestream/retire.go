@@ -18,12 +18,13 @@ type retirement struct{ era atomic.Int64 }
 
 var errRetired = errors.New("connection retired: it leads to a Redis that hangs or has lost its role")
 
-// misled reports errors of a server that hangs, or is read-only, orphaned or isolated.
+// misled reports errors of a server that hangs, or is read-only, orphaned or isolated, or of a replica in a cluster.
 func misled(err error) bool {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return true
 	}
-	return redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
+	_, moved := redis.IsMovedError(err)
+	return moved || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
 		redis.IsNoReplicasError(err) || redis.HasErrorPrefix(err, "UNBLOCKED")
 }
 
