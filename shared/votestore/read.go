@@ -18,7 +18,10 @@ type Tally struct {
 	Snapshot Snapshot // identifies the votes that it includes
 }
 
-const tallyStatement = `select pet, votes, pg_current_snapshot()::text from SCHEMA.tally`
+// tallyStatement returns the snapshot also without any row of the tally, as after a truncate.
+const tallyStatement = `
+select coalesce(pet, ''), coalesce(votes, 0), pg_current_snapshot()::text
+from (select) as one left join SCHEMA.tally on true`
 
 // Tally reads the tally. Its cost does not depend on the number of votes.
 func (s *Store) Tally(ctx context.Context) (Tally, error) {
@@ -118,8 +121,8 @@ type Stats struct {
 }
 
 const totalsStatement = `
-select (select least(sum(votes), 9223372036854775807)::bigint from SCHEMA.tally),
-  (select n from SCHEMA.duplicate_count)`
+select (select least(coalesce(sum(votes), 0), 9223372036854775807)::bigint from SCHEMA.tally),
+  coalesce((select n from SCHEMA.duplicate_count), 0)`
 
 // Stats reads the totals. Its cost does not depend on the number of votes.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {

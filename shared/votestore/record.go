@@ -35,7 +35,8 @@ func (o Outcome) New(entryID string) bool {
 
 // recordStatement stores the new votes of a batch and updates everything derived from them, as one transaction.
 // Concurrent batches wait for one another but never deadlock: rows are inserted in the order of their ids, and the
-// tally's rows are locked in order before the history's are touched. Of votes under one id the first counts.
+// tally's rows are written in order before the history's are touched. A row of the tally that is missing, as after a
+// truncate, is made anew. Of votes under one id the first counts.
 const recordStatement = `-- record votes
 with batch as (
   select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
@@ -45,13 +46,10 @@ with batch as (
   select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id, n
   on conflict (id) do nothing
   returning pet, cast_at, entry_id
-), locked as (
-  select tally.pet, new.n
-  from SCHEMA.tally join (select pet, count(*) as n from fresh group by pet) as new using (pet)
-  order by tally.pet for update of tally
 ), counted as (
-  update SCHEMA.tally set votes = tally.votes + locked.n from locked where tally.pet = locked.pet
-  returning tally.pet
+  insert into SCHEMA.tally (pet, votes) select pet, count(*) from fresh group by pet order by pet
+  on conflict (pet) do update set votes = tally.votes + excluded.votes
+  returning pet
 ), charted as (
   insert into SCHEMA.history (minute, pet, votes)
   select date_trunc('minute', cast_at) as minute, pet, count(*)
@@ -59,7 +57,7 @@ with batch as (
   on conflict (minute, pet) do update set votes = history.votes + excluded.votes
 )
 select (select count(*) from fresh),
-  (select array_agg(entry_id) from fresh where (select count(*) from fresh) < cardinality($1)),
+  (select array_agg(entry_id) from fresh where (select count(*) from fresh) < cardinality($1::uuid[])),
   (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint
      || $6)::text from fresh having count(*) > 0)`
 

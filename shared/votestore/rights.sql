@@ -4,8 +4,8 @@ grant usage on schema SCHEMA to WORKER, RESULT;
 grant select on SCHEMA.petvote_migrations to WORKER, RESULT;
 
 grant select, insert on SCHEMA.votes to WORKER;
-grant select, insert, update on SCHEMA.history to WORKER;
-grant select, update on SCHEMA.tally, SCHEMA.duplicate_count to WORKER;
+grant select, insert, update on SCHEMA.tally, SCHEMA.history to WORKER;
+grant select, update on SCHEMA.duplicate_count to WORKER;
 grant select, insert, update, delete on SCHEMA.duplicates to WORKER;
 
 grant select on SCHEMA.votes, SCHEMA.tally, SCHEMA.history, SCHEMA.duplicate_count to RESULT;

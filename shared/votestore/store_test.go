@@ -260,6 +260,44 @@ func TestOnlyDataErrorsAndMissingVotesArePermanent(t *testing.T) {
 	}
 }
 
+// A vote that is stored counts, though somebody has emptied the tally.
+func TestATruncatedTallyGoesOnCounting(t *testing.T) {
+	s := newStore(t)
+	record(t, s, newEntry(ballot.Dogs), newEntry(ballot.Cats))
+	if _, err := s.pool.Exec(t.Context(), `truncate tally, duplicate_count`); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st != (Stats{}) || tally(t, s) != (ballot.Counts{}) {
+		t.Errorf("empty: %+v, %v", st, err)
+	}
+	record(t, s, newEntry(ballot.Dogs), newEntry(ballot.Dogs))
+	if got := tally(t, s); got != (ballot.Counts{Dogs: 2}) {
+		t.Errorf("tally %+v", got)
+	}
+}
+
+// Poolers are often given these, and each must work.
+func TestEveryModeOfExecutionStoresAndReads(t *testing.T) {
+	url := testenv.NewDatabase(t)
+	newStoreOn(t, url)
+	for i, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		s, e := openStore(t, url+"&default_query_exec_mode="+mode), newEntry(ballot.Dogs)
+		again := newEntry(ballot.Dogs)
+		again.Vote.ID = e.Vote.ID
+		out, err := s.Record(t.Context(), []Entry{e, again})
+		_, receiptErr := s.Receipt(t.Context(), e.Vote.ID)
+		minutes, historyErr := s.History(t.Context(), e.Vote.CastAt)
+		_, inspectErr := s.Inspect(t.Context())
+		_, statsErr := s.Stats(t.Context())
+		if err := errors.Join(err, receiptErr, historyErr, inspectErr, statsErr); err != nil || out.Stored != 1 {
+			t.Errorf("%s: %+v, %v", mode, out, err)
+		}
+		if len(minutes) == 0 || tally(t, s).Dogs != int64(i+1) {
+			t.Errorf("%s: %+v, %+v", mode, minutes, tally(t, s))
+		}
+	}
+}
+
 func TestErrorsOfMigrationsAreToldApart(t *testing.T) {
 	for code, want := range map[string][3]bool{ // wrong, a right is missing, refused
 		"42601": {true}, "42P07": {true}, "0A000": {true}, "22P02": {true}, "23502": {true}, "P0001": {true},
