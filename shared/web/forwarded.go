@@ -53,10 +53,10 @@ func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
 func parseHop(text string) netip.Addr {
 	text = strings.TrimSpace(text)
 	if withPort, err := netip.ParseAddrPort(text); err == nil {
-		return withPort.Addr().Unmap()
+		return withPort.Addr().Unmap().WithZone("")
 	}
 	addr, _ := netip.ParseAddr(strings.Trim(text, "[]"))
-	return addr.Unmap()
+	return addr.Unmap().WithZone("")
 }
 
 // Client is the address that a request comes from; invalid if it is not an IP address.

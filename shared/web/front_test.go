@@ -42,6 +42,7 @@ func TestForwardedHeadersAreBelievedOnlyOfTrustedProxies(t *testing.T) {
 		"nonsense":              {lan, proxy, []string{"192.0.2.9, unknown"}, "", "10.0.0.1", "service"},
 		"with ports":            {lan, proxy, []string{"192.0.2.9:555, 10.0.0.2:80"}, "", "192.0.2.9", "service"},
 		"IPv6":                  {"fd00::/8", "[fd00::1]:1", []string{"[2001:db8::9]:555"}, "", "2001:db8::9", "service"},
+		"an IPv6 zone":          {"fe80::/10", "[fe80::1%lo]:1", []string{"192.0.2.9, fe80::2%lo"}, "", "192.0.2.9", "service"},
 		"IPv4 as IPv6": {"10.0.0.1", "[::ffff:10.0.0.1]:1",
 			[]string{"::ffff:192.0.2.9"}, "", "192.0.2.9", "service"},
 	} {
@@ -121,6 +122,20 @@ func TestOnlyPagesOfPublicOriginsAndOfTheHostMayPost(t *testing.T) {
 		}
 		if check.Refused() != refused {
 			t.Errorf("%q, %q: %d refused, want %d", c.origin, c.site, check.Refused(), refused)
+		}
+	}
+}
+
+// nginx's $host:$server_port is such a Host.
+func TestAHostWithTheDefaultPortIsThatOfAnOriginWithoutIt(t *testing.T) {
+	h := NewOriginCheck(config.Origins{}).Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), http.NotFoundHandler())
+	for host, allowed := range map[string]bool{
+		"pets.lan": true, "pets.lan:80": true, "pets.lan:443": true, "pets.lan:8084": false, "other.lan:80": false,
+	} {
+		r, w := httptest.NewRequest(http.MethodPost, "http://"+host+"/vote", nil), httptest.NewRecorder()
+		r.Header.Set("Origin", "https://pets.lan")
+		if h.ServeHTTP(w, r); (w.Code == http.StatusOK) != allowed {
+			t.Errorf("%s: status %d", host, w.Code)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,8 +29,9 @@ func NewOriginCheck(public config.Origins) *OriginCheck {
 // a proxy in front that changes the Host.
 func (c *OriginCheck) Handler(next, deny http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := c.protection.Check(r)
-		if err == nil {
+		named := *r // some proxies add the default port to the Host, which no Origin has
+		named.Host = strings.TrimSuffix(strings.TrimSuffix(r.Host, ":80"), ":443")
+		if c.protection.Check(r) == nil || c.protection.Check(&named) == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
