@@ -18,6 +18,9 @@ import (
 // the environment. If any variable is bad, the error is one message with a sorted line for each, and into is unusable.
 func Load(environ []string, into any) error {
 	vars := env.ToMap(environ)
+	for name, value := range vars {
+		vars[name] = strings.TrimRight(value, "\r") // of a file with Windows line ends
+	}
 	fields, err := env.GetFieldParams(into)
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)

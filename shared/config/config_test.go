@@ -19,7 +19,7 @@ type settings struct {
 
 func TestLoadTakesDefaultsAndValues(t *testing.T) {
 	var s settings
-	if err := Load([]string{"LOG_LEVEL=debug", "RESULT_URL=http://localhost:8085/"}, &s); err != nil {
+	if err := Load([]string{"LOG_LEVEL=debug\r", "RESULT_URL=http://localhost:8085/"}, &s); err != nil {
 		t.Fatal(err)
 	}
 	if s.Port.On(s.Host) != ":8084" || s.OpsPort != 9464 || s.LogLevel != LogLevel(slog.LevelDebug) ||
