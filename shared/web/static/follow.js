@@ -31,7 +31,7 @@ async function fetchReceipt(address) {
     cache: 'no-store',
     signal: timeout(TIMEOUT_MS),
   });
-  if (response.status === 429) return { retryAfterMs: 1_000 * Number(response.headers.get('Retry-After')) };
+  if (response.status === 429) return { retryAfterMs: 1_000 * Number(response.headers.get('Retry-After')) || 0 }; // a proxy may send a date
   const receipt = await response.json();
   if (!receipt.state) throw new Error(`status ${response.status}`);
   return { receipt, retryAfterMs: 0 }; // with any status: a 404 says "unknown", a 503 may say "queued_or_unknown"
