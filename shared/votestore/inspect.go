@@ -9,10 +9,13 @@ import (
 // Weakness is a state of the database in which votes are stored, but a promise is kept less well than documented.
 type Weakness struct{ Setting, Problem string }
 
-// inspectStatement reads settings as they apply to this session: users and databases may have their own.
+// inspectStatement reads settings as they apply to this session: users and databases may have their own. It also names
+// the tables that a crash of PostgreSQL empties.
 const inspectStatement = `
 select current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-  current_setting('fsync'), current_setting('full_page_writes'), clock_timestamp()`
+  current_setting('fsync'), current_setting('full_page_writes'), clock_timestamp(),
+  coalesce((select string_agg(relname, ', ' order by relname) from pg_class
+    where relnamespace = to_regnamespace('SCHEMA') and relname = any($1::text[]) and relpersistence <> 'p'), '')`
 
 // maxClockSkew is how far the database's clock may be from this machine's. NTP keeps both far closer.
 const maxClockSkew = time.Second
@@ -20,11 +23,12 @@ const maxClockSkew = time.Second
 // Inspect looks for weaknesses. Any user may read what it reads.
 func (s *Store) Inspect(ctx context.Context) (found []Weakness, err error) {
 	var (
-		commit, standbys, fsync, pages string
-		now                            time.Time
+		commit, standbys, fsync, pages, unlogged string
+		now                                      time.Time
 	)
 	start := time.Now()
-	err = s.pool.QueryRow(ctx, inspectStatement).Scan(&commit, &standbys, &fsync, &pages, &now)
+	err = s.pool.QueryRow(ctx, s.schema.in(inspectStatement), tables).
+		Scan(&commit, &standbys, &fsync, &pages, &now, &unlogged)
 	took := time.Since(start)
 	if err != nil {
 		return nil, fmt.Errorf("inspect database: %w", err)
@@ -42,6 +46,8 @@ func (s *Store) Inspect(ctx context.Context) (found []Weakness, err error) {
 		"it is off: a loss of power can lose votes and damage the database; set it to on")
 	add(pages == "off", "postgres full_page_writes",
 		"it is off: a loss of power can damage the database; set it to on unless the file system makes it needless")
+	add(unlogged != "", "postgres unlogged tables",
+		"a crash of PostgreSQL empties them: "+unlogged+"; alter each with set logged")
 	skew := clockSkew(now, start, took)
 	add(skew.Abs() > maxClockSkew, "postgres clock",
 		fmt.Sprintf("it is %v ahead of this machine's, and so the times of votes differ", skew.Round(100*time.Millisecond)))

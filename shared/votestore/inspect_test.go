@@ -34,6 +34,11 @@ func TestAnInspectionNamesWhatWeakensThePromise(t *testing.T) {
 		t.Errorf("with asynchronous commits: %s", got)
 	}
 	execute(t, url, "alter database "+databaseName(t, url)+" reset synchronous_commit")
+	execute(t, url, "alter table votes set unlogged")
+	if got := settings(t, s); got != "postgres unlogged tables" {
+		t.Errorf("with a table that a crash empties: %s", got)
+	}
+	execute(t, url, "alter table votes set logged")
 	execute(t, url, "delete from petvote_migrations where version_id > 1")
 	if got := settings(t, openStore(t, url)); got != "postgres schema" {
 		t.Errorf("with an older schema: %s", got)

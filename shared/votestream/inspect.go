@@ -34,6 +34,8 @@ func (q *Queue) Inspect(ctx context.Context) (found []Weakness, err error) {
 		"everysec: the last second's accepted votes are lost when the machine crashes")
 	add(settings["appendfsync"] == "no", "appendfsync",
 		"no: the accepted votes of half a minute are lost when the machine crashes")
+	add(settings["no-appendfsync-on-rewrite"] == "yes", "no-appendfsync-on-rewrite",
+		"yes: the votes accepted while the append-only file is rewritten can be lost when the machine crashes")
 	policy := settings["maxmemory-policy"] // volatile-… evicts only keys that expire, which the queue's do not
 	add(strings.HasPrefix(policy, "allkeys-"), "maxmemory-policy", policy+": queued votes are deleted when memory is full")
 
@@ -65,7 +67,8 @@ func (q *Queue) settings(ctx context.Context) (map[string]string, error) {
 			known["maxmemory-policy"] = value
 		}
 	}
-	for _, name := range []string{"appendonly", "appendfsync", "maxmemory-policy"} {
+	names := []string{"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy"}
+	for _, name := range names {
 		values, err := q.rdb.ConfigGet(ctx, name).Result()
 		switch {
 		case err != nil && !withheld(err):
@@ -74,7 +77,7 @@ func (q *Queue) settings(ctx context.Context) (map[string]string, error) {
 			known[name] = values[name]
 		}
 	}
-	if len(known) < 3 {
+	if len(known) < len(names) {
 		q.logUnknown.Do(func() {
 			slog.InfoContext(ctx, "redis does not show all settings that the promises rest on; unknown ones count as right",
 				"known", known)

@@ -30,6 +30,7 @@ func TestSettingsThatLoseAcceptedVotesAreNamed(t *testing.T) {
 	s.wantWeak(t, "as shipped")
 	for _, c := range []struct{ setting, value, mended string }{
 		{"appendfsync", "everysec", "always"}, {"appendfsync", "no", "always"},
+		{"no-appendfsync-on-rewrite", "yes", "no"},
 		{"maxmemory-policy", "allkeys-lru", "noeviction"}, {"maxmemory-policy", "allkeys-random", "noeviction"},
 		{"appendonly", "no", "no"},
 	} {
