@@ -66,10 +66,14 @@ func TestWhatIsSlowDrainsABacklog(t *testing.T) {
 	})
 }
 
-// A vote that can't be stored, but may be later, holds up no other, not even with a single consumer.
-func TestAVoteWhoseRowIsLockedHoldsUpNoOther(t *testing.T) {
+// Votes that can't be stored, but may be later, hold up no others, not even with a single consumer: one whose row is
+// locked, and one that a trigger refuses.
+func TestVotesThatCannotBeStoredHoldUpNoOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withEnv("CLAIM_IDLE=10s", "CONCURRENCY=1"))
+	r.sql(`create function refuse() returns trigger language plpgsql as
+			$$ begin raise exception 'no %', new.pet; end $$;
+		create trigger refuse before insert on votes for each row when (new.pet = 'lizards') execute function refuse()`)
 	key, ctx := uuid.Must(uuid.NewV7()), t.Context()
 	lock, err := r.DB.Begin(ctx)
 	r.must(err)
@@ -85,6 +89,7 @@ func TestAVoteWhoseRowIsLockedHoldsUpNoOther(t *testing.T) {
 	}
 	vote(10)
 	r.cast(key, ballot.Dogs)
+	r.vote(ballot.Lizards)
 	vote(10)
 	r.must(r.Worker.Start(ctx))
 	for range 3 {
@@ -97,8 +102,9 @@ func TestAVoteWhoseRowIsLockedHoldsUpNoOther(t *testing.T) {
 		vote(1)
 	}
 	if st, err := r.Queue.Stats(ctx); err != nil || st.Dead > 0 {
-		t.Errorf("%+v, %v: a locked row is no reason to dead-letter a vote", st, err)
+		t.Errorf("%+v, %v: what may pass is no reason to dead-letter a vote", st, err)
 	}
 	r.must(lock.Rollback(ctx))
+	r.sql(`drop trigger refuse on votes`)
 	r.audit()
 }

@@ -21,9 +21,9 @@ type source interface {
 
 // consumer reads and processes one batch after another. While one consumer commits, another can read.
 //
-// A batch that times out is put off: it is processed again in parts, in turns with new entries. A part that times out
-// again is put off itself, for smaller parts, so that in the end an entry that can't be stored is alone, and no other
-// waits for it.
+// A batch that times out, or that PostgreSQL refuses for what may be one of its entries, is put off: it is processed
+// again in parts, in turns with new entries. A part that fails again is put off itself, for smaller parts, so that in the
+// end an entry that can't be stored is alone, and no other waits for it.
 type consumer struct {
 	source  source
 	process func(ctx context.Context, batch []votestream.Delivery) error
@@ -37,7 +37,7 @@ type consumer struct {
 	wasOld bool // the last batch had been put off
 }
 
-// putOff is a batch that timed out.
+// putOff is a batch that failed, and may be stored in parts.
 type putOff struct {
 	entries []votestream.Delivery
 	part    int // the size of the next part; doubles with each
@@ -53,6 +53,8 @@ const (
 	// so it can fail while connect, which only reads, still succeeds.
 	pauseAfterConnect = 5 * time.Second
 	pauseAfterRead    = 500 * time.Millisecond
+	// The least time between two tries of an entry that fails alone.
+	pauseAlone = time.Second
 )
 
 // consume runs the consumers until ctx ends, calls drain, and returns when they have finished the work in hand.
@@ -135,15 +137,15 @@ func (c *consumer) processParts(ctx context.Context, parts [][]votestream.Delive
 			c.size.stored(len(part), took)
 			continue
 		case ctx.Err() != nil:
-		case votestore.IsTimeout(err):
-			slog.WarnContext(ctx, "batch timed out; put off", "votes", len(part), "took", took, "error", err)
+		case votestore.IsOfSomeEntries(err):
+			slog.WarnContext(ctx, "batch not stored; put off", "votes", len(part), "took", took, "error", err)
 			c.size.failed(len(part))
 			if rest := slices.Concat(parts[i+1:]...); len(rest) > 0 {
 				c.putOff = append(c.putOff, putOff{entries: rest, part: len(rest)})
 			}
 			late := putOff{entries: part, part: smaller(len(part))}
 			if len(part) == 1 { // new entries get at least as much time as one that can't be stored
-				late.due = time.Now().Add(took)
+				late.due = time.Now().Add(max(took, pauseAlone))
 			}
 			c.putOff = append(c.putOff, late)
 		default: // the other parts stay pending too

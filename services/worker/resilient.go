@@ -11,14 +11,14 @@ import (
 	"petvote/shared/votestream"
 )
 
-// policies retry for as long as it takes, because nobody waits for the worker, but for a batch that times out: see
-// [batchSize]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes must be
+// policies retry for as long as it takes, because nobody waits for the worker, but for a batch that may be stored in
+// parts: see [consumer]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes must be
 // acknowledged nevertheless.
 type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
 
 func newPolicies(l resilience.Listener) policies {
 	store := resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,
-		Oversized: votestore.IsTimeout, Listener: l}
+		Oversized: votestore.IsOfSomeEntries, Listener: l}
 	queue := resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
 	deadLetters := queue
 	deadLetters.Name, deadLetters.Budget = "redis-dead-letters", 3*time.Second

@@ -260,6 +260,15 @@ func TestOnlyDataErrorsAndMissingVotesArePermanent(t *testing.T) {
 	}
 }
 
+func TestRefusalsOfSomeEntriesAreToldFromThoseOfAll(t *testing.T) {
+	for code, some := range map[string]bool{"P0001": true, "42501": true, "44000": true, "54000": true, "XX001": true,
+		"57014": true, "55P03": true, "42P01": false, "53100": false, "57P01": false, "25006": false, "40P01": false} {
+		if got := IsOfSomeEntries(fmt.Errorf("record: %w", &pgconn.PgError{Code: code})); got != some {
+			t.Errorf("%s: %v", code, got)
+		}
+	}
+}
+
 // A vote that is stored counts, though somebody has emptied the tally.
 func TestATruncatedTallyGoesOnCounting(t *testing.T) {
 	s := newStore(t)
