@@ -144,7 +144,7 @@ func (c *consumer) processParts(ctx context.Context, parts [][]votestream.Delive
 				c.putOff = append(c.putOff, putOff{entries: rest, part: len(rest)})
 			}
 			late := putOff{entries: part, part: smaller(len(part))}
-			if len(part) == 1 { // new entries get at least as much time as one that can't be stored
+			if len(part) == 1 && c.wasOld { // new entries get at least as much time as one that can't be stored
 				late.due = time.Now().Add(max(took, pauseAlone))
 			}
 			c.putOff = append(c.putOff, late)

@@ -252,6 +252,19 @@ func often(id string) votestream.Delivery {
 	return d
 }
 
+// The connection may have led to a server that a failover has replaced, so the first retry does not wait.
+func TestAnEntryThatTimesOutAloneWaitsOnlyAfterItsSecondTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{reads: []read{{batch: batch("1")}}, process: func(context.Context, string) error {
+			time.Sleep(storeTimeout)
+			return context.DeadlineExceeded
+		}}
+		b.start(t)
+		time.Sleep(2 * storeTimeout)
+		b.want(t, "connect", "read", "process 1", "hold 1", "process 1", "read")
+	})
+}
+
 func TestQuarantinedEntriesAreRetriedAloneAndLast(t *testing.T) {
 	last := batch("3")[0]
 	last.Deliveries = quarantineAfter // not yet quarantined
