@@ -23,8 +23,9 @@ import (
 // prometheusServer is a Prometheus with the repository's own configuration and rules, which scrapes a rig.
 type prometheusServer struct {
 	*rig
-	url     string
-	started time.Time
+	url      string
+	started  time.Time
+	exporter *servers.Process // of Redis's metrics
 }
 
 // watched starts a Prometheus that scrapes and evaluates at an interval, with further rules if any, and the exporters
@@ -35,23 +36,25 @@ func (r *rig) watched(every time.Duration, more ...any) *prometheusServer {
 	port, err := servers.FreePort()
 	r.must(err)
 	targets := map[string]int{"vote": r.Vote.Ops, "worker": r.Worker.Ops, "result": r.Result.Ops, "prometheus": port}
+	exporters := map[string]*servers.Process{}
 	for name, args := range map[string][]string{"redis": {"--redis.addr=" + r.Redis.URL()}, "postgres": nil} {
 		target, err := servers.FreePort()
 		r.must(err)
 		targets[name] = target
 		programs := []string{"prometheus-" + name + "-exporter", name + "_exporter"}
-		r.observe(name+"-exporter", programs, target, "/metrics", args)
+		exporters[name] = r.observe(name+"-exporter", programs, target, "/metrics", args)
 	}
 	config := filepath.Join(dir, "prometheus.yml")
 	r.must(os.WriteFile(config, r.prometheusConfig(dir, targets, every, more), 0o644))
-	p := &prometheusServer{rig: r, url: fmt.Sprintf("http://127.0.0.1:%d", port), started: time.Now()}
+	p := &prometheusServer{rig: r, url: fmt.Sprintf("http://127.0.0.1:%d", port), started: time.Now(),
+		exporter: exporters["redis"]}
 	r.observe("prometheus", []string{"prometheus"}, port, "/-/ready", []string{"--config.file=" + config,
 		"--storage.tsdb.path=" + filepath.Join(dir, "data"), "--log.level=warn", "--enable-feature=exemplar-storage"})
 	return p
 }
 
 // observe starts a program that only observes the rig. It is ready when it serves a path.
-func (r *rig) observe(name string, programs []string, port int, ready string, args []string) {
+func (r *rig) observe(name string, programs []string, port int, ready string, args []string) *servers.Process {
 	r.t.Helper()
 	path, err := "", error(nil)
 	for _, program := range programs {
@@ -70,6 +73,7 @@ func (r *rig) observe(name string, programs []string, port int, ready string, ar
 	})
 	r.must(p.Start(r.t.Context()))
 	r.stopAtEnd(name, p)
+	return p
 }
 
 // prometheusConfig is observability/prometheus/prometheus.yml with the rig's addresses, one interval for everything,
