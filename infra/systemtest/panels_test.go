@@ -51,6 +51,7 @@ var worst = map[string]float64{
 	"Circuit breakers": 2, "Failed attempts": 0.1, "Retries": 0.1, "Breakers that opened": 1,
 	"Share of votes refused": 0.01, "Tally age": 0.5, "Redeliveries": 1, "Dead letters by reason": 1,
 	"Dead letters waiting": 1, "In the queue": 1, "Age of the oldest vote in the queue": 1,
+	"Refusals by reason": 0.01, "Preconditions unmet": 1,
 }
 
 // A panel that queries a missing metric looks like one that has nothing to report. So every query of every dashboard is
@@ -147,6 +148,8 @@ func (p *prometheusServer) trouble() {
 	repeated := p.vote(ballot.Cats)
 	p.cast(repeated.Vote, repeated.Pet)
 	p.must(p.poison())
+	p.post(jsonType, `{"pet":"dogs"}`, "Origin", "http://elsewhere.example")
+	p.must(p.RDB.ConfigSet(ctx, "appendfsync", "everysec").Err()) // a worker finds it at its start
 	// What a worker counts after its last scrape is lost with it.
 	p.sees(`petvote_books_duplicates_total > 0`, `petvote_books_dead_lettered_total > 0`)
 	// A worker dies with votes in flight, and comes back under its name.
