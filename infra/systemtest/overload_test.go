@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
+	"petvote/infra/voters"
 	"petvote/shared/ballot"
 )
 
@@ -57,31 +59,41 @@ func TestMoreVotesThanCanBeInFlightAreRefusedAndTheOthersCounted(t *testing.T) {
 	r.audit()
 }
 
-// However many connections do nothing, new ones are served: those that have rested the longest are closed.
+// However many connections do nothing, new ones are served: those that have rested the longest are closed. It is so too
+// where the process may have fewer files open than MAX_CONNECTIONS allows connections.
 func TestConnectionsThatDoNothingLockNobodyOut(t *testing.T) {
 	t.Parallel()
-	const most = 4
-	r := newRig(t, withEnv(fmt.Sprintf("MAX_CONNECTIONS=%d", most), "IDLE_TIMEOUT=1h"))
-	connect := func(request string) *bufio.Reader {
-		conn, err := net.Dial("tcp", r.Vote.Addr())
-		r.must(err)
-		t.Cleanup(func() { _ = conn.Close() })
-		r.must(conn.SetReadDeadline(time.Now().Add(patience)))
-		_, err = fmt.Fprint(conn, request)
-		r.must(err)
-		return bufio.NewReader(conn)
-	}
-	request := "GET /healthz HTTP/1.1\r\nHost: " + r.Vote.Addr() + "\r\n"
-	for range most {
-		connect("")                                                  // half-open
-		connect(request)                                             // in the middle of its request
-		resp, err := http.ReadResponse(connect(request+"\r\n"), nil) // idle from now on
-		r.must(err)
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("beside connections that do nothing: %s", resp.Status)
+	r := newRig(t, withEnv("IDLE_TIMEOUT=1h"), func(o *platform.Options) {
+		o.Commands = map[string][]string{
+			platform.Vote: {"sh", "-c", `ulimit -n 48; exec "$0"`, filepath.Join(o.Bin, platform.Vote)}}
+	})
+	limited := r.describe(platform.Vote, "MAX_CONNECTIONS=4")
+	r.must(limited.Start(t.Context()))
+	for s, most := range map[*platform.Service]int{limited: 4, r.Vote: 48} {
+		connect := func(request string) *bufio.Reader {
+			conn, err := net.Dial("tcp", s.Addr())
+			r.must(err)
+			t.Cleanup(func() { _ = conn.Close() })
+			r.must(conn.SetReadDeadline(time.Now().Add(patience)))
+			_, err = fmt.Fprint(conn, request)
+			r.must(err)
+			return bufio.NewReader(conn)
 		}
-		r.vote(ballot.Dogs)
+		voter := voters.NewClient(s.URL("/vote"), r.ledger.Began, patience)
+		defer voter.Close()
+		request := "GET /healthz HTTP/1.1\r\nHost: " + s.Addr() + "\r\n"
+		for range most {
+			connect("")                                                  // half-open
+			connect(request)                                             // in the middle of its request
+			resp, err := http.ReadResponse(connect(request+"\r\n"), nil) // idle from now on
+			r.must(err)
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("beside connections that do nothing: %s", resp.Status)
+			}
+			r.ledger.Add(voter.Cast(t.Context(), uuid.Must(uuid.NewV7()), ballot.Dogs))
+		}
 	}
+	r.wantOnly(ledger.Accepted)
 	r.audit()
 }
 

@@ -2,11 +2,13 @@ package lifecycle
 
 import (
 	"container/list"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -62,9 +64,13 @@ func (c *limitedConn) Close() error {
 
 func (l *connections) Close() error { return l.close() }
 
-// Accept must not be called by several goroutines at once.
+// Accept must not be called by several goroutines at once. The server repeats it after an error.
 func (l *connections) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // the limit is the process's or the host's
+		l.yield.Store(true)
+		l.shed()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,27 +91,33 @@ func (l *connections) Accept() (net.Conn, error) {
 // takeSlot takes a slot, or closes a connection to free one.
 func (l *connections) takeSlot() bool {
 	l.mu.Lock()
-	if l.open < l.most {
+	free := l.open < l.most
+	if free {
 		l.open++
-		l.mu.Unlock()
-		return true
-	}
-	var shed *limitedConn
-	if longest := l.resting.Front(); longest != nil {
-		if c := longest.Value.(*limitedConn); time.Since(c.since) >= restBeforeShed {
-			shed = c
-			l.setResting(c, false)
-		}
 	}
 	l.mu.Unlock()
-	l.warning.Do(func() {
-		slog.Warn("connection limit reached; MAX_CONNECTIONS sets the public port's",
-			"address", l.Addr().String(), "limit", l.most)
-	})
-	if shed != nil {
-		_ = shed.Close()
+	if !free {
+		l.warning.Do(func() {
+			slog.Warn("connection limit reached; MAX_CONNECTIONS sets the public port's",
+				"address", l.Addr().String(), "limit", l.most)
+		})
+		l.shed()
 	}
-	return false
+	return free
+}
+
+// shed closes the connection that has rested the longest, if that is long enough.
+func (l *connections) shed() {
+	l.mu.Lock()
+	longest := l.resting.Front()
+	if longest == nil || time.Since(longest.Value.(*limitedConn).since) < restBeforeShed {
+		l.mu.Unlock()
+		return
+	}
+	c := longest.Value.(*limitedConn)
+	l.setResting(c, false)
+	l.mu.Unlock()
+	_ = c.Close()
 }
 
 // yielding lets one answer end its connection when its slot is needed.
