@@ -135,7 +135,7 @@ func TestBrowserUnderPathsOfOneProxyWithTLSBothServicesWork(t *testing.T) {
 			vote := r.describe(platform.Vote, append(links, "BASE_PATH=/pets/vote")...)
 			result := r.describe(platform.Result, append(links, "BASE_PATH=/pets/results")...)
 			r.start(vote, result)()
-			r.nginx(servers.NginxConfig{Port: port, Listen: "ssl", Files: selfSigned(r), Site: fmt.Sprintf(`
+			r.nginx(servers.NginxConfig{Port: port, Listen: "ssl", Files: selfSigned(t), Site: fmt.Sprintf(`
 				ssl_certificate cert.pem;
 				ssl_certificate_key key.pem;
 				location /pets/vote/ { proxy_pass http://%s%s; }
@@ -170,16 +170,17 @@ func TestBrowserUnderPathsOfOneProxyWithTLSBothServicesWork(t *testing.T) {
 	}
 }
 
-// selfSigned makes a certificate that nobody trusts.
-func selfSigned(r *rig) map[string]string {
-	r.t.Helper()
+// selfSigned makes a certificate for 127.0.0.1 that is its own authority.
+func selfSigned(t *testing.T) map[string]string {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	r.must(err)
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	testenv.Must(t, err)
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true, IPAddresses: []net.IP{net.ParseIP(servers.Loopback)}}
 	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
-	r.must(err)
+	testenv.Must(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
-	r.must(err)
+	testenv.Must(t, err)
 	return map[string]string{
 		"cert.pem": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})),
 		"key.pem":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
