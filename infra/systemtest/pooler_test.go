@@ -126,6 +126,9 @@ func TestBehindAPoolerPushesStayFastAndTheLossOfNoticesIsReported(t *testing.T) 
 	}
 	t.Logf("the fastest took %v", fastest)
 	r.wantFinding(r.Result, "DATABASE_LISTEN_URL")
+	if sum(r.exported(r.Result), `petvote_findings{petvote_setting="DATABASE_LISTEN_URL"}`) != 1 {
+		t.Error("no metric says so")
+	}
 	if log := r.Result.Log(); !strings.Contains(log, "DATABASE_LISTEN_URL") {
 		t.Errorf("the log does not name the setting:\n%s", log)
 	}
