@@ -255,6 +255,7 @@ func TestVotesOfABatchKeepTheirTracesAndFailuresShowInThem(t *testing.T) {
 	before := retries()
 	lock, err := r.DB.Begin(t.Context())
 	r.must(err)
+	defer func() { _ = lock.Rollback(t.Context()) }() // else the platform waits for it at the end of a test that failed
 	_, err = lock.Exec(t.Context(), `lock table votes in exclusive mode`)
 	r.must(err)
 	stored := r.vote(ballot.Dogs)

@@ -70,6 +70,19 @@ func TestASlowViewerFindsTheNewestAndDelaysNobody(t *testing.T) {
 	wantSeen(t, slow, dogs(999))
 }
 
+// What is done for each viewer is done 10,000 times under the lock.
+func TestAPushIsEncodedOnceForAllViewers(t *testing.T) {
+	const viewers = 1000
+	h := newHub(viewers)
+	for range viewers {
+		enter(h, transportSSE)
+	}
+	n := int64(0)
+	if allocations := testing.AllocsPerRun(100, func() { n++; publish(h, dogs(n)) }); allocations > viewers/10 {
+		t.Errorf("a push to %d viewers allocates %v times", viewers, allocations)
+	}
+}
+
 // wantAudience checks what the hub counts.
 func wantAudience(t *testing.T, h *hub, sse, socketIO, pushes, conflated int64) {
 	t.Helper()
