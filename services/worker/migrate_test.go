@@ -43,6 +43,9 @@ func TestAMigrationMayTakeHoursAndAWrongOneEndsTheWorker(t *testing.T) {
 				if calls++; calls == 1 && c.err != nil {
 					return c.err
 				}
+				if calls > c.calls {
+					return nil // one too many, which would go on for ever
+				}
 				pause(ctx, 20*time.Hour)
 				return ctx.Err()
 			}, newPolicies(nil).migrate)
