@@ -43,6 +43,7 @@ func beginSession(t *testing.T, way int, pollFirst, known bool) {
 	s := dial(t, forProbe, c)
 	c2 := *c // CONNECT carries the sid of the handshake, even if a poll has brought another
 	var connecting sync.WaitGroup
+	defer connecting.Wait()
 	if pollFirst {
 		connecting.Go(func() { time.Sleep(30 * time.Millisecond); c2.post(forConnect, "40") })
 	} else {
