@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -23,8 +24,8 @@ func TestWhatIsSlowDrainsABacklog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, withEnv("CLAIM_IDLE=10s"), func(o *platform.Options) { o.Proxies = true })
 	var others int64
-	backlog := func(r *rig, n int) {
-		r.backlog(n)
+	backlog := func(r *rig, n int, fields ...any) {
+		r.backlog(n, fields...)
 		others += int64(n)
 	}
 	restart := func(r *rig, meanwhile func()) {
@@ -60,7 +61,7 @@ func TestWhatIsSlowDrainsABacklog(t *testing.T) {
 		slow := platform.Toxic{Name: "slow", Type: "slicer", Stream: "downstream",
 			Attributes: map[string]int{"average_size": 512, "delay": 8000}} // 64 KB/s
 		r.must(r.Proxies.Disturb(platform.Worker, platform.Redis, slow))
-		restart(r, func() { backlog(r, 2000) })
+		restart(r, func() { backlog(r, 300, "tracestate", strings.Repeat("x", 1<<10)) }) // a first read takes over 2 s
 		r.auditBeside(others)
 		r.must(r.Proxies.Calm(r.t.Context(), platform.Worker, platform.Redis, slow))
 	})
