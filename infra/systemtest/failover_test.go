@@ -69,7 +69,11 @@ func TestServicesFollowAFailoverBehindOneAddressThoughNobodyVotes(t *testing.T) 
 	ctx := t.Context()
 	readiness := func(r *rig) {
 		r.t.Helper()
+		start := time.Now()
 		r.must(r.Ready(ctx))
+		if took := time.Since(start); took > 20*time.Second { // by their age, connections end after 45 s or later
+			r.t.Errorf("they are ready only after %v", took)
+		}
 		r.elapse(2 * time.Second) // every probe has run since
 		r.must(r.Ready(ctx))
 	}
