@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/observability/telemetry"
 	pages "petvote/services/result/web"
 	"petvote/shared/ballot"
@@ -151,9 +152,7 @@ func TestPagesEscapeEverythingDynamic(t *testing.T) {
 func publicHandler(t *testing.T, stream http.Handler) (public http.Handler, files *web.AssetSet) {
 	t.Helper()
 	tel, err := telemetry.Start(t.Context(), name, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(func() {
 		if err := tel.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)

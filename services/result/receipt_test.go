@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/resilience"
 	"petvote/shared/tracecontext"
@@ -318,9 +319,7 @@ func TestAClientThatLeavesDoesNotCutOffTheLookUp(t *testing.T) {
 func TestEachUseOfPostgresHasABreakerOfItsOwn(t *testing.T) {
 	config := votestore.Config{URL: "postgres://nobody@127.0.0.1:1/petvote"} // where nothing listens
 	db, err := config.Open(t.Context(), maxConns, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(db.Close)
 	s := newResilientStore(db, nil)
 	for name, c := range map[string]struct {
@@ -345,9 +344,7 @@ func TestEachUseOfPostgresHasABreakerOfItsOwn(t *testing.T) {
 func TestTheWaitForAReceiptIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newResilientStore(nil, nil)
-		if err := s.receiptSlots.Acquire(t.Context(), receiptsAtOnce); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.receiptSlots.Acquire(t.Context(), receiptsAtOnce))
 		start := time.Now()
 		_, err := s.Receipt(t.Context(), castVote.ID)
 		if took := time.Since(start); !errors.Is(err, resilience.ErrUnavailable) || took != receiptWait {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"petvote/infra/testenv"
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 )
@@ -18,9 +19,7 @@ func recorded(n int) tracecontext.TraceContext {
 
 func notify(t *testing.T, s *sampledViewers, traces ...tracecontext.TraceContext) {
 	t.Helper()
-	if err := s.Refresh(t.Context(), votestore.Notice{Traces: traces}); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Refresh(t.Context(), votestore.Notice{Traces: traces}))
 }
 
 // wantNotified checks how many of the viewers were notified, and of what.

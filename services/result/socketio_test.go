@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"petvote/infra/testenv"
 )
 
 var socketSettings = settings{SocketPingInterval: 25e9, SocketPingTimeout: 20e9}
@@ -16,9 +18,7 @@ func dialSocketIO(t *testing.T, server string, options *websocket.DialOptions) *
 	t.Helper()
 	address := "ws" + strings.TrimPrefix(server, "http") + "/socket.io/?EIO=4&transport=websocket"
 	conn, _, err := websocket.Dial(t.Context(), address, options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return conn
 }
 
@@ -30,9 +30,7 @@ func TestSocketIOServesTheHub(t *testing.T) {
 	defer server.Close()
 	conn := dialSocketIO(t, server.URL, nil)
 	defer conn.CloseNow()
-	if err := conn.Write(t.Context(), websocket.MessageText, []byte("40")); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, conn.Write(t.Context(), websocket.MessageText, []byte("40")))
 	wantAudience(t, h, 0, 1, 1, 0)
 	var got []string
 	for len(got) < 4 {
@@ -40,9 +38,7 @@ func TestSocketIOServesTheHub(t *testing.T) {
 			publish(h, dogs(2))
 		}
 		_, message, err := conn.Read(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		got = append(got, string(message))
 	}
 	want := []string{

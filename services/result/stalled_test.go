@@ -61,16 +61,12 @@ func follow(t *testing.T, server string, transport voters.Transport) *atomic.Poi
 func stall(t *testing.T, server string) {
 	t.Helper()
 	stream, err := dialNarrow(t.Context(), "tcp", strings.TrimPrefix(server, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	client := &http.Client{Transport: &http.Transport{DialContext: dialNarrow}}
 	socket := dialSocketIO(t, server, &websocket.DialOptions{HTTPClient: client})
 	t.Cleanup(func() { _ = stream.Close(); _ = socket.CloseNow() })
 	_, err = io.WriteString(stream, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	if err := errors.Join(err, socket.Write(t.Context(), websocket.MessageText, []byte("40"))); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(err, socket.Write(t.Context(), websocket.MessageText, []byte("40"))))
 }
 
 func heap() int64 {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/votestore"
 )
@@ -96,9 +97,7 @@ func TestAFailedReadKeepsTheLastTallyWithItsAge(t *testing.T) {
 func snapshot(t *testing.T, text string) votestore.Snapshot {
 	t.Helper()
 	s, err := votestore.ParseSnapshot(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return s
 }
 

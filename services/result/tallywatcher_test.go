@@ -243,9 +243,7 @@ func TestSubscribingGoesOnUntilTheServiceStops(t *testing.T) {
 // Such as behind a proxy that ends sessions.
 func TestASubscriptionThatEndsAtOnceIsNotRenewedAtOnce(t *testing.T) {
 	db, err := votestore.Config{URL: votestore.DatabaseURL(testenv.NewPostgres(t).URL())}.Open(t.Context(), 2, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(db.Close)
 	var opened atomic.Int32
 	w := newTallyWatcher(nil, subscribePolicy(nil), func(ctx context.Context) (*votestore.Subscription, error) {

@@ -14,13 +14,9 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
 func TestTheWorkersSettingsHaveDefaults(t *testing.T) {
 	cfg, err := load(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	host, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	if cfg.Concurrency != 2 || cfg.BatchSize != 2000 || time.Duration(cfg.ClaimIdle) != 10*time.Second ||
 		cfg.MaxTries != 20 || cfg.QueueTraces != "continue" || cfg.CrashAt != crashNever {
 		t.Errorf("settings %+v", cfg)
@@ -33,9 +29,7 @@ func TestTheWorkersSettingsHaveDefaults(t *testing.T) {
 func TestTheWorkersSettingsAreReadFromTheEnvironment(t *testing.T) {
 	cfg, err := load([]string{"CONCURRENCY=1", "BATCH_SIZE=1", "CLAIM_IDLE=1s", "MAX_TRIES=1", "CONSUMER_NAME=worker-1",
 		"QUEUE_TRACES=link", "CRASH_AT=after-commit", "CRASH_AFTER=3"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	if cfg.Concurrency != 1 || cfg.BatchSize != 1 || time.Duration(cfg.ClaimIdle) != time.Second || cfg.MaxTries != 1 ||
 		cfg.ConsumerName != "worker-1" || cfg.QueueTraces != "link" ||
 		cfg.CrashAt != crashAfterCommit || cfg.CrashAfter != 3 {

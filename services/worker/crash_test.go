@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"petvote/infra/testenv"
 	"petvote/shared/votestream"
 )
 
@@ -41,15 +42,11 @@ func work(t *testing.T, at crashPoint, after uint32, batches batches) (calls []s
 	p := processor{store: crashingRecorder{l, c}, queue: crashingAcker{l, c}, maxRetries: maxRetries}
 	for {
 		batch, err := from.Next(t.Context(), 10, true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		if len(batch) == 0 {
 			return l.calls, false
 		}
-		if err := p.Process(t.Context(), batch); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, p.Process(t.Context(), batch))
 	}
 }
 

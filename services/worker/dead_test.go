@@ -44,9 +44,7 @@ func (q *deadQueue) add(t *testing.T, id, reason, message string) {
 	t.Helper()
 	fields := append(slices.Clone(original), "reason", reason, "error", message, "failed_at", "2026-01-02T03:04:06.5Z")
 	letter := redis.XAddArgs{Stream: votestream.DeadStream, ID: id, Values: fields}
-	if err := q.rdb.XAdd(t.Context(), &letter).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, q.rdb.XAdd(t.Context(), &letter).Err())
 }
 
 func (q *deadQueue) dead(t *testing.T, args ...string) (string, error) {
@@ -59,9 +57,7 @@ func (q *deadQueue) dead(t *testing.T, args ...string) (string, error) {
 func (q *deadQueue) ids(t *testing.T) []string {
 	t.Helper()
 	entries, err := q.rdb.XRange(t.Context(), votestream.DeadStream, "-", "+").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	var ids []string
 	for _, e := range entries {
 		ids = append(ids, e.ID)
@@ -105,9 +101,7 @@ func TestDeadListInJSONIsAnObjectOnEachLine(t *testing.T) {
 func TestDeadListShowsThoseOfAnOlderVersion(t *testing.T) {
 	q := newDeadQueue(t)
 	q.add(t, "1-0", "invalid", "Invalid pet choice")
-	if err := q.rdb.Rename(t.Context(), votestream.DeadStream, "votes:dead").Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, q.rdb.Rename(t.Context(), votestream.DeadStream, "votes:dead").Err())
 	if out, err := q.dead(t, "list"); err != nil || !strings.Contains(out, "\n1-0 ") {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -155,9 +149,7 @@ func TestDeadAllCoversAnyNumber(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	if out, err := q.dead(t, "list"); err != nil || strings.Count(out, "\n") != many+1 {
 		t.Errorf("listed %d lines, %v", strings.Count(out, "\n"), err)
 	}

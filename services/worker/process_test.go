@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
@@ -127,9 +128,7 @@ func (l *ledger) wantCalls(t *testing.T, want ...string) {
 func TestARecordedEntryIsTheDeliveredOne(t *testing.T) {
 	l := &ledger{}
 	votes := batch("1", "2", "3")
-	if err := l.process(t, votes); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, l.process(t, votes))
 	for i, e := range l.entries {
 		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace || e.EntryID != votes[i].EntryID {
 			t.Errorf("stored %+v of %+v", e, votes[i])
@@ -170,9 +169,7 @@ func TestEntriesLeaveTheStreamOnlyOnceTheirEffectIsDurable(t *testing.T) {
 
 func TestABatchIsBisectedUntilTheCulpritIsFound(t *testing.T) {
 	l := &ledger{culprits: []string{"3"}}
-	if err := l.process(t, batch("1", "2", "3", "4", "5", "6", "7", "8")); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, l.process(t, batch("1", "2", "3", "4", "5", "6", "7", "8")))
 	l.wantCalls(t, "record 1 2 3 4 5 6 7 8", "record 1 2 3 4", "record 1 2", "record 3 4", "record 3", "record 4",
 		"record 5 6 7 8", "ack 1 2 4 5 6 7 8", "dead-letter 3")
 	if f := l.dead[0]; f.Reason != votestream.ReasonRejected || !errors.Is(f.Err, errRefuse) {
@@ -194,9 +191,7 @@ func TestEveryCulpritIsFoundWhereverItIs(t *testing.T) {
 			}
 		}
 		l := &ledger{culprits: culprits}
-		if err := l.process(t, batch(all...)); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, l.process(t, batch(all...)))
 		var dead []string
 		for _, f := range l.dead {
 			dead = append(dead, f.Delivery.EntryID)
@@ -235,9 +230,7 @@ func TestInvalidEntriesAreDeadLetteredWithTheirReasonAndNotRecorded(t *testing.T
 		l := &ledger{}
 		votes := batch("1", "2")
 		c.spoil(&votes[0], &votes[0].Message.Vote)
-		if err := l.process(t, votes); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, l.process(t, votes))
 		l.wantCalls(t, "record 2", "ack 2", "dead-letter 1")
 		if f := l.dead[0]; f.Reason != c.reason || !errors.Is(f.Err, c.err) {
 			t.Errorf("%s: dead-lettered for %s: %v", name, f.Reason, f.Err)
@@ -268,9 +261,7 @@ func TestOnlyAnEntryWithTooManyIsolatedRetriesIsDeadLettered(t *testing.T) {
 		votes[i].Deliveries = 99
 	}
 	for _, part := range split(votes) {
-		if err := l.process(t, part); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, l.process(t, part))
 	}
 	l.wantCalls(t, "retry 1", "dead-letter 1", "retry 2", "record 2", "ack 2", "retry 3", "record 3", "ack 3")
 	f := l.dead[0]

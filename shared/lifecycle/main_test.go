@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 	"petvote/shared/config"
 )
 
@@ -51,15 +52,11 @@ func TestASignalEndsTheContextOfTheProgram(t *testing.T) {
 func ops(t *testing.T, health *Health, pprof bool) []string {
 	t.Helper()
 	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "petvote_viewers 1") })
 	var cleanups Cleanups
 	cfg := config.Service{Host: "127.0.0.1", OpsPort: config.Port(port), Pprof: pprof}
-	if err := ServeOps(&cleanups, cfg, health, metrics); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, ServeOps(&cleanups, cfg, health, metrics))
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		if err := cleanups.Run(); err != nil {
@@ -85,9 +82,7 @@ func TestProbeTellsAReadyServiceFromOneThatIsNot(t *testing.T) {
 
 func TestProbeFailsWhereNobodyAnswers(t *testing.T) {
 	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	err = Probe([]string{"LISTEN_HOST=127.0.0.1", "OPS_PORT=" + strconv.Itoa(port)}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("err = %v", err)
@@ -99,14 +94,10 @@ func getOps(t *testing.T, environ []string, path string) (status int, body strin
 	t.Helper()
 	_, port, _ := strings.Cut(environ[1], "=")
 	resp, err := http.Get("http://127.0.0.1:" + port + path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return resp.StatusCode, string(text)
 }
 
@@ -164,9 +155,7 @@ func TestProfilesAreServedOnlyWhenAskedFor(t *testing.T) {
 
 func TestAPortThatIsTakenIsNamedByItsVariable(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer taken.Close()
 	cfg := config.Service{Host: "127.0.0.1", OpsPort: config.Port(taken.Addr().(*net.TCPAddr).Port)}
 	var cleanups Cleanups

@@ -14,9 +14,7 @@ func TestTheConnectTimeoutOfAnAddressCounts(t *testing.T) {
 	t.Parallel()
 	direct := testenv.NewDatabase(t)
 	u, err := url.Parse(direct)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	u.Host = testenv.NewRelay(t, u.Host, servers.Delays{Connect: connectTimeout + 300*time.Millisecond}).Addr()
 	slow := u.String()
 	if err := openStore(t, slow).Ping(t.Context()); err == nil {

@@ -23,13 +23,9 @@ func newPair(t *testing.T, address func(primary, standby *servers.Postgres) stri
 	t.Helper()
 	primary = testenv.NewPostgres(t)
 	standby = testenv.NewPostgres(t, func(c *servers.PostgresConfig) { c.StandbyOf = primary })
-	if err := primary.Synchronize(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, primary.Synchronize(t.Context()))
 	s = openStore(t, address(primary, standby))
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Migrate(t.Context()))
 	return s, primary, standby
 }
 
@@ -71,9 +67,7 @@ func TestConnectionsToAFencedPrimaryAreGivenUp(t *testing.T) {
 		})
 		record(t, s, newEntry(ballot.Cats))
 		fill(t, s)
-		if err := errors.Join(primary.Fence(t.Context()), standby.Promote(t.Context())); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, errors.Join(primary.Fence(t.Context()), standby.Promote(t.Context())))
 		relay.Lead(standby.Addr())
 		if err := wait.Until(t.Context(), 10*time.Second, func(context.Context) error { // the reload takes a moment
 			if use(s) == nil {
@@ -109,9 +103,7 @@ func TestSeveralHostsWorkThroughAPromotion(t *testing.T) {
 		first := newEntry(ballot.Cats)
 		record(t, s, first)
 		fill(t, s)
-		if err := errors.Join(fail(primary), standby.Promote(t.Context())); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, errors.Join(fail(primary), standby.Promote(t.Context())))
 		pings, tries := 0, 0
 		within := func(limit time.Duration, do func(context.Context) error) error {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -141,9 +133,7 @@ func TestSeveralHostsWorkThroughAPromotion(t *testing.T) {
 func TestWhatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
 	t.Parallel()
 	s, _, standby := newPair(t, func(primary, _ *servers.Postgres) string { return primary.URL() })
-	if err := standby.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, standby.Pause())
 	vote := newEntry(ballot.Cats)
 	try := func() (Outcome, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -164,9 +154,7 @@ func TestWhatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
 	if out, err := try(); err == nil {
 		t.Errorf("a vote that only the primary has is taken for stored: %+v", out)
 	}
-	if err := standby.Resume(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, standby.Resume())
 	if out := record(t, s, vote); out != (counts{Redelivered: 1}) {
 		t.Errorf("with the standby back: %+v", out)
 	}
@@ -180,9 +168,7 @@ func TestConnectionsHaveALifetime(t *testing.T) {
 		t.Errorf("lifetime %v + %v", cfg.MaxConnLifetime, cfg.MaxConnLifetimeJitter)
 	}
 	other, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	other.RawQuery += "&pool_max_conn_lifetime=10m"
 	if cfg := openStore(t, other.String()).pool.Config(); cfg.MaxConnLifetime != 10*time.Minute {
 		t.Errorf("lifetime %v, though the URL says 10 minutes", cfg.MaxConnLifetime)

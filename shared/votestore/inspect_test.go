@@ -13,9 +13,7 @@ import (
 func settings(t *testing.T, s *Store) string {
 	t.Helper()
 	found, err := s.Inspect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	var names []string
 	for _, w := range found {
 		names = append(names, w.Setting)

@@ -13,14 +13,10 @@ import (
 func as(t *testing.T, address, user, password string, roles Roles) *Store {
 	t.Helper()
 	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	u.User = url.UserPassword(user, password)
 	s, err := Config{URL: DatabaseURL(u.String()), Roles: roles}.Open(t.Context(), 2, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(s.Close)
 	return s
 }

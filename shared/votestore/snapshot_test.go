@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -16,9 +17,7 @@ func TestASnapshotSeesWhatHadBeenCommitted(t *testing.T) {
 		"12884901880:12884901890:12884901887": {[]uint64{epoch - 9, epoch, epoch + 1}, []uint64{epoch - 1, epoch + 2}},
 	} {
 		s, err := ParseSnapshot(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		for _, id := range want.seen {
 			if !s.Sees(id) {
 				t.Errorf("%s does not see %d", text, id)
@@ -70,9 +69,7 @@ func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	s := newStore(t)
 	ctx := t.Context()
 	tx, err := s.pool.Begin(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer func() { _ = tx.Rollback(ctx) }() // nothing is left to roll back unless the test fails
 	late := uuid.New()
 	if _, err := tx.Exec(ctx, `insert into votes (id, pet, cast_at) values ($1, 'dogs', now())`, late); err != nil {
@@ -81,22 +78,14 @@ func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	early := newEntry(ballot.Cats)
 	record(t, s, early)
 	before, err := s.Tally(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
+	testenv.Must(t, tx.Commit(ctx))
 	after, err := s.Tally(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	receipt := func(id uuid.UUID) Receipt {
 		t.Helper()
 		r, err := s.Receipt(ctx, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		return r
 	}
 	was, is := receipt(early.Vote.ID), receipt(late)
@@ -112,9 +101,7 @@ func TestATallysSnapshotTellsWhichVotesItIncludes(t *testing.T) {
 	}
 	record(t, s, newEntry(ballot.Dogs))
 	last, err := s.Tally(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	if !before.Snapshot.OlderThan(last.Snapshot) || last.Snapshot.OlderThan(before.Snapshot) ||
 		last.Snapshot.OlderThan(last.Snapshot) {
 		t.Errorf("%+v, read first, and %+v, read last, are in the wrong order", before.Snapshot, last.Snapshot)

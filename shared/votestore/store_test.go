@@ -25,9 +25,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 func openStore(t *testing.T, url string) *Store {
 	t.Helper()
 	s, err := Config{URL: DatabaseURL(url)}.Open(t.Context(), 8, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -59,9 +57,7 @@ type counts struct{ Stored, Duplicates, Redelivered int }
 func record(t *testing.T, s *Store, entries ...Entry) counts {
 	t.Helper()
 	out, err := s.Record(t.Context(), entries)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	fresh := 0
 	for _, e := range entries {
 		if out.New(e.EntryID) {
@@ -77,9 +73,7 @@ func record(t *testing.T, s *Store, entries ...Entry) counts {
 func subscribe(t *testing.T, s *Store) *Subscription {
 	t.Helper()
 	sub, err := s.Subscribe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	t.Cleanup(func() { _ = sub.Close() }) // fails where the test has broken the connection
 	return sub
 }
@@ -87,9 +81,7 @@ func subscribe(t *testing.T, s *Store) *Subscription {
 func tally(t *testing.T, s *Store) ballot.Counts {
 	t.Helper()
 	read, err := s.Tally(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	return read.Counts
 }
 
@@ -342,9 +334,7 @@ func TestWhatTakesTooLongIsATimeout(t *testing.T) {
 		}
 	}
 	nobody, err := net.Listen("tcp", "127.0.0.1:0") // connects, and never answers
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	defer nobody.Close()
 	hung := openStore(t, "postgres://"+nobody.Addr().String()+"/petvote?sslmode=disable")
 	if err := hung.Ping(t.Context()); err == nil || IsTimeout(err) {
@@ -422,9 +412,7 @@ func TestNoticesThatAPoolerLosesAreMissed(t *testing.T) {
 		"past it":            {server.URL(), nil},
 	} {
 		s, err := Config{URL: DatabaseURL(pooler.URL()), ListenURL: DatabaseURL(c.listen)}.Open(t.Context(), 4, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		defer s.Close()
 		if err := subscribe(t, s).Check(t.Context()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -437,9 +425,7 @@ func TestACheckLosesNoNotice(t *testing.T) {
 	sub, other := subscribe(t, s), subscribe(t, s)
 	record(t, s, newEntry(ballot.Dogs))
 	for range 3 {
-		if err := sub.Check(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, sub.Check(t.Context()))
 	}
 	for _, each := range []*Subscription{sub, other} {
 		if n, err := each.Next(t.Context()); err != nil || n.Oldest.IsZero() {
@@ -459,14 +445,10 @@ func TestASubscriptionEndsWhenPostgresHangsOrDies(t *testing.T) {
 		"dies":  {server.Kill, func() error { return server.Start(t.Context()) }},
 	} {
 		sub := subscribe(t, s)
-		if err := fail.begin(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, fail.begin())
 		if _, err := sub.Next(ctx); err == nil || ctx.Err() != nil {
 			t.Errorf("when PostgreSQL %s: %v", name, err)
 		}
-		if err := fail.end(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, fail.end())
 	}
 }

@@ -29,19 +29,13 @@ func newFailover(t *testing.T) failover {
 	primary, replica := testenv.NewRedis(t), testenv.NewRedis(t)
 	relay := testenv.NewRelay(t, primary.Addr(), servers.Delays{})
 	var url RedisURL
-	if err := url.UnmarshalText([]byte("redis://" + relay.Addr())); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, url.UnmarshalText([]byte("redis://"+relay.Addr())))
 	rdb := Config{URL: url}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
 	producer, err := NewProducer(rdb)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, err)
 	f := failover{&stream{Queue: NewQueue(rdb), server: primary, producer: producer}, relay, replica}
-	if err := errors.Join(f.EnsureGroup(t.Context()), replica.Follow(t.Context(), primary)); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, errors.Join(f.EnsureGroup(t.Context()), replica.Follow(t.Context(), primary)))
 	return f
 }
 
@@ -62,9 +56,7 @@ func (f failover) fill(t *testing.T) {
 // handOver leaves all connections with a read-only replica, and leads new ones to the new primary.
 func (f failover) handOver(t *testing.T) {
 	t.Helper()
-	if err := f.server.HandOver(t.Context(), f.replica); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, f.server.HandOver(t.Context(), f.replica))
 	f.relay.Lead(f.replica.Addr())
 }
 
@@ -129,9 +121,7 @@ func TestOneTimeoutGivesUpEveryConnection(t *testing.T) {
 	f := newFailover(t)
 	f.fill(t)
 	f.handOver(t)
-	if err := f.server.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, f.server.Pause())
 	if err := f.PingWrite(t.Context()); err == nil {
 		t.Error("a server that hangs answers")
 	}
@@ -142,9 +132,7 @@ func TestOneTimeoutGivesUpEveryConnection(t *testing.T) {
 			break
 		}
 	}
-	if err := f.server.Resume(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, f.server.Resume())
 }
 
 // With TLS the pool can't look into a connection.
@@ -159,9 +147,7 @@ func TestConnectionsThatThePoolCannotCheckAreGivenUpToo(t *testing.T) {
 	t.Cleanup(func() { _ = hidden.Close() })
 	hidden.AddHook(new(retirement))
 	f.stream.Queue = NewQueue(hidden)
-	if err := f.PingWrite(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, f.PingWrite(t.Context()))
 	if err := f.PingWrite(t.Context()); err != nil || hidden.PoolStats().PipelineStats.Hits == 0 {
 		t.Errorf("a good connection is not used again: %v, %+v", err, hidden.PoolStats())
 	}
@@ -179,9 +165,7 @@ func TestAnIsolatedPrimaryIsGivenUp(t *testing.T) {
 	t.Parallel()
 	f := newFailover(t)
 	f.fill(t)
-	if err := f.rdb.ConfigSet(t.Context(), "min-replicas-to-write", "2").Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, f.rdb.ConfigSet(t.Context(), "min-replicas-to-write", "2").Err())
 	if err := f.PingWrite(t.Context()); !redis.IsNoReplicasError(err) {
 		t.Fatalf("the probe: %v", err)
 	}
@@ -202,18 +186,12 @@ func TestTheProbeNeedsTheRightsOfVotingAndNoOthers(t *testing.T) {
 		for right := range strings.FieldsSeq(rights) {
 			args = append(args, right)
 		}
-		if err := s.rdb.Do(t.Context(), args...).Err(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.rdb.Do(t.Context(), args...).Err())
 		var url RedisURL
-		if err := url.UnmarshalText([]byte("redis://voter:secret@" + s.server.Addr())); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, url.UnmarshalText([]byte("redis://voter:secret@"+s.server.Addr())))
 		rdb := Config{URL: url}.Dial(0)
 		producer, err := NewProducer(rdb)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		_, voteErr := producer.Publish(t.Context(), newMessage(ballot.Dogs))
 		pingErr := NewQueue(rdb).PingWrite(t.Context())
 		if (voteErr == nil) != allowed || (pingErr == nil) != allowed {
@@ -238,9 +216,7 @@ func TestAProbeAddsNothing(t *testing.T) {
 		if keys := s.rdb.Keys(t.Context(), "*").Val(); what == "without a stream" && len(keys) > 0 {
 			t.Errorf("the probe made %q", keys)
 		}
-		if err := s.EnsureGroup(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.EnsureGroup(t.Context()))
 	}
 }
 
@@ -253,14 +229,10 @@ func TestConnectionsHaveALifetime(t *testing.T) {
 		t.Errorf("lifetime %v ± %v", o.ConnMaxLifetime, o.ConnMaxLifetimeJitter)
 	}
 	var url RedisURL
-	if err := url.UnmarshalText([]byte("redis://" + f.relay.Addr() + "?conn_max_lifetime=200ms")); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, url.UnmarshalText([]byte("redis://"+f.relay.Addr()+"?conn_max_lifetime=200ms")))
 	rdb := Config{URL: url}.Dial(0)
 	t.Cleanup(func() { _ = rdb.Close() })
-	if err := rdb.Set(t.Context(), "here", "the old server", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, rdb.Set(t.Context(), "here", "the old server", 0).Err())
 	other := testenv.NewRedis(t) // not even a replica: nothing but the lifetime tells
 	f.relay.Lead(other.Addr())
 	if err := wait.Until(t.Context(), 10*time.Second, func(ctx context.Context) error {

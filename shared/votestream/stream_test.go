@@ -220,17 +220,13 @@ func TestClaimedEntriesComeInTurnsWithNewOnes(t *testing.T) {
 	var got []string
 	for range 7 {
 		batch, err := heir.Next(t.Context(), 4, false)
-		if err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, err)
 		if len(batch) == 0 {
 			got = append(got, "none")
 			continue
 		}
 		got = append(got, fmt.Sprintf("%d delivered %d times", len(batch), batch[0].Deliveries))
-		if err := s.Ack(t.Context(), ids(batch)); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.Ack(t.Context(), ids(batch)))
 	}
 	const claimed = "4 delivered 2 times"
 	want := []string{claimed, "2 delivered 1 times", claimed, "none", "2 delivered 2 times", "none", "none"}
@@ -251,15 +247,11 @@ func TestAConsumerHoldsWhatNoOtherHasClaimed(t *testing.T) {
 		for _, d := range batch {
 			args = append(args, d.EntryID)
 		}
-		if err := s.rdb.Do(t.Context(), append(args, "idle", idle.Milliseconds(), "justid")...).Err(); err != nil {
-			t.Fatal(err)
-		}
+		testenv.Must(t, s.rdb.Do(t.Context(), append(args, "idle", idle.Milliseconds(), "justid")...).Err())
 	}
 	move("slow", time.Hour, batch)
 	move("other", 0, batch[1:2])
-	if err := s.Ack(t.Context(), ids(batch[2:3])); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Must(t, s.Ack(t.Context(), ids(batch[2:3])))
 	held, err := slow.Hold(t.Context(), batch[:4])
 	if err != nil || !slices.Equal(ids(held), []string{batch[0].EntryID, batch[3].EntryID}) {
 		t.Errorf("held %v, %v", ids(held), err)
