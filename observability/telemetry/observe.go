@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"petvote/shared/lifecycle"
+	"petvote/shared/config"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
@@ -106,18 +106,15 @@ const settingKey = attribute.Key("petvote.setting")
 
 // ObserveFindings exports the conditions that weaken a promise, each as 1 while it lasts. Without any there is a 0 for
 // the setting "none", so that the metric's absence means something else.
-func (t *Telemetry) ObserveFindings(sources ...func() []lifecycle.Finding) error {
+func (t *Telemetry) ObserveFindings(read func() []config.Finding) error {
 	i := t.instruments()
 	findings := i.gauge("petvote.findings", "", "1 for each setting or object at fault that weakens a promise.")
 	return i.observe(func(o metric.Observer) {
-		found := 0
-		for _, source := range sources {
-			for _, f := range source() {
-				found++
-				o.ObserveFloat64(findings, 1, metric.WithAttributes(settingKey.String(f.Setting)))
-			}
+		found := read()
+		for _, f := range found {
+			o.ObserveFloat64(findings, 1, metric.WithAttributes(settingKey.String(f.Setting)))
 		}
-		if found == 0 {
+		if len(found) == 0 {
 			o.ObserveFloat64(findings, 0, metric.WithAttributes(settingKey.String("none")))
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"petvote/infra/testenv"
-	"petvote/shared/lifecycle"
+	"petvote/shared/config"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
@@ -29,8 +29,8 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 			return map[string]int64{"sse": 7, "socket.io": 0}, 8, 9, 10
 		}),
 		tel.ObserveRefusals(func() map[string]int64 { return map[string]int64{"origin": 14, "rate_limit": 0} }),
-		tel.ObserveFindings(func() []lifecycle.Finding {
-			return []lifecycle.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
+		tel.ObserveFindings(func() []config.Finding {
+			return []config.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
 		}),
 		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
 	testenv.Must(t, err)

@@ -61,15 +61,18 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
-	inspector := lifecycle.NewInspector(lifecycle.CheckOf(cache.ready, db.Inspect))
+	inspector := lifecycle.NewInspector(lifecycle.Once(cache.ready, db.Inspect))
 	cleanups.Background("inspector", inspector.Run)
+	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
+	health.AddFindings(inspector.Findings, watcher.findings)
 	front := web.NewFront(cfg.Public)
 	err = errors.Join(tel.ObserveBreakers(append(guarded.policies(), subscribing, lookups)...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(guarded.Stats),
-		tel.ObserveFindings(inspector.Findings, watcher.findings))
+		tel.ObserveFindings(health.Findings),
+		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
 	}
@@ -77,12 +80,6 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	pages := newResultPages(cfg, tel.TraceShare(), cache.current)
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, limit: front.Limit, store: guarded,
 		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
-	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
-	health.AddFindings(inspector.Findings)
-	health.AddFindings(watcher.findings)
-	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
-		return err
-	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
 	if err != nil {
 		return fmt.Errorf("listen for viewers (PORT): %w", err)

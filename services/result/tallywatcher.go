@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"petvote/shared/lifecycle"
+	"petvote/shared/config"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 )
@@ -55,12 +55,12 @@ func (w *tallyWatcher) hear(notices bool) (did bool) {
 }
 
 // findings says that notices do not come, though PostgreSQL can be read. A subscription has 5 s to begin.
-func (w *tallyWatcher) findings() []lifecycle.Finding {
+func (w *tallyWatcher) findings() []config.Finding {
 	const grace = 5 * time.Second
 	if w.hears.Load() || !w.reads.Load() || time.Since(time.Unix(0, w.deafSince.Load())) < grace {
 		return nil
 	}
-	return []lifecycle.Finding{{Setting: "DATABASE_LISTEN_URL", Problem: "LISTEN receives no notices, as through a " +
+	return []config.Finding{{Setting: "DATABASE_LISTEN_URL", Problem: "LISTEN receives no notices, as through a " +
 		"pooler in transaction mode, so the tally is read ten times a second, and pushes have no traces; " +
 		"set an address that leads past the pooler"}}
 }

@@ -53,29 +53,27 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
-	inspector := lifecycle.NewInspector(lifecycle.CheckOf(nil, queue.Inspect))
+	inspector := lifecycle.NewInspector(queue.Inspect)
 	cleanups.Background("inspector", inspector.Run)
+	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
+	health.AddFindings(inspector.Findings)
 	front := web.NewFront(cfg.Public)
 	err = errors.Join(
 		tel.ObserveBreakers(policy, statsPolicy),
 		tel.ObserveRefusals(front.Refused),
-		tel.ObserveFindings(inspector.Findings),
+		tel.ObserveFindings(health.Findings),
 		tel.ObserveAdmission(admission.stats),
-		tel.ObserveStream(resilientStats{queue, statsPolicy}.Stats))
+		tel.ObserveStream(resilientStats{queue, statsPolicy}.Stats),
+		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
 	}
 
-	page := newPage(cfg, tel.TraceShare())
-	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
-	health.AddFindings(inspector.Findings)
-	if err := lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()); err != nil {
-		return err
-	}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
 	if err != nil {
 		return fmt.Errorf("listen for voters (PORT): %w", err)
 	}
+	page := newPage(cfg, tel.TraceShare())
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
 		IdleTimeout: time.Duration(cfg.IdleTimeout), MaxConnections: int(cfg.MaxConnections),

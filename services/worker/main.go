@@ -51,13 +51,13 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	health := lifecycle.NewHealth(migrations.ready,
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
-	inspector := lifecycle.NewInspector(lifecycle.CheckOf(nil, stream.MoveFormerKeys),
-		lifecycle.CheckOf(nil, stream.Inspect), lifecycle.CheckOf(migrations.ready, db.Inspect))
+	inspector := lifecycle.NewInspector(stream.MoveFormerKeys, stream.Inspect,
+		lifecycle.Once(migrations.ready, db.Inspect))
 	cleanups.Background("inspector", inspector.Run)
 	health.AddFindings(inspector.Findings)
 	err = errors.Join(
 		tel.ObserveBreakers(policies.all()...),
-		tel.ObserveFindings(inspector.Findings),
+		tel.ObserveFindings(health.Findings),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err

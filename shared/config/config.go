@@ -38,6 +38,13 @@ func Load(environ []string, into any) error {
 	return env.ParseWithOptions(into, env.Options{Environment: vars})
 }
 
+// Finding is a setting, of a service or of a server that it uses, under which the service works but keeps a promise less
+// well than documented.
+type Finding struct {
+	Setting string `json:"setting"` // the name of the setting or object at fault, such as "redis appendfsync"
+	Problem string `json:"problem"` // what it is and what it weakens, in one sentence
+}
+
 // check takes a variable's value from its file, if it has one, and parses the variable alone, because the library's
 // errors name fields, which two structs may share. In that parse all other variables are unset, so no field may be
 // tagged required or notEmpty. The error shows the value unless that may hold a password.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"petvote/shared/config"
 	"petvote/shared/resilience"
 )
 
@@ -19,7 +20,7 @@ type Dependency struct {
 type Health struct {
 	dependencies []Dependency
 	gate         func() error
-	findings     []func() []Finding
+	findings     []func() []config.Finding
 	draining     atomic.Bool
 }
 
@@ -31,15 +32,25 @@ func NewHealth(gate func() error, dependencies ...Dependency) *Health {
 	return &Health{dependencies: dependencies, gate: gate}
 }
 
-// AddFindings adds a source of findings. The service stays ready with them, but says "degraded". It must be called
+// AddFindings adds sources of findings. The service stays ready with them, but says "degraded". It must be called
 // before the probes are served.
-func (h *Health) AddFindings(source func() []Finding) { h.findings = append(h.findings, source) }
+func (h *Health) AddFindings(sources ...func() []config.Finding) {
+	h.findings = append(h.findings, sources...)
+}
+
+// Findings returns the findings of all sources.
+func (h *Health) Findings() (found []config.Finding) {
+	for _, source := range h.findings {
+		found = append(found, source()...)
+	}
+	return found
+}
 
 type report struct {
 	Status       string             `json:"status"`
 	Reason       string             `json:"reason,omitempty"`
 	Dependencies []dependencyReport `json:"dependencies,omitempty"`
-	Findings     []Finding          `json:"findings,omitempty"`
+	Findings     []config.Finding   `json:"findings,omitempty"`
 }
 
 type dependencyReport struct {
@@ -83,10 +94,7 @@ func (h *Health) check() (int, report) {
 			r.Status, r.Reason = "degraded", state.Name+" unavailable"
 		}
 	}
-	for _, source := range h.findings {
-		r.Findings = append(r.Findings, source()...)
-	}
-	if len(r.Findings) > 0 && r.Status == "ready" {
+	if r.Findings = h.Findings(); len(r.Findings) > 0 && r.Status == "ready" {
 		r.Status, r.Reason = "degraded", r.Findings[0].Setting+": "+r.Findings[0].Problem
 	}
 	if err := h.gate(); err != nil {

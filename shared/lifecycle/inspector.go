@@ -6,16 +6,12 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"petvote/shared/config"
 )
 
-// Finding is a condition under which a service works, but keeps a promise less well than documented.
-type Finding struct {
-	Setting string `json:"setting"` // the name of the setting or object at fault, such as "redis appendfsync"
-	Problem string `json:"problem"` // what it is and what it weakens, in one sentence
-}
-
 // Check returns what is wrong at a dependency. An error means that it could not tell, as while the dependency is down.
-type Check func(context.Context) ([]Finding, error)
+type Check func(context.Context) ([]config.Finding, error)
 
 const (
 	inspectEvery   = time.Minute
@@ -28,12 +24,12 @@ type Inspector struct {
 	checks []Check
 
 	mu    sync.Mutex
-	found [][]Finding // by check
+	found [][]config.Finding // by check
 }
 
 // NewInspector returns an inspector without findings; [Inspector.Run] looks for them.
 func NewInspector(checks ...Check) *Inspector {
-	return &Inspector{checks: checks, found: make([][]Finding, len(checks))}
+	return &Inspector{checks: checks, found: make([][]config.Finding, len(checks))}
 }
 
 // Run inspects until ctx ends; it always returns nil.
@@ -60,47 +56,39 @@ func (i *Inspector) Run(ctx context.Context) error {
 }
 
 // Findings returns what the latest checks that could tell found.
-func (i *Inspector) Findings() []Finding {
+func (i *Inspector) Findings() []config.Finding {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return slices.Concat(i.found...)
 }
 
-func (i *Inspector) note(ctx context.Context, n int, found []Finding) {
+func (i *Inspector) note(ctx context.Context, n int, found []config.Finding) {
 	i.mu.Lock()
 	before := i.found[n]
 	i.found[n] = found
 	i.mu.Unlock()
 	for _, f := range found {
-		if !slices.ContainsFunc(before, f.sameSetting) {
+		if !slices.ContainsFunc(before, sameSetting(f)) {
 			slog.WarnContext(ctx, "precondition unmet", "setting", f.Setting, "problem", f.Problem)
 		}
 	}
 	for _, f := range before {
-		if !slices.ContainsFunc(found, f.sameSetting) {
+		if !slices.ContainsFunc(found, sameSetting(f)) {
 			slog.InfoContext(ctx, "precondition met", "setting", f.Setting)
 		}
 	}
 }
 
-func (f Finding) sameSetting(other Finding) bool { return f.Setting == other.Setting }
+func sameSetting(f config.Finding) func(config.Finding) bool {
+	return func(other config.Finding) bool { return f.Setting == other.Setting }
+}
 
-// CheckOf makes a check of that of an adapter, which does not know this package. ready, which may be nil, returns an
-// error while it can't tell.
-func CheckOf[F ~struct{ Setting, Problem string }](
-	ready func() error, inspect func(context.Context) ([]F, error),
-) Check {
-	return func(ctx context.Context) ([]Finding, error) {
-		if ready != nil {
-			if err := ready(); err != nil {
-				return nil, err
-			}
+// Once returns a check that can't tell until ready returns nil.
+func Once(ready func() error, check Check) Check {
+	return func(ctx context.Context) ([]config.Finding, error) {
+		if err := ready(); err != nil {
+			return nil, err
 		}
-		weak, err := inspect(ctx)
-		var found []Finding
-		for _, w := range weak {
-			found = append(found, Finding(w))
-		}
-		return found, err
+		return check(ctx)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"petvote/shared/config"
 )
 
 func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
@@ -19,18 +21,20 @@ func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	t.Cleanup(func() { slog.SetDefault(previous) })
 	synctest.Test(t, func(t *testing.T) {
-		weak := []Finding{{"redis appendfsync", "it is everysec, so that a crash loses up to a second of votes"}}
+		weak := []config.Finding{{Setting: "redis appendfsync", Problem: "it is everysec, so that a crash loses votes"}}
 		type answer struct {
-			found []Finding
+			found []config.Finding
 			err   error
 		}
 		var next atomic.Pointer[answer]
-		answers := func(found []Finding, err error) { next.Store(&answer{found, err}) }
+		answers := func(found []config.Finding, err error) { next.Store(&answer{found, err}) }
 		answers(nil, errors.New("connection refused"))
 		runs := 0
 		inspector := NewInspector(
-			func(context.Context) ([]Finding, error) { runs++; a := next.Load(); return a.found, a.err },
-			func(context.Context) ([]Finding, error) { return []Finding{{"clock", "it differs by 3 s"}}, nil })
+			func(context.Context) ([]config.Finding, error) { runs++; a := next.Load(); return a.found, a.err },
+			func(context.Context) ([]config.Finding, error) {
+				return []config.Finding{{Setting: "clock", Problem: "it differs"}}, nil
+			})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- inspector.Run(ctx) }()
@@ -65,12 +69,12 @@ func TestFindingsComeAndGoWithTheChecks(t *testing.T) {
 
 func TestFindingsDegradeReadinessAndAreListedForOperators(t *testing.T) {
 	h := NewHealth(nil, dependency("redis", true, true))
-	var found []Finding
-	h.AddFindings(func() []Finding { return found })
+	var found []config.Finding
+	h.AddFindings(func() []config.Finding { return found })
 	if code, body := ask(t, h.Ready); code != http.StatusOK || body != `{"status":"ready"}` {
 		t.Errorf("without findings: %d %s", code, body)
 	}
-	found = []Finding{{"redis appendonly", "it is off"}}
+	found = []config.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
 	if code, body := ask(t, h.Ready); code != http.StatusOK || body != `{"status":"degraded"}` {
 		t.Errorf("in public: %d %s", code, body)
 	}

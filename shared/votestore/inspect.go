@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
-)
 
-// Weakness is a state of the database in which votes are stored, but a promise is kept less well than documented.
-type Weakness struct{ Setting, Problem string }
+	"petvote/shared/config"
+)
 
 // inspectStatement reads settings as they apply to this session: users and databases may have their own. It also names
 // the tables that a crash of PostgreSQL empties.
@@ -21,7 +20,7 @@ select current_setting('synchronous_commit'), current_setting('synchronous_stand
 const maxClockSkew = time.Second
 
 // Inspect looks for weaknesses. Any user may read what it reads.
-func (s *Store) Inspect(ctx context.Context) (found []Weakness, err error) {
+func (s *Store) Inspect(ctx context.Context) (found []config.Finding, err error) {
 	var (
 		commit, standbys, fsync, pages, unlogged string
 		now                                      time.Time
@@ -35,7 +34,7 @@ func (s *Store) Inspect(ctx context.Context) (found []Weakness, err error) {
 	}
 	add := func(bad bool, setting, problem string) {
 		if bad {
-			found = append(found, Weakness{setting, problem})
+			found = append(found, config.Finding{Setting: setting, Problem: problem})
 		}
 	}
 	add(commit == "off", "postgres synchronous_commit",

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"petvote/shared/config"
 )
 
 // moveFormerScript moves a page of dead letters, and at the end the counts of retries, from the keys of older versions,
@@ -60,9 +62,9 @@ return left`)
 const formerPage = 500
 
 // MoveFormerKeys moves what an older version left under votes:dead and votes:tries to the keys of today, without a
-// moment at which a dead letter is in neither or in both. What an operator must resolve is a weakness. In a cluster of
+// moment at which a dead letter is in neither or in both. What an operator must resolve is a finding. In a cluster of
 // several servers, which no older version could use, it leaves keys alone that another of them holds.
-func (q *Queue) MoveFormerKeys(ctx context.Context) ([]Weakness, error) {
+func (q *Queue) MoveFormerKeys(ctx context.Context) ([]config.Finding, error) {
 	for {
 		keys := []string{Stream, DeadStream, deadIndexKey, retriesKey}
 		left, err := moveFormerScript.Run(ctx, q.rdb, keys, formerPage).Int64()
@@ -71,7 +73,8 @@ func (q *Queue) MoveFormerKeys(ctx context.Context) ([]Weakness, error) {
 		case err == nil, strings.Contains(err.Error(), "non local key"):
 			return nil, nil
 		case errors.Is(explain(err), ErrForeignKey), redis.IsPermissionError(err):
-			return []Weakness{{"redis votes:dead", "dead letters of an older version can't be moved: " + err.Error()}}, nil
+			return []config.Finding{{Setting: "redis votes:dead",
+				Problem: "dead letters of an older version can't be moved: " + err.Error()}}, nil
 		default:
 			return nil, fmt.Errorf("move the dead letters of an older version: %w", err)
 		}

@@ -9,24 +9,23 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"petvote/shared/config"
 )
 
 // maxClockSkew is how far Redis's clock may be from this machine's. NTP keeps both far closer.
 const maxClockSkew = time.Second
 
-// Weakness is a state of Redis in which votes are accepted, but a promise is kept less well than documented.
-type Weakness struct{ Setting, Problem string }
-
 // Inspect looks for settings under which accepted votes can be lost, and for a clock that differs. A Redis that does
 // not show a setting, as managed ones may, counts as well set; that is logged once.
-func (q *Queue) Inspect(ctx context.Context) (found []Weakness, err error) {
+func (q *Queue) Inspect(ctx context.Context) (found []config.Finding, err error) {
 	settings, err := q.settings(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read redis's settings: %w", err)
 	}
 	add := func(bad bool, setting, problem string) {
 		if bad {
-			found = append(found, Weakness{"redis " + setting, "it is " + problem})
+			found = append(found, config.Finding{Setting: "redis " + setting, Problem: "it is " + problem})
 		}
 	}
 	add(settings["appendonly"] == "no", "appendonly", "no: every queued vote is lost when Redis restarts")
