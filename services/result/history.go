@@ -75,18 +75,13 @@ func (d day) last(n int) []byte {
 	return append(append(answer, d.rows[d.begins[maxMinutes-n]:]...), "]}\n"...)
 }
 
-// lastMinutes returns the first and the last of the n minutes that end with the current one.
-func lastMinutes(n int) (from, to time.Time) {
-	to = time.Now().UTC().Truncate(time.Minute)
-	return to.Add(-time.Duration(n-1) * time.Minute), to
-}
-
 // lastDay returns a day at most a second old, read once for all waiting requests if need be. The read goes on if the
 // request that started it is cancelled; the store's policy bounds it.
 func (h *history) lastDay(ctx context.Context) (day, error) {
 	d, err, _ := h.flight.Do("", func() (any, error) {
 		readAt := time.Now()
-		from, to := lastMinutes(maxMinutes)
+		to := readAt.UTC().Truncate(time.Minute)
+		from := to.Add(-(maxMinutes - 1) * time.Minute)
 		stale := readAt.Sub(h.readAt) >= rereadAfter
 		if stale {
 			voted, err := h.store.History(context.WithoutCancel(ctx), from)
@@ -96,37 +91,27 @@ func (h *history) lastDay(ctx context.Context) (day, error) {
 			h.voted, h.readAt = voted, readAt
 		}
 		if stale || !h.day.to.Equal(to) {
-			h.day = encode(fill(h.voted, from, maxMinutes), to)
+			h.day = encodeDay(h.voted, from, to)
 		}
 		return h.day, nil
 	})
 	return d.(day), err
 }
 
-// encode encodes a day's minutes.
-func encode(minutes []minuteVotes, to time.Time) day {
+// encodeDay encodes every minute of a day, with the votes where there are some.
+func encodeDay(voted []votestore.Minute, from, to time.Time) day {
+	counts := make(map[int64]ballot.Counts, len(voted)) // by the minute, in Unix seconds
+	for _, m := range voted {
+		counts[m.Start.Unix()] = m.Counts
+	}
 	d := day{to: to}
-	for _, m := range minutes {
+	for at := from; !at.After(to); at = at.Add(time.Minute) {
 		if len(d.rows) > 0 {
 			d.rows = append(d.rows, ',')
 		}
 		d.begins = append(d.begins, len(d.rows))
-		row, _ := json.Marshal(m) // times and numbers can be encoded
+		row, _ := json.Marshal(minuteVotes{at, counts[at.Unix()]}) // times and numbers can be encoded
 		d.rows = append(d.rows, row...)
 	}
 	return d
-}
-
-// fill returns n consecutive minutes, with the votes where there are some.
-func fill(voted []votestore.Minute, from time.Time, n int) []minuteVotes {
-	row := make([]minuteVotes, n)
-	for i := range row {
-		row[i].Minute = from.Add(time.Duration(i) * time.Minute)
-	}
-	for _, m := range voted {
-		if i := int(m.Start.Sub(from) / time.Minute); i >= 0 && i < n {
-			row[i].Counts = m.Counts
-		}
-	}
-	return row
 }

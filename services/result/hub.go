@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"maps"
 	"sync"
 
 	"petvote/services/result/socketio"
@@ -42,16 +41,12 @@ type hub struct {
 	current *frame
 	viewers map[*viewer]struct{}
 
-	connected map[string]int64 // viewers, by transport
-	pushes    int64            // changes of the tally pushed
-	conflated int64            // frames replaced by a newer one before their viewer took them
-	refused   int64            // viewers, because there were too many
+	pushes    int64 // changes of the tally pushed
+	conflated int64 // frames replaced by a newer one before their viewer took them
+	refused   int64 // viewers, because there were too many
 }
 
-func newHub(limit int) *hub {
-	none := map[string]int64{transportSSE: 0, transportSocketIO: 0}
-	return &hub{limit: limit, viewers: map[*viewer]struct{}{}, connected: none}
-}
+func newHub(limit int) *hub { return &hub{limit: limit, viewers: map[*viewer]struct{}{}} }
 
 // join adds a viewer, with the current tally in its mailbox if there is one. It fails if there are too many.
 func (h *hub) join(transport string) (*viewer, error) {
@@ -66,16 +61,14 @@ func (h *hub) join(transport string) (*viewer, error) {
 		v.mailbox <- h.current
 	}
 	h.viewers[v] = struct{}{}
-	h.connected[transport]++
 	return v, nil
 }
 
-// leave removes a viewer, who must have joined.
+// leave removes a viewer.
 func (h *hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.viewers, v)
-	h.connected[v.transport]--
 }
 
 // publish puts the counts into every mailbox, where they replace a frame not taken yet. It skips unchanged counts.
@@ -98,8 +91,13 @@ func (h *hub) publish(c ballot.Counts) (changed bool) {
 	return true
 }
 
+// audience returns the viewers by their transport, and counts of what happened so far.
 func (h *hub) audience() (viewers map[string]int64, pushes, conflated, refused int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return maps.Clone(h.connected), h.pushes, h.conflated, h.refused
+	viewers = map[string]int64{transportSSE: 0, transportSocketIO: 0}
+	for v := range h.viewers {
+		viewers[v.transport]++
+	}
+	return viewers, h.pushes, h.conflated, h.refused
 }

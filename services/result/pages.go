@@ -42,9 +42,8 @@ type resultPages struct {
 
 // newResultPages returns the pages. They call current for each page, concurrently.
 func newResultPages(cfg settings, traceShare string, current func() view) *resultPages {
-	assets := web.Assets(staticFiles)
-	assets.Base = string(cfg.BasePath)
-	return &resultPages{settings: cfg, traceShare: traceShare, current: current, assets: assets}
+	return &resultPages{settings: cfg, traceShare: traceShare, current: current,
+		assets: web.Assets(staticFiles, cfg.BasePath)}
 }
 
 // register mounts the results page, the static files and the icon.

@@ -17,7 +17,8 @@ type publisher interface {
 }
 
 // castVote makes a vote and publishes it. The id is key, the caller's idempotency key, so the call may be repeated.
-// If key is zero, the id is a new UUIDv7: ids in the order of time keep the database's index small.
+// If key is zero, the id is a new UUIDv7: ids in the order of time keep the database's index small. castVote goes on
+// after the voter hangs up: a vote in flight is accepted or refused, not dropped.
 func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.UUID) (
 	ballot.Vote, votestream.Entry, error,
 ) {
@@ -25,7 +26,7 @@ func castVote(ctx context.Context, queue publisher, pet ballot.Choice, key uuid.
 		key = newID()
 	}
 	vote := ballot.Vote{ID: key, Pet: pet, CastAt: time.Now().UTC()}
-	entry, err := queue.Publish(ctx, votestream.Message{Vote: vote})
+	entry, err := queue.Publish(context.WithoutCancel(ctx), votestream.Message{Vote: vote})
 	if err != nil {
 		return ballot.Vote{}, votestream.Entry{}, fmt.Errorf("cast vote: %w", err)
 	}

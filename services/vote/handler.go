@@ -18,7 +18,6 @@ import (
 	"petvote/shared/ballot"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
-	"petvote/shared/votestream"
 	"petvote/shared/web"
 )
 
@@ -63,7 +62,7 @@ func (h *voteHandler) serveJSON(w http.ResponseWriter, r *http.Request) {
 		answerError(w, r, err)
 		return
 	}
-	vote, entry, err := h.cast(r, pet, key)
+	vote, entry, err := castVote(r.Context(), h.queue, pet, key)
 	if err != nil {
 		answerError(w, r, err)
 		return
@@ -87,20 +86,13 @@ func (h *voteHandler) serveForm(w http.ResponseWriter, r *http.Request) {
 		h.redirect(w, noticePath(noticeUnavailable, pet, key))
 		return
 	}
-	_, entry, err := h.cast(r, pet, key)
+	_, entry, err := castVote(r.Context(), h.queue, pet, key)
 	if err != nil {
 		logRefusal(r.Context(), err)
 		h.redirect(w, noticePath(noticeUnavailable, pet, key))
 		return
 	}
 	h.redirect(w, noticePath(noticeVoted, pet, key)+"&entry="+entry.String())
-}
-
-// cast continues after the voter hangs up: a vote in flight is accepted or refused, not dropped.
-func (h *voteHandler) cast(r *http.Request, pet ballot.Choice, key uuid.UUID) (
-	ballot.Vote, votestream.Entry, error,
-) {
-	return castVote(context.WithoutCancel(r.Context()), h.queue, pet, key)
 }
 
 // readChoice reads {"pet":"<choice>"}. Other members are ignored.

@@ -39,6 +39,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 
 	rdb := cfg.Redis.Dial(0)
 	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
+	// The figures have a policy of their own: a scrape that Redis refuses must not stop votes.
 	policy, statsPolicy := redisPolicy("redis", listener), redisPolicy("redis-stats", listener)
 	queue := votestream.NewQueue(rdb)
 	monitor := resilience.NewMonitor(policy, queue.PingWrite)
@@ -63,7 +64,9 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveFindings(health.Findings),
 		tel.ObserveAdmission(admission.stats),
-		tel.ObserveStream(resilientStats{queue, statsPolicy}.Stats),
+		tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+			return resilience.Call(ctx, statsPolicy, queue.Stats)
+		}),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err

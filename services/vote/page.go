@@ -30,9 +30,7 @@ type page struct {
 }
 
 func newPage(cfg settings, traceShare string) *page {
-	assets := web.Assets(pageFiles)
-	assets.Base = string(cfg.BasePath)
-	return &page{settings: cfg, traceShare: traceShare, assets: assets}
+	return &page{settings: cfg, traceShare: traceShare, assets: web.Assets(pageFiles, cfg.BasePath)}
 }
 
 func (p *page) serveVote(w http.ResponseWriter, r *http.Request) {

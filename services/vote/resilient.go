@@ -32,13 +32,3 @@ func (p resilientPublisher) Publish(ctx context.Context, m votestream.Message) (
 		return p.next.Publish(ctx, m)
 	})
 }
-
-// resilientStats reads the queue's figures under a policy of its own: a scrape that Redis refuses must not stop votes.
-type resilientStats struct {
-	next   *votestream.Queue
-	policy *resilience.Policy
-}
-
-func (s resilientStats) Stats(ctx context.Context) (votestream.Stats, error) {
-	return resilience.Call(ctx, s.policy, s.next.Stats)
-}

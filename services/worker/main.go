@@ -65,7 +65,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
 	store := resilientStore{crashingRecorder{db, crasher}, policies}
-	queue := resilientQueue{crashingAcker{stream, crasher}, stream.EnsureGroup, policies}
+	queue := resilientQueue{crashingAcker{stream, crasher}, policies}
 	recorder, err := tel.Recorder(store.Record)
 	if err != nil {
 		return err
@@ -87,13 +87,14 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 	slog.InfoContext(ctx, "consuming votes", "concurrency", cfg.Concurrency, "consumer", cfg.ConsumerName)
+	connect := func(ctx context.Context) error { return policies.queue.Do(ctx, stream.EnsureGroup) }
 	consumers := make([]consumer, cfg.Concurrency)
 	for i := range consumers {
 		source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
 			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), Block: time.Second, ClaimIdle: time.Duration(cfg.ClaimIdle),
 		})
 		consumers[i] = consumer{source: crashingSource{source, crasher}, process: step, storeUp: storeMonitor.WaitUp,
-			connect: queue.EnsureGroup, size: newBatchSize(int(cfg.BatchSize))}
+			connect: connect, size: newBatchSize(int(cfg.BatchSize))}
 	}
 	consume(ctx, consumers, func() { slog.Info("draining"); health.Drain() })
 	return nil

@@ -44,13 +44,8 @@ func (s resilientStore) Record(ctx context.Context, entries []votestore.Entry) (
 
 // resilientQueue calls the queue under the policies.
 type resilientQueue struct {
-	next        acker
-	ensureGroup func(context.Context) error
-	policies    policies
-}
-
-func (q resilientQueue) EnsureGroup(ctx context.Context) error {
-	return q.policies.queue.Do(ctx, q.ensureGroup)
+	next     acker
+	policies policies
 }
 
 func (q resilientQueue) Ack(ctx context.Context, entryIDs []string) error {

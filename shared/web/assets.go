@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"petvote/shared/config"
 )
 
 // staticPath is where [AssetSet.Register] mounts the files.
@@ -28,7 +30,7 @@ var contentTypes = map[string]string{
 // AssetSet serves a fixed set of static files under /static/<version>/<name>, where the version is a hash of all of
 // them. A relative name in a stylesheet or module ("./theme.js") therefore leads to the same version.
 type AssetSet struct {
-	Base    string // the path before every address: config.BasePath
+	Base    string // the path before every address
 	version string
 	files   map[string]asset
 }
@@ -41,8 +43,8 @@ type asset struct {
 
 // Assets reads the shared static files and those of a page, whatever folders they are in, into one set. The files are
 // embedded, so it panics on a name that occurs twice and on a type that is not in the list.
-func Assets(own fs.FS) *AssetSet {
-	a := &AssetSet{files: map[string]asset{}}
+func Assets(own fs.FS, base config.BasePath) *AssetSet {
+	a := &AssetSet{Base: string(base), files: map[string]asset{}}
 	for _, fsys := range []fs.FS{shared, own} {
 		if err := a.read(fsys); err != nil {
 			panic(fmt.Errorf("read static files: %w", err))

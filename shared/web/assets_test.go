@@ -22,7 +22,7 @@ func get(h http.Handler, target string, header ...string) *httptest.ResponseReco
 }
 
 func TestAssetsAreServedWithTheirTypeAndCachedUnderTheirVersionOnly(t *testing.T) {
-	a := Assets(fstest.MapFS{"folder/page.js": fileOf("export {}")})
+	a := Assets(fstest.MapFS{"folder/page.js": fileOf("export {}")}, "")
 	mux := http.NewServeMux()
 	a.Register(mux)
 	const other, forEver = staticPath + "0123456789abcdef/", "public, max-age=31536000, immutable"
@@ -52,7 +52,7 @@ func TestAssetsAreServedWithTheirTypeAndCachedUnderTheirVersionOnly(t *testing.T
 }
 
 func TestAChangedAssetChangesTheVersionOfAll(t *testing.T) {
-	with := func(page string) *AssetSet { return Assets(fstest.MapFS{"page.js": fileOf(page)}) }
+	with := func(page string) *AssetSet { return Assets(fstest.MapFS{"page.js": fileOf(page)}, "") }
 	one, same, other := with("1"), with("1"), with("2")
 	if one.URL("base.css") != same.URL("base.css") || one.URL("base.css") == other.URL("base.css") {
 		t.Errorf("%s, %s, and with another file %s", one.URL("base.css"), same.URL("base.css"), other.URL("base.css"))
@@ -61,7 +61,7 @@ func TestAChangedAssetChangesTheVersionOfAll(t *testing.T) {
 
 func TestAssetsRefusesFilesThatItCouldNotServe(t *testing.T) {
 	for _, name := range []string{"folder/base.css", "notes.txt"} { // occurs twice, of an unknown type
-		if err := Assets(fstest.MapFS{}).read(fstest.MapFS{name: fileOf("")}); err == nil {
+		if err := Assets(fstest.MapFS{}, "").read(fstest.MapFS{name: fileOf("")}); err == nil {
 			t.Errorf("no error for %s", name)
 		}
 	}

@@ -148,7 +148,7 @@ func TestAnEventIsSentAtOnceThoughItCouldBeCompressed(t *testing.T) {
 }
 
 func TestACompressedAssetIsNotSentAgainUnlessItChanged(t *testing.T) {
-	a := Assets(fstest.MapFS{})
+	a := Assets(fstest.MapFS{}, "")
 	h := Compress(a)
 	u := a.URL("base.css")
 	w := get(h, u, "Accept-Encoding", "gzip")

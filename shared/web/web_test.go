@@ -20,7 +20,7 @@ func TestRenderAnswersWithTheDocumentThatNoCacheKeeps(t *testing.T) {
 }
 
 func TestFragmentsNameTheVersionedFilesAndEscapeTheRest(t *testing.T) {
-	a := Assets(fstest.MapFS{})
+	a := Assets(fstest.MapFS{}, "")
 	if head := a.Head(); !strings.Contains(head, `href="`+a.URL("base.css")+`"`) {
 		t.Errorf("the head lacks the stylesheet:\n%s", head)
 	}
