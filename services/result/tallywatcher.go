@@ -16,7 +16,7 @@ const (
 	pushEvery  = 100 * time.Millisecond // at least: ten pushes a second
 	pollEvery  = 2 * time.Second        // in case a notice was lost
 	retryEvery = 500 * time.Millisecond // after a failed read
-	unheard    = 100 * time.Millisecond // between reads while no notices come
+	pollAlone  = 100 * time.Millisecond // while no notices come
 	renewEvery = time.Second            // between subscriptions, which may end as soon as they are open
 	maxTraces  = 64                     // in one push
 )
@@ -34,30 +34,30 @@ type tallyWatcher struct {
 	policy    *resilience.Policy // for subscribing; it never gives up
 	notices   chan votestore.Notice
 
-	hears     atomic.Bool  // notices have been seen to come
-	deafSince atomic.Int64 // when they were last known to, in Unix nanoseconds
-	reads     atomic.Bool  // the last read succeeded
+	notified   atomic.Bool  // notices come
+	notifiedAt atomic.Int64 // when they last did, in Unix nanoseconds
+	readable   atomic.Bool  // the last read succeeded
 }
 
 func newTallyWatcher(cache refresher, p *resilience.Policy,
 	subscribe func(context.Context) (*votestore.Subscription, error)) *tallyWatcher {
 	w := &tallyWatcher{cache: cache, subscribe: subscribe, policy: p, notices: make(chan votestore.Notice)}
-	w.deafSince.Store(time.Now().UnixNano())
+	w.notifiedAt.Store(time.Now().UnixNano())
 	return w
 }
 
-// hear notes whether notices come, and returns whether they did.
-func (w *tallyWatcher) hear(notices bool) (did bool) {
-	if did = w.hears.Swap(notices); did {
-		w.deafSince.Store(time.Now().UnixNano())
+// setNotified notes whether notices come, and returns whether they did before.
+func (w *tallyWatcher) setNotified(now bool) (before bool) {
+	if before = w.notified.Swap(now); before {
+		w.notifiedAt.Store(time.Now().UnixNano())
 	}
-	return did
+	return before
 }
 
 // findings says that notices do not come, though PostgreSQL can be read. A subscription has 5 s to begin.
 func (w *tallyWatcher) findings() []config.Finding {
 	const grace = 5 * time.Second
-	if w.hears.Load() || !w.reads.Load() || time.Since(time.Unix(0, w.deafSince.Load())) < grace {
+	if w.notified.Load() || !w.readable.Load() || time.Since(time.Unix(0, w.notifiedAt.Load())) < grace {
 		return nil
 	}
 	return []config.Finding{{Setting: "DATABASE_LISTEN_URL", Problem: "LISTEN receives no notices, as through a " +
@@ -67,7 +67,7 @@ func (w *tallyWatcher) findings() []config.Finding {
 
 // listen keeps a subscription open until ctx ends.
 func (w *tallyWatcher) listen(ctx context.Context) error {
-	told := false
+	logged := false // that the subscription receives nothing
 	for ctx.Err() == nil {
 		sub, err := resilience.Call(ctx, w.policy, w.subscribe)
 		if err != nil {
@@ -75,11 +75,11 @@ func (w *tallyWatcher) listen(ctx context.Context) error {
 		}
 		opened := time.Now()
 		err = w.receive(ctx, sub)
-		deaf := !w.hear(false) && errors.Is(err, votestore.ErrNoNotices) // from its beginning
-		if ctx.Err() == nil && !(deaf && told) {
+		silent := !w.setNotified(false) && errors.Is(err, votestore.ErrNoNotices) // from its beginning
+		if ctx.Err() == nil && !(silent && logged) {
 			slog.WarnContext(ctx, "subscription lost, polling until it is restored (DATABASE_LISTEN_URL)", "error", err)
 		}
-		if told = deaf; deaf {
+		if logged = silent; silent {
 			pause(ctx, subscribeAgain)
 		}
 		pause(ctx, time.Until(opened.Add(renewEvery)))
@@ -102,7 +102,7 @@ func (w *tallyWatcher) receive(ctx context.Context, sub *votestore.Subscription)
 	if err := sub.Check(ctx); err != nil {
 		return err
 	}
-	w.hear(true)
+	w.setNotified(true)
 	var n votestore.Notice // the first stands for the changes made before the subscription
 	for {
 		select {
@@ -142,15 +142,15 @@ func (w *tallyWatcher) push(ctx context.Context) error {
 		paused, due = true, false
 		pause.Reset(pushEvery)
 		err := w.cache.Refresh(ctx, pending)
-		w.reads.Store(err == nil)
+		w.readable.Store(err == nil)
 		switch {
 		case err != nil:
 			poll.Reset(retryEvery)
 			continue
-		case w.hears.Load():
+		case w.notified.Load():
 			poll.Reset(pollEvery)
 		default:
-			poll.Reset(unheard)
+			poll.Reset(pollAlone)
 		}
 		pending = votestore.Notice{}
 	}

@@ -58,7 +58,7 @@ func (r *fakeRefresher) calls() (times []time.Duration, traces [][]string) {
 func pushing(t *testing.T, r *fakeRefresher) *tallyWatcher {
 	t.Helper()
 	w := newTallyWatcher(r, nil, nil)
-	w.hear(true)
+	w.setNotified(true)
 	r.start = time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -112,7 +112,7 @@ func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *tes
 		r := &fakeRefresher{}
 		w := pushing(t, r)
 		time.Sleep(pollEvery + time.Millisecond)
-		w.hear(false)
+		w.setNotified(false)
 		time.Sleep(pollEvery)
 		r.calls()
 		if found := w.findings(); len(found) > 0 {
@@ -126,7 +126,7 @@ func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *tes
 			if found := w.findings(); len(found) != 1 || found[0].Setting != "DATABASE_LISTEN_URL" {
 				t.Errorf("findings %v", found)
 			}
-			w.hear(false) // another subscription in vain
+			w.setNotified(false) // another subscription in vain
 		}
 		r.fail(errDown)
 		time.Sleep(4 * time.Second)
@@ -137,7 +137,7 @@ func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *tes
 			t.Errorf("findings %v while PostgreSQL is away", found)
 		}
 		r.fail(nil)
-		w.hear(true)
+		w.setNotified(true)
 		time.Sleep(time.Second)
 		if found := w.findings(); len(found) > 0 {
 			t.Errorf("findings %v though notices come", found)

@@ -21,8 +21,8 @@ type source interface {
 
 // consumer reads and processes one batch after another. While one consumer commits, another can read.
 //
-// A batch that times out, or that PostgreSQL refuses for what may be one of its entries, is put off: it is processed
-// again in parts, in turns with new entries. A part that fails again is put off itself, for smaller parts, so that in the
+// A batch that times out, or that PostgreSQL refuses for what may be one of its entries, is deferred: it is processed
+// again in parts, in turns with new entries. A part that fails again is deferred itself, for smaller parts, so that in the
 // end an entry that can't be stored is alone, and no other waits for it.
 type consumer struct {
 	source  source
@@ -33,12 +33,12 @@ type consumer struct {
 	connect func(context.Context) error
 	size    batchSize
 
-	putOff []putOff
-	wasOld bool // the last batch had been put off
+	deferred    []deferredBatch
+	wasDeferred bool // the last batch was
 }
 
-// putOff is a batch that failed, and may be stored in parts.
-type putOff struct {
+// deferredBatch is a batch that failed, and may be stored in parts.
+type deferredBatch struct {
 	entries []votestream.Delivery
 	part    int // the size of the next part; doubles with each
 	due     time.Time
@@ -102,18 +102,18 @@ func (c *consumer) run(stop, work context.Context) {
 	}
 }
 
-// next returns the next batch: in turns one that was put off, as far as it is still this consumer's, and new entries.
+// next returns the next batch: in turns a deferred one, as far as it is still this consumer's, and new entries.
 func (c *consumer) next(ctx context.Context) ([]votestream.Delivery, error) {
 	now := time.Now()
-	i := slices.IndexFunc(c.putOff, func(p putOff) bool { return !p.due.After(now) })
-	if c.wasOld = !c.wasOld && i >= 0; !c.wasOld {
+	i := slices.IndexFunc(c.deferred, func(d deferredBatch) bool { return !d.due.After(now) })
+	if c.wasDeferred = !c.wasDeferred && i >= 0; !c.wasDeferred {
 		batch, err := c.source.Next(ctx, c.size.now, i < 0)
 		if err != nil {
-			c.putOff = nil // after an error the source delivers everything again that is pending
+			c.deferred = nil // after an error the source delivers everything again that is pending
 		}
 		return batch, err
 	}
-	old := &c.putOff[i]
+	old := &c.deferred[i]
 	n := min(old.part, c.size.now, len(old.entries))
 	batch, err := c.source.Hold(ctx, old.entries[:n])
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *consumer) next(ctx context.Context) ([]votestream.Delivery, error) {
 	}
 	old.part *= 2
 	if old.entries = old.entries[n:]; len(old.entries) == 0 {
-		c.putOff = slices.Delete(c.putOff, i, i+1)
+		c.deferred = slices.Delete(c.deferred, i, i+1)
 	}
 	return batch, nil
 }
@@ -138,16 +138,16 @@ func (c *consumer) processParts(ctx context.Context, parts [][]votestream.Delive
 			continue
 		case ctx.Err() != nil:
 		case votestore.IsOfSomeEntries(err):
-			slog.WarnContext(ctx, "batch not stored; put off", "votes", len(part), "took", took, "error", err)
+			slog.WarnContext(ctx, "batch not stored; deferred", "votes", len(part), "took", took, "error", err)
 			c.size.failed(len(part))
 			if rest := slices.Concat(parts[i+1:]...); len(rest) > 0 {
-				c.putOff = append(c.putOff, putOff{entries: rest, part: len(rest)})
+				c.deferred = append(c.deferred, deferredBatch{entries: rest, part: len(rest)})
 			}
-			late := putOff{entries: part, part: smaller(len(part))}
-			if len(part) == 1 && c.wasOld { // new entries get at least as much time as one that can't be stored
+			late := deferredBatch{entries: part, part: smaller(len(part))}
+			if len(part) == 1 && c.wasDeferred { // new entries get at least as much time as one that can't be stored
 				late.due = time.Now().Add(max(took, pauseAlone))
 			}
-			c.putOff = append(c.putOff, late)
+			c.deferred = append(c.deferred, late)
 		default: // the other parts stay pending too
 			slog.ErrorContext(ctx, "batch failed; its entries stay pending", "votes", len(part), "error", err)
 		}

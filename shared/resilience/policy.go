@@ -94,7 +94,7 @@ type Policy struct {
 	settings Settings
 	breaker  *gobreaker.TwoStepCircuitBreaker
 	failure  atomic.Pointer[failure] // the last one
-	wellAt   atomic.Int64            // the last success, in Unix nanoseconds
+	success  atomic.Int64            // the last one, in Unix nanoseconds
 }
 
 // New returns a policy with a closed breaker.
@@ -134,7 +134,7 @@ type failure struct {
 func (p *Policy) failing() bool {
 	const recent = 2 * time.Second
 	f := p.failure.Load()
-	return f != nil && f.at.UnixNano() > p.wellAt.Load() && time.Since(f.at) < recent
+	return f != nil && f.at.UnixNano() > p.success.Load() && time.Since(f.at) < recent
 }
 
 // Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent or
@@ -223,7 +223,7 @@ func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) 
 		p.failure.Store(&failure{time.Now(), err})
 	case outcome == answered:
 		done(true)
-		p.wellAt.Store(time.Now().UnixNano())
+		p.success.Store(time.Now().UnixNano())
 	case before != Closed:
 		done(false) // a probe that was cut off proves nothing, so the breaker stays open
 	}

@@ -22,7 +22,7 @@
 // in turns with new ones, so that an old backlog does not hold up fresh votes. A lost reply counts as a failed read:
 // the entries that Redis delivered in it are pending and come with the next read. An entry is claimed when nobody has
 // touched it for ClaimIdle, whoever holds it; a slow but living holder may then do the same work again, which the
-// idempotent effect makes harmless. A holder that comes back to entries that it has put off asks [Consumer.Hold] which
+// idempotent effect makes harmless. A holder that comes back to entries that it has deferred asks [Consumer.Hold] which
 // of them are still its own.
 //
 // Entries count as untouched when Redis says so, and also when this process has seen no change for ClaimIdle by its

@@ -12,13 +12,13 @@ import (
 // and after a step back by an hour the entries of a dead consumer look fresh for that hour. So the watch remembers what
 // it saw, and measures by the monotonic clock of this process too.
 type pendingWatch struct {
-	seen      map[string]sighting // by entry
-	until     string              // the last entry that was pending at the previous look; later ones are too young
-	untouched []redis.XPendingExt // to be claimed
+	seen      map[string]observation // by entry
+	until     string                 // the last entry that was pending at the previous look; later ones are too young
+	untouched []redis.XPendingExt    // to be claimed
 }
 
-// sighting is a pending entry as it was seen.
-type sighting struct {
+// observation is a pending entry as a look showed it.
+type observation struct {
 	holder     string
 	deliveries int64
 	touched    time.Time // when, by Redis's clock; zero if that lies in the future, which Redis does not tell
@@ -28,7 +28,7 @@ type sighting struct {
 // sameTouch is by how much the computed times of one touch may differ.
 const sameTouch = 100 * time.Millisecond
 
-func (s sighting) sameAs(other sighting) bool {
+func (s observation) sameAs(other observation) bool {
 	return s.holder == other.holder && s.deliveries == other.deliveries &&
 		(s.touched.IsZero() || other.touched.IsZero() || s.touched.Sub(other.touched).Abs() <= sameTouch)
 }
@@ -39,7 +39,7 @@ const looksPerClaim = 4
 
 // look updates the watch.
 func (c *Consumer) look(ctx context.Context, now time.Time) error {
-	w := pendingWatch{seen: map[string]sighting{}}
+	w := pendingWatch{seen: map[string]observation{}}
 	all, err := c.rdb.XPending(ctx, Stream, Group).Result()
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (c *Consumer) look(ctx context.Context, now time.Time) error {
 	w.until = all.Higher
 	if all.Count > 0 && c.pending.until != "" {
 		err = c.eachPending(ctx, "-", c.pending.until, func(p redis.XPendingExt, clock time.Time) {
-			s := sighting{holder: p.Consumer, deliveries: p.RetryCount, since: now.Add(-p.Idle)}
+			s := observation{holder: p.Consumer, deliveries: p.RetryCount, since: now.Add(-p.Idle)}
 			if p.Idle > 0 {
 				s.touched = clock.Add(-p.Idle)
 			}

@@ -25,9 +25,9 @@ type Limiter struct {
 
 	mu      sync.Mutex
 	refused int64
-	recent  map[netip.Prefix]*rate.Limiter // clients since turned
-	earlier map[netip.Prefix]*rate.Limiter // clients of the time before, but for those who came again
-	turned  time.Time
+	recent  map[netip.Prefix]*rate.Limiter // of the clients since the last rotation
+	earlier map[netip.Prefix]*rate.Limiter // of those before it, but for the ones that came again
+	rotated time.Time
 }
 
 // NewLimiter returns a limiter that allows perSecond requests, and burst at once. It is nil, which allows all, if
@@ -62,8 +62,8 @@ func (l *Limiter) of(client netip.Prefix, now time.Time) *rate.Limiter {
 		return one
 	}
 	refill := time.Duration(float64(l.burst) / float64(l.perSecond) * float64(time.Second))
-	if len(l.recent) >= maxClients || now.Sub(l.turned) > refill {
-		l.earlier, l.recent, l.turned = l.recent, map[netip.Prefix]*rate.Limiter{}, now
+	if len(l.recent) >= maxClients || now.Sub(l.rotated) > refill {
+		l.earlier, l.recent, l.rotated = l.recent, map[netip.Prefix]*rate.Limiter{}, now
 	}
 	one := l.earlier[client]
 	if one == nil {
