@@ -157,10 +157,10 @@ func (s *Store) adopt(ctx context.Context, db *sql.DB) error {
 	case here == len(tables):
 		return s.adoptVersionOne(ctx, db)
 	case here > 0:
-		return &SchemaError{fmt.Sprintf("schema %s holds tables of another program, named like petvote's (%s): "+
+		return &schemaError{fmt.Sprintf("schema %s holds tables of another program, named like petvote's (%s): "+
 			"set POSTGRES_SCHEMA to the name of another schema", s.schema, strings.Join(tables, ", "))}
 	case elsewhere != "":
-		return &SchemaError{fmt.Sprintf("an older version's votes are in schema %s: set POSTGRES_SCHEMA=%s, or move "+
+		return &schemaError{fmt.Sprintf("an older version's votes are in schema %s: set POSTGRES_SCHEMA=%s, or move "+
 			"its tables to schema %s", elsewhere, elsewhere, s.schema)}
 	}
 	_, err = s.pool.Exec(ctx, s.schema.in(`do $$ begin
@@ -190,7 +190,7 @@ func (s *Store) adoptVersionOne(ctx context.Context, db *sql.DB) error {
 	return tx.Commit()
 }
 
-// SchemaError reports tables in the way, about which a person has to decide.
-type SchemaError struct{ problem string }
+// schemaError reports tables in the way, about which a person has to decide.
+type schemaError struct{ problem string }
 
-func (e *SchemaError) Error() string { return e.problem }
+func (e *schemaError) Error() string { return e.problem }

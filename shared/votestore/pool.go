@@ -49,8 +49,8 @@ func lostRole(err *pgconn.PgError) bool {
 	return err.Code == readOnly || strings.HasPrefix(err.Code, "57P") || strings.HasPrefix(err.Code, "08")
 }
 
-// ErrReadOnly reports a server that is a standby, or a primary that was fenced.
-var ErrReadOnly = errors.New("the server is read-only: a standby, or a primary that was replaced")
+// errReadOnly reports a server that is a standby, or a primary that was fenced.
+var errReadOnly = errors.New("the server is read-only: a standby, or a primary that was replaced")
 
 // isPing is the context key of [Store.Ping], which tests a connection itself.
 type isPing struct{}
@@ -66,7 +66,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	defer conn.Release()
 	results, err := conn.Conn().PgConn().Exec(ctx, "show transaction_read_only").ReadAll()
 	if err == nil && string(results[0].Rows[0][0]) == "on" {
-		err = ErrReadOnly
+		err = errReadOnly
 	}
 	if err != nil {
 		s.pool.Reset()

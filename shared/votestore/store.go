@@ -83,7 +83,7 @@ func IsDataError(err error) bool { return inClass(err, "21", "22", "23") }
 // classes are 0A (not supported), 22, 23 (the data does not allow it), 42 (wrong statement, object missing or there
 // already) and P0 (raised by a function). So are tables in its way.
 func IsWrongMigration(err error) bool {
-	if _, inTheWay := errors.AsType[*SchemaError](err); inTheWay {
+	if _, inTheWay := errors.AsType[*schemaError](err); inTheWay {
 		return true
 	}
 	return inClass(err, "0A", "0L", "0P", "21", "22", "23", "2B", "2F", "38", "39", "3F", "42", "44", "54", "P0") &&

@@ -108,8 +108,8 @@ var ErrForeignKey = errors.New(`the Redis key "votes" (or one that begins with "
 	`if it is the list of an older system, drain it or move it out of the way (redis-cli RENAME votes votes:old); no ` +
 	`service will touch it`)
 
-// ErrOtherServer reports a Redis cluster of several servers, of which another holds the queue.
-var ErrOtherServer = errors.New("this Redis is in a cluster of which another server holds the queue; connect to that " +
+// errOtherServer reports a Redis cluster of several servers, of which another holds the queue.
+var errOtherServer = errors.New("this Redis is in a cluster of which another server holds the queue; connect to that " +
 	"one, or better to a Redis that is no cluster, since petvote does not follow the queue to other servers")
 
 // IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
@@ -126,7 +126,7 @@ func explain(err error) error {
 		return ErrForeignKey
 	}
 	if redis.HasErrorPrefix(err, "MOVED") {
-		return fmt.Errorf("%w: %w", ErrOtherServer, err)
+		return fmt.Errorf("%w: %w", errOtherServer, err)
 	}
 	return err
 }

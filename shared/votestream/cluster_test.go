@@ -79,7 +79,7 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 	for name, err := range map[string]error{
 		"publish": err, "probe": elsewhere.PingWrite(ctx), "ping": elsewhere.Ping(ctx),
 	} {
-		if !errors.Is(err, ErrOtherServer) || !strings.Contains(err.Error(), here.server.Addr()) {
+		if !errors.Is(err, errOtherServer) || !strings.Contains(err.Error(), here.server.Addr()) {
 			t.Errorf("%s: %v, which does not name %s", name, err, here.server.Addr())
 		}
 	}

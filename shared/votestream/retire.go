@@ -28,7 +28,7 @@ func unusable(err error) bool {
 		redis.IsNoReplicasError(err) || redis.HasErrorPrefix(err, "UNBLOCKED")
 }
 
-// retiringConn is a connection of one generation. The pool asks for SyscallConn before it reuses an idle connection, and
+// retiringConn is a connection of one generation. The pool asks for SyscallConn before it reuses an idle one, and
 // closes the connection on an error.
 type retiringConn struct {
 	net.Conn

@@ -65,8 +65,8 @@ func Client(r *http.Request) netip.Addr {
 	return from.Addr().Unmap().WithZone("")
 }
 
-// StripBase serves a service under a base path as well: with a proxy that strips it and with one that does not.
-func StripBase(base config.BasePath, next http.Handler) http.Handler {
+// stripBase serves a service under a base path as well: with a proxy that strips it and with one that does not.
+func stripBase(base config.BasePath, next http.Handler) http.Handler {
 	if base == "" {
 		return next
 	}

@@ -320,7 +320,7 @@ func StreamJourney(qw422016 *qt422016.Writer, steps []Step) {
 //line fragments.qtpl:45
 		qw422016.N().S(`"`)
 //line fragments.qtpl:45
-		if s.State == StepNow {
+		if s.State == stepNow {
 //line fragments.qtpl:45
 			qw422016.N().S(` aria-current="step"`)
 //line fragments.qtpl:45

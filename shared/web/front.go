@@ -16,18 +16,18 @@ type Front struct {
 // NewFront returns what the settings ask for.
 func NewFront(public config.Public) *Front {
 	return &Front{
-		Origins: NewOriginCheck(public.Origins), Limit: NewLimiter(public.RateLimit, public.RateBurst), public: public,
+		Origins: newOriginCheck(public.Origins), Limit: NewLimiter(public.RateLimit, public.RateBurst), public: public,
 	}
 }
 
 // Handler passes requests on as they were before proxies changed them. It must be the outermost handler.
 func (f *Front) Handler(next http.Handler) http.Handler {
-	return Forwarded(f.public.TrustedProxies, StripBase(f.public.BasePath, next))
+	return Forwarded(f.public.TrustedProxies, stripBase(f.public.BasePath, next))
 }
 
 // OwnOrigin lets only pages of the service's own origin through, without counting the others.
 func (f *Front) OwnOrigin(next http.Handler) http.Handler {
-	return NewOriginCheck(f.public.Origins).Handler(next, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return newOriginCheck(f.public.Origins).Handler(next, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 	}))
 }

@@ -64,7 +64,7 @@ func TestForwardedHeadersAreBelievedOnlyOfTrustedProxies(t *testing.T) {
 }
 
 func TestABasePathIsStrippedUnlessAProxyHasDoneSo(t *testing.T) {
-	h := StripBase("/pets/vote", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := stripBase("/pets/vote", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, r.Method+" "+r.URL.Path)
 	}))
 	for request, want := range map[string]string{
@@ -92,7 +92,7 @@ func TestOnlyPagesOfPublicOriginsAndOfTheHostMayPost(t *testing.T) {
 	if err := public.UnmarshalText([]byte("https://pets.example,http://pets.lan:8090")); err != nil {
 		t.Fatal(err)
 	}
-	check := NewOriginCheck(public)
+	check := newOriginCheck(public)
 	allowed := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	h := check.Handler(allowed, http.NotFoundHandler())
 	refused := int64(0)

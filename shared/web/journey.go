@@ -17,16 +17,16 @@ type Step struct {
 
 // The states of a step.
 const (
-	StepOpen   = "open" // not reached yet
-	StepNow    = "now"  // the next to be reached
-	StepDone   = "done"
-	StepFailed = "failed" // can't be reached
+	stepOpen   = "open" // not reached yet
+	stepNow    = "now"  // the next to be reached
+	stepDone   = "done"
+	stepFailed = "failed" // can't be reached
 )
 
 // Steps is the journey before it begins.
 func Steps() []Step {
 	open := func(name, title, meaning string) Step {
-		return Step{Name: name, Title: title, State: StepOpen, Meaning: meaning, What: "not yet"}
+		return Step{Name: name, Title: title, State: stepOpen, Meaning: meaning, What: "not yet"}
 	}
 	return []Step{
 		open("accepted", "Accepted", "the server has the vote"),
@@ -37,16 +37,16 @@ func Steps() []Step {
 }
 
 // Done marks the step as reached after a time in words.
-func (s *Step) Done(time string) { s.State, s.What, s.Time = StepDone, s.Meaning, time }
+func (s *Step) Done(time string) { s.State, s.What, s.Time = stepDone, s.Meaning, time }
 
 // Now marks the step as the next that an accepted vote reaches.
 func (s *Step) Now() {
-	s.State, s.What = StepNow, map[string]string{
+	s.State, s.What = stepNow, map[string]string{
 		"counted": "waiting to be stored", "shown": "waiting for the next push"}[s.Name]
 }
 
 // Failed marks the step as one that the vote can't reach, and says why.
-func (s *Step) Failed(why string) { s.State, s.What = StepFailed, why }
+func (s *Step) Failed(why string) { s.State, s.What = stepFailed, why }
 
 // After returns the time from one moment to a later one in words. The clocks of two machines may differ: the result is
 // empty if they contradict each other by more than a rounded millisecond, and if a moment is unknown.

@@ -20,8 +20,8 @@ type OriginCheck struct {
 	log        rate.Sometimes
 }
 
-// NewOriginCheck returns a check that takes these origins for the service's own.
-func NewOriginCheck(public config.Origins) *OriginCheck {
+// newOriginCheck returns a check that takes these origins for the service's own.
+func newOriginCheck(public config.Origins) *OriginCheck {
 	return &OriginCheck{protection: public.Protection(), log: rate.Sometimes{First: 3, Interval: time.Minute}}
 }
 
