@@ -38,8 +38,8 @@ func Load(environ []string, into any) error {
 	return env.ParseWithOptions(into, env.Options{Environment: vars})
 }
 
-// Finding is a setting, of a service or of a server that it uses, under which the service works but keeps a promise less
-// well than documented.
+// Finding is a setting, of a service or of a server that it uses, under which the service works but keeps a promise
+// less well than documented.
 type Finding struct {
 	Setting string `json:"setting"` // the name of the setting or object at fault, such as "redis appendfsync"
 	Problem string `json:"problem"` // what it is and what it weakens, in one sentence

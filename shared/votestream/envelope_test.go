@@ -8,10 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"petvote/infra/servers"
 	"petvote/infra/testenv"
 	"petvote/shared/ballot"
-	"petvote/shared/config"
 	"petvote/shared/tracecontext"
 )
 
@@ -101,13 +99,8 @@ func FuzzEnvelope(f *testing.F) {
 
 // BenchmarkPublish has 64 callers share round trips to a Redis that syncs each to disk before it answers.
 func BenchmarkPublish(b *testing.B) {
-	server := testenv.NewRedis(b)
-	rdb := Config{Host: servers.Loopback, Port: config.Port(server.Port)}.Dial(0)
-	defer rdb.Close()
-	producer, err := NewProducer(rdb)
-	if err != nil {
-		b.Fatal(err)
-	}
+	producer, err := NewProducer(dial(b, testenv.NewRedis(b).Addr()))
+	testenv.Must(b, err)
 	b.SetParallelism(32)
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,13 +27,7 @@ func newFailover(t *testing.T) failover {
 	t.Helper()
 	primary, replica := testenv.NewRedis(t), testenv.NewRedis(t)
 	relay := testenv.NewRelay(t, primary.Addr(), servers.Delays{})
-	var url RedisURL
-	testenv.Must(t, url.UnmarshalText([]byte("redis://"+relay.Addr())))
-	rdb := Config{URL: url}.Dial(0)
-	t.Cleanup(func() { _ = rdb.Close() })
-	producer, err := NewProducer(rdb)
-	testenv.Must(t, err)
-	f := failover{&stream{Queue: NewQueue(rdb), server: primary, producer: producer}, relay, replica}
+	f := failover{streamAt(t, relay.Addr(), primary), relay, replica}
 	testenv.Must(t, errors.Join(f.EnsureGroup(t.Context()), replica.Follow(t.Context(), primary)))
 	return f
 }
@@ -182,22 +175,12 @@ func TestTheProbeNeedsTheRightsOfVotingAndNoOthers(t *testing.T) {
 		"~votes +xadd": true, "~votes* +@stream +@connection": true,
 		"~votes +@read": false, "~other +@all": false,
 	} {
-		args := []any{"acl", "setuser", "voter", "reset", "on", ">secret"}
-		for right := range strings.FieldsSeq(rights) {
-			args = append(args, right)
-		}
-		testenv.Must(t, s.rdb.Do(t.Context(), args...).Err())
-		var url RedisURL
-		testenv.Must(t, url.UnmarshalText([]byte("redis://voter:secret@"+s.server.Addr())))
-		rdb := Config{URL: url}.Dial(0)
-		producer, err := NewProducer(rdb)
-		testenv.Must(t, err)
-		_, voteErr := producer.Publish(t.Context(), newMessage(ballot.Dogs))
-		pingErr := NewQueue(rdb).PingWrite(t.Context())
+		voter := s.as(t, "voter", rights)
+		_, voteErr := voter.producer.Publish(t.Context(), newMessage(ballot.Dogs))
+		pingErr := voter.PingWrite(t.Context())
 		if (voteErr == nil) != allowed || (pingErr == nil) != allowed {
 			t.Errorf("%s: voting %v, probing %v", rights, voteErr, pingErr)
 		}
-		_ = rdb.Close()
 	}
 }
 
@@ -228,19 +211,14 @@ func TestConnectionsHaveALifetime(t *testing.T) {
 	if o.ConnMaxLifetime != connLifetime || o.ConnMaxLifetimeJitter != connLifetimeJitter {
 		t.Errorf("lifetime %v ± %v", o.ConnMaxLifetime, o.ConnMaxLifetimeJitter)
 	}
-	var url RedisURL
-	testenv.Must(t, url.UnmarshalText([]byte("redis://"+f.relay.Addr()+"?conn_max_lifetime=200ms")))
-	rdb := Config{URL: url}.Dial(0)
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := dial(t, f.relay.Addr()+"?conn_max_lifetime=200ms")
 	testenv.Must(t, rdb.Set(t.Context(), "here", "the old server", 0).Err())
 	other := testenv.NewRedis(t) // not even a replica: nothing but the lifetime tells
 	f.relay.Lead(other.Addr())
-	if err := wait.Until(t.Context(), 10*time.Second, func(ctx context.Context) error {
+	testenv.Must(t, wait.Until(t.Context(), 10*time.Second, func(ctx context.Context) error {
 		if err := rdb.Get(ctx, "here").Err(); !errors.Is(err, redis.Nil) {
 			return errors.New("it still reads the old server")
 		}
 		return nil
-	}); err != nil {
-		t.Error(err)
-	}
+	}))
 }
