@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -16,14 +15,7 @@ import (
 func BenchmarkRecord(b *testing.B) {
 	for _, size := range []int{1, 100, 2000} {
 		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
-			s, err := Config{URL: DatabaseURL(testenv.NewDatabase(b))}.Open(b.Context(), 4, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer s.Close()
-			if err := s.Migrate(b.Context()); err != nil {
-				b.Fatal(err)
-			}
+			s := newStore(b)
 			b.SetParallelism(1)
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +24,7 @@ func newPair(t *testing.T, address func(primary, standby *servers.Postgres) stri
 	standby = testenv.NewPostgres(t, func(c *servers.PostgresConfig) { c.StandbyOf = primary })
 	testenv.Must(t, primary.Synchronize(t.Context()))
 	s = openStore(t, address(primary, standby))
-	testenv.Must(t, s.Migrate(t.Context()))
+	migrate(t, s)
 	return s, primary, standby
 }
 
@@ -162,15 +161,8 @@ func TestWhatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
 
 // A connection ends after its lifetime even if it works: it may lead to a server that nobody else uses any more.
 func TestConnectionsHaveALifetime(t *testing.T) {
-	address := testenv.NewDatabase(t)
-	if cfg := openStore(t, address).pool.Config(); cfg.MaxConnLifetime != connLifetime ||
+	if cfg := openStore(t, testenv.NewDatabase(t)).pool.Config(); cfg.MaxConnLifetime != connLifetime ||
 		cfg.MaxConnLifetimeJitter != connLifetimeJitter {
 		t.Errorf("lifetime %v + %v", cfg.MaxConnLifetime, cfg.MaxConnLifetimeJitter)
-	}
-	other, err := url.Parse(address)
-	testenv.Must(t, err)
-	other.RawQuery += "&pool_max_conn_lifetime=10m"
-	if cfg := openStore(t, other.String()).pool.Config(); cfg.MaxConnLifetime != 10*time.Minute {
-		t.Errorf("lifetime %v, though the URL says 10 minutes", cfg.MaxConnLifetime)
 	}
 }

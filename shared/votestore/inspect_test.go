@@ -45,7 +45,7 @@ func TestAnInspectionNamesWhatWeakensThePromise(t *testing.T) {
 
 func TestAnEmptyDatabaseIsFoundWanting(t *testing.T) {
 	s := newStore(t)
-	elsewhere := inSchema(t, s.pool.Config().ConnString(), "pets")
+	elsewhere := open(t, Config{URL: DatabaseURL(s.pool.Config().ConnString()), Schema: "pets"})
 	if got := settings(t, elsewhere); got != "postgres schema" {
 		t.Errorf("without tables in the schema: %s", got)
 	}

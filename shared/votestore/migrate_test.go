@@ -25,15 +25,7 @@ func execute(t *testing.T, url, statements string) {
 	}
 }
 
-func inSchema(t *testing.T, url string, schema Schema) *Store {
-	t.Helper()
-	s, err := Config{URL: DatabaseURL(url), Schema: schema}.Open(t.Context(), 8, nil)
-	testenv.Must(t, err)
-	t.Cleanup(s.Close)
-	return s
-}
-
-func migrate(t *testing.T, s *Store) {
+func migrate(t testing.TB, s *Store) {
 	t.Helper()
 	testenv.Must(t, s.Migrate(t.Context()))
 }
@@ -160,7 +152,7 @@ func TestAnUpgradeDoesNotBeginAnewBesideTheOlderVersionsVotes(t *testing.T) {
 	if !IsWrongMigration(err) || !strings.Contains(err.Error(), "POSTGRES_SCHEMA=petvote") {
 		t.Errorf("the upgrade ends with %v", err)
 	}
-	s := inSchema(t, url, "petvote")
+	s := open(t, Config{URL: DatabaseURL(url), Schema: "petvote"})
 	migrate(t, s)
 	record(t, s, newEntry(ballot.Dogs))
 }
@@ -172,7 +164,7 @@ func TestTablesOfAnotherProgramAreNeitherUsedNorChanged(t *testing.T) {
 	if !IsWrongMigration(err) || !strings.Contains(err.Error(), "POSTGRES_SCHEMA") {
 		t.Errorf("the migration ends with %v", err)
 	}
-	s := inSchema(t, url, "pets") // which does not exist yet
+	s := open(t, Config{URL: DatabaseURL(url), Schema: "pets"}) // which does not exist yet
 	migrate(t, s)
 	record(t, s, newEntry(ballot.Lizards))
 	if got := tally(t, s); got != (ballot.Counts{Lizards: 1}) {
@@ -180,21 +172,21 @@ func TestTablesOfAnotherProgramAreNeitherUsedNorChanged(t *testing.T) {
 	}
 }
 
-// asRole returns the address of the same database for a new user without any right but to connect.
-func asRole(t *testing.T, address, name string) string {
+// withUser returns an address for another user.
+func withUser(t *testing.T, address, name, password string) string {
 	t.Helper()
-	name += "_" + databaseName(t, address) // roles belong to the whole server
-	execute(t, address, "create role "+name+" login password 'secret'")
-	t.Cleanup(func() { execute(t, address, "drop owned by "+name+"; drop role "+name) })
 	u, err := url.Parse(address)
 	testenv.Must(t, err)
-	u.User = url.UserPassword(name, "secret")
+	u.User = url.UserPassword(name, password)
 	return u.String()
 }
 
 func TestAMissingRightIsNamed(t *testing.T) {
-	url := testenv.NewDatabase(t)
-	err := openStore(t, asRole(t, url, "stranger")).Migrate(t.Context())
+	address := testenv.NewDatabase(t)
+	stranger := "stranger_" + databaseName(t, address) // roles belong to the whole server
+	execute(t, address, "create role "+stranger+" login password 'secret'")
+	t.Cleanup(func() { execute(t, address, "drop owned by "+stranger+"; drop role "+stranger) })
+	err := openStore(t, withUser(t, address, stranger, "secret")).Migrate(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "permission denied for schema public") {
 		t.Errorf("without the right to create tables: %v", err)
 	}

@@ -1,25 +1,12 @@
 package votestore
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 
 	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
-
-// as returns a store that logs in with another name. All have the same settings besides.
-func as(t *testing.T, address, user, password string, roles Roles) *Store {
-	t.Helper()
-	u, err := url.Parse(address)
-	testenv.Must(t, err)
-	u.User = url.UserPassword(user, password)
-	s, err := Config{URL: DatabaseURL(u.String()), Roles: roles}.Open(t.Context(), 2, nil)
-	testenv.Must(t, err)
-	t.Cleanup(s.Close)
-	return s
-}
 
 // Each does all its work, and what the other does is refused. The odd name and passwords need quoting.
 func TestWorkerAndResultNeedOnlyTheirOwnRights(t *testing.T) {
@@ -30,7 +17,9 @@ func TestWorkerAndResultNeedOnlyTheirOwnRights(t *testing.T) {
 		roles := Roles{
 			Worker: `pet "worker"`, WorkerPassword: passwords[0], Result: "pet_result", ResultPassword: passwords[1],
 		}
-		as := func(user, password string) *Store { return as(t, address, user, password, roles) }
+		as := func(user, password string) *Store { // with the same settings besides
+			return open(t, Config{URL: DatabaseURL(withUser(t, address, user, password)), Roles: roles})
+		}
 		migrate(t, as("petvote", "petvote"))
 		worker, result := as(roles.Worker, passwords[0]), as(roles.Result, passwords[1])
 		migrate(t, worker) // finds nothing to do

@@ -22,22 +22,23 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 
-func openStore(t *testing.T, url string) *Store {
+func open(t testing.TB, c Config) *Store {
 	t.Helper()
-	s, err := Config{URL: DatabaseURL(url)}.Open(t.Context(), 8, nil)
+	s, err := c.Open(t.Context(), 8, nil)
 	testenv.Must(t, err)
 	t.Cleanup(s.Close)
 	return s
 }
 
-func newStore(t *testing.T) *Store {
+func openStore(t testing.TB, url string) *Store {
 	t.Helper()
-	return newStoreOn(t, testenv.NewDatabase(t))
+	return open(t, Config{URL: DatabaseURL(url)})
 }
 
-func newStoreOn(t *testing.T, url string) *Store {
+// newStore returns a store of a new database with all tables.
+func newStore(t testing.TB) *Store {
 	t.Helper()
-	s := openStore(t, url)
+	s := openStore(t, testenv.NewDatabase(t))
 	migrate(t, s)
 	return s
 }
@@ -145,9 +146,7 @@ func TestRepetitionsAreForgottenAfterADayButStayCounted(t *testing.T) {
 	}
 	old := []Entry{repeat(), repeat(), repeat()}
 	record(t, s, append(old, first)...)
-	if _, err := s.pool.Exec(t.Context(), `update duplicates set seen_at = now() - interval '25 hours'`); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, s.pool.Config().ConnString(), `update duplicates set seen_at = now() - interval '25 hours'`)
 	if out := record(t, s, old[0], repeat()); out != (counts{Duplicates: 1, Redelivered: 1}) {
 		t.Errorf("an old repetition, delivered again, and a new one: %+v", out)
 	}
@@ -312,13 +311,11 @@ func TestErrorsOfMigrationsAreToldApart(t *testing.T) {
 }
 
 func TestWhatTakesTooLongIsATimeout(t *testing.T) {
-	url := testenv.NewDatabase(t)
-	s := newStoreOn(t, url)
-	if _, err := s.pool.Exec(t.Context(), `
+	s := newStore(t)
+	url := s.pool.Config().ConnString()
+	execute(t, url, `
 		create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$;
-		create trigger slow before insert on votes for each row execute function slow()`); err != nil {
-		t.Fatal(err)
-	}
+		create trigger slow before insert on votes for each row execute function slow()`)
 	brief, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := s.Record(brief, []Entry{newEntry(ballot.Dogs)}); !IsTimeout(err) {
@@ -411,9 +408,7 @@ func TestNoticesThatAPoolerLosesAreMissed(t *testing.T) {
 		"through the pooler": {"", ErrNoNotices},
 		"past it":            {server.URL(), nil},
 	} {
-		s, err := Config{URL: DatabaseURL(pooler.URL()), ListenURL: DatabaseURL(c.listen)}.Open(t.Context(), 4, nil)
-		testenv.Must(t, err)
-		defer s.Close()
+		s := open(t, Config{URL: DatabaseURL(pooler.URL()), ListenURL: DatabaseURL(c.listen)})
 		if err := subscribe(t, s).Check(t.Context()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
