@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -49,8 +50,23 @@ func TestLoadNamesEveryBadVariableAtOnce(t *testing.T) {
 	}
 }
 
+// wantValues checks what texts become. For a zero value the text must be refused.
+func wantValues[T comparable, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](t *testing.T, values map[string]T) {
+	t.Helper()
+	var got, zero T
+	for text, want := range values {
+		got = zero
+		if err := P(&got).UnmarshalText([]byte(text)); got != want || (err == nil) != (want != zero) {
+			t.Errorf("%q became the %T %v, %v; want %v", text, got, got, err, want)
+		}
+	}
+}
+
 func TestLinksAreAbsoluteAndSafeInAPage(t *testing.T) {
-	for address, want := range map[string]Link{
+	wantValues(t, map[string]Link{
 		"http://localhost:8085":            "http://localhost:8085",
 		"http://[::1]:8085/":               "http://[::1]:8085",
 		"https://pets.example/result/":     "https://pets.example/result",
@@ -64,38 +80,15 @@ func TestLinksAreAbsoluteAndSafeInAPage(t *testing.T) {
 		"http://localhost/#a":              "",
 		"ftp://results.example":            "",
 		"javascript:alert(1)":              "",
-	} {
-		var got Link
-		if err := got.UnmarshalText([]byte(address)); got != want || (err == nil) != (want != "") {
-			t.Errorf("%q became %q, %v; want %q", address, got, err, want)
-		}
-	}
+	})
 }
 
-func TestCountsHaveBounds(t *testing.T) {
-	for text, want := range map[string]Count{"1": 1, "65535": 65535, "": 0, "0": 0, "-1": 0, "65536": 0, "many": 0} {
-		var got Count
-		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want != 0) {
-			t.Errorf("%q became %d, %v", text, got, err)
-		}
-	}
-	for text, want := range map[string]Concurrency{"1": 1, "64": 64, "0": 0, "65": 0} {
-		var got Concurrency
-		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want != 0) {
-			t.Errorf("%q became %d, %v", text, got, err)
-		}
-	}
-}
-
-func TestIntervalsHaveBounds(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"10ms": 10 * time.Millisecond, "1h": time.Hour, "9ms": 0, "0s": 0, "-1s": 0, "61m": 0, "25": 0, "": 0,
-	} {
-		var got Interval
-		if err := got.UnmarshalText([]byte(text)); time.Duration(got) != want || (err == nil) != (want != 0) {
-			t.Errorf("%q became %d, %v", text, got, err)
-		}
-	}
+func TestCountsAndIntervalsHaveBounds(t *testing.T) {
+	wantValues(t, map[string]Count{"1": 1, "65535": 65535, "": 0, "0": 0, "-1": 0, "65536": 0, "many": 0})
+	wantValues(t, map[string]Concurrency{"1": 1, "64": 64, "0": 0, "65": 0})
+	wantValues(t, map[string]Interval{
+		"10ms": 10e6, "1h": 3600e9, "9ms": 0, "0s": 0, "-1s": 0, "61m": 0, "25": 0, "": 0,
+	})
 }
 
 // As the settings of Redis and PostgreSQL do.
