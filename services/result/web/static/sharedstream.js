@@ -2,7 +2,7 @@
 // their own would soon take up.
 //
 // One visible tab, the leader, opens the stream, and passes on what arrives, and every second its state. The others follow.
-// A tab that becomes visible asks for the leader, and leads if none answers. So does a visible follower that hears nothing
+// A tab that becomes visible asks for the leader, and leads if none answers. So does a visible follower that gets nothing
 // for three seconds. Of two leaders the one with the higher id steps down. A leader that is hidden or closed steps down too,
 // and says so. Hidden tabs never lead, since browsers slow them down or freeze them. Where the browser refuses
 // BroadcastChannel, every visible tab leads.
@@ -20,7 +20,7 @@ export class SharedStream {
   #tabs;
   #id = Math.random();
   #stream; // while this tab leads
-  #telling; // the timer of that
+  #announcing; // the timer of that
   #timer; // of the next search for a leader
   #leader; // the id of the one that this tab follows
   #state;
@@ -31,7 +31,7 @@ export class SharedStream {
     this.#url = url;
     this.#handlers = handlers;
     this.#tabs = attempt(() => new BroadcastChannel(`petvote.results ${new URL(url, location.href)}`));
-    this.#tabs?.addEventListener('message', ({ data }) => this.#hear(data));
+    this.#tabs?.addEventListener('message', ({ data }) => this.#receive(data));
     document.addEventListener('visibilitychange', () => (document.hidden ? this.#stepDown() : this.#seek()));
     addEventListener('pagehide', () => this.#stepDown());
     addEventListener('pageshow', () => this.#seek());
@@ -56,17 +56,17 @@ export class SharedStream {
     if (document.hidden) return this.#setState('connecting');
     this.#leader = undefined;
     this.#votes = undefined;
-    this.#telling = setInterval(() => this.#tell(), STATE_MS);
+    this.#announcing = setInterval(() => this.#announce(), STATE_MS);
     this.#stream = new Stream(this.#url, {
       onVotes: (votes, first) => {
         this.#votes = votes;
-        this.#tell({ isPush: true, first });
+        this.#announce({ isPush: true, first });
         this.#handlers.onVotes(votes, first);
       },
       onTraces: this.#handlers.onTraces,
       onState: (state) => {
         this.#setState(state);
-        this.#tell();
+        this.#announce();
       },
     });
   }
@@ -79,16 +79,16 @@ export class SharedStream {
   }
 
   #close() {
-    clearInterval(this.#telling);
+    clearInterval(this.#announcing);
     this.#stream.close();
     this.#stream = undefined;
   }
 
-  #hear({ seeking, steppedDown, leader, state, votes, isPush, first }) {
-    if (seeking) return this.#stream && this.#tell();
+  #receive({ seeking, steppedDown, leader, state, votes, isPush, first }) {
+    if (seeking) return this.#stream && this.#announce();
     if (steppedDown) return this.#seek();
     if (this.#stream) {
-      if (this.#id < leader) return this.#tell();
+      if (this.#id < leader) return this.#announce();
       this.#close();
     }
     clearTimeout(this.#timer);
@@ -99,7 +99,7 @@ export class SharedStream {
     if (votes && (isPush || isNew)) this.#handlers.onVotes(votes, isNew || first);
   }
 
-  #tell(push) {
+  #announce(push) {
     this.#post({ leader: this.#id, state: this.#state, votes: this.#votes, ...push });
   }
 
