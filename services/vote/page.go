@@ -94,9 +94,8 @@ func noticePath(kind string, pet ballot.Choice, vote uuid.UUID) string {
 		return "/?" + url.Values{"problem": {kind}, "pet": {string(pet)}, "vote": {vote.String()}}.Encode()
 	case noticeInvalid:
 		return "/?problem=" + kind
-	default:
-		return "/"
 	}
+	return "/"
 }
 
 // notice is the initial content of the page's status region; the zero notice is empty. The query only selects one of

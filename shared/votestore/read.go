@@ -25,7 +25,7 @@ from (select) as one left join SCHEMA.tally on true`
 
 // Tally reads the tally. Its cost does not depend on the number of votes.
 func (s *Store) Tally(ctx context.Context) (Tally, error) {
-	rows, _ := s.pool.Query(ctx, s.sql.tally) // the rows hold the error
+	rows, _ := s.pool.Query(ctx, s.schema.in(tallyStatement)) // the rows hold the error
 	var (
 		t        Tally
 		pet      string
@@ -55,7 +55,7 @@ const historyStatement = `select minute, pet, votes from SCHEMA.history where mi
 
 // History returns the minutes from the one that contains since, oldest first, without those that have no votes.
 func (s *Store) History(ctx context.Context, since time.Time) ([]Minute, error) {
-	rows, _ := s.pool.Query(ctx, s.sql.history, since.Truncate(time.Minute)) // the rows hold the error
+	rows, _ := s.pool.Query(ctx, s.schema.in(historyStatement), since.Truncate(time.Minute)) // the rows hold the error
 	var (
 		minutes []Minute
 		start   time.Time
@@ -101,7 +101,7 @@ func (s *Store) Receipt(ctx context.Context, id uuid.UUID) (Receipt, error) {
 		xmin uint32
 		xmax uint64
 	)
-	err := s.pool.QueryRow(ctx, s.sql.receipt, id).
+	err := s.pool.QueryRow(ctx, s.schema.in(receiptStatement), id).
 		Scan(&pet, &r.Vote.CastAt, &r.StoredAt, &r.TraceID, &r.EntryID, &xmin, &xmax)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, ErrNoVote
@@ -127,7 +127,7 @@ select (select least(coalesce(sum(votes), 0), 9223372036854775807)::bigint from 
 // Stats reads the totals. Its cost does not depend on the number of votes.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	var st Stats
-	err := s.pool.QueryRow(ctx, s.sql.totals).Scan(&st.Stored, &st.Duplicates)
+	err := s.pool.QueryRow(ctx, s.schema.in(totalsStatement)).Scan(&st.Stored, &st.Duplicates)
 	if err != nil {
 		return Stats{}, fmt.Errorf("read store totals: %w", err)
 	}

@@ -102,13 +102,13 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 		fresh  []string
 		unused *string
 	)
-	err := s.pool.QueryRow(ctx, s.sql.record, ids, pets, castAt, traces, entryIDs, noticeTraces(entries)).
+	err := s.pool.QueryRow(ctx, s.schema.in(recordStatement), ids, pets, castAt, traces, entryIDs, noticeTraces(entries)).
 		Scan(&out.Stored, &fresh, &unused)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("record votes: %w", err)
 	}
 	if out.Stored < n {
-		if err := s.pool.QueryRow(ctx, s.sql.duplicates, ids, entryIDs).Scan(&out.Duplicates); err != nil {
+		if err := s.pool.QueryRow(ctx, s.schema.in(duplicatesStatement), ids, entryIDs).Scan(&out.Duplicates); err != nil {
 			return Outcome{}, fmt.Errorf("note duplicates: %w", err)
 		}
 		out.Redelivered = n - out.Stored - out.Duplicates

@@ -19,11 +19,7 @@ type Store struct {
 	listen *pgx.ConnConfig // of subscriptions
 	schema Schema
 	roles  Roles
-	sql    statements
 }
-
-// statements are those of this package, with the name of the store's schema.
-type statements struct{ record, duplicates, tally, history, receipt, totals string }
 
 // Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil. What a
 // parameter of the address sets counts, and replaces maxConns too (pool_max_conns).
@@ -46,10 +42,7 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 	if user := cfg.ConnConfig.User; user == roles.Worker || user == roles.Result {
 		roles = Roles{} // these are the owner's business
 	}
-	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles, sql: statements{
-		record: schema.in(recordStatement), duplicates: schema.in(duplicatesStatement), tally: schema.in(tallyStatement),
-		history: schema.in(historyStatement), receipt: schema.in(receiptStatement), totals: schema.in(totalsStatement),
-	}}, nil
+	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles}, nil
 }
 
 // Close waits for calls in progress, then closes all connections.

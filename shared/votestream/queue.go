@@ -92,11 +92,8 @@ return #ARGV - 1`)
 
 // Ack removes entries whose effect is durable from the stream, all or none. It may be repeated.
 func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
-	args := append(make([]any, 0, len(entryIDs)+1), Group)
-	for _, id := range entryIDs {
-		args = append(args, id)
-	}
-	if err := ackScript.Run(ctx, q.rdb, []string{Stream, retriesKey}, args...).Err(); err != nil {
+	args := append([]string{Group}, entryIDs...)
+	if err := ackScript.Run(ctx, q.rdb, []string{Stream, retriesKey}, args).Err(); err != nil {
 		return fmt.Errorf("acknowledge: %w", explain(err))
 	}
 	return nil
