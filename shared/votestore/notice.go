@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"petvote/shared/tracecontext"
 )
@@ -38,7 +39,7 @@ var ErrNoNotices = errors.New("LISTEN receives nothing, as behind a pooler that 
 // Subscription is a connection that receives notices. It is not safe for concurrent use.
 type Subscription struct {
 	conn *pgx.Conn
-	send func(ctx context.Context, payload string) error
+	pool *pgxpool.Pool        // the store's, for probes
 	held *pgconn.Notification // received by Check
 }
 
@@ -48,10 +49,7 @@ func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}
-	sub := &Subscription{conn: conn, send: func(ctx context.Context, payload string) error {
-		_, err := s.pool.Exec(ctx, "select pg_notify('"+channel+"', $1)", payload)
-		return err
-	}}
+	sub := &Subscription{conn: conn, pool: s.pool}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
@@ -99,7 +97,10 @@ func (s *Subscription) Check(ctx context.Context) error {
 	if s.held != nil {
 		return nil
 	}
-	sent := bounded(ctx, pingTimeout, func(ctx context.Context) error { return s.send(ctx, probe) })
+	sent := bounded(ctx, pingTimeout, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, "notify "+channel+", '"+probe+"'")
+		return err
+	})
 	if sent == nil {
 		var err error
 		if s.held, err = s.wait(ctx, arrivalTimeout); err == nil {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,8 +24,9 @@ type Limiter struct {
 	perSecond rate.Limit
 	burst     int
 
+	refused atomic.Int64
+
 	mu      sync.Mutex
-	refused int64
 	recent  map[netip.Prefix]*rate.Limiter // of the clients since the last rotation
 	earlier map[netip.Prefix]*rate.Limiter // of those before it, but for the ones that came again
 	rotated time.Time
@@ -51,7 +53,7 @@ func (l *Limiter) Wait(r *http.Request) time.Duration {
 	wait := reservation.DelayFrom(now)
 	if wait > 0 {
 		reservation.CancelAt(now)
-		l.refused++
+		l.refused.Add(1)
 	}
 	return wait
 }
@@ -78,9 +80,7 @@ func (l *Limiter) Refused() int64 {
 	if l == nil {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.refused
+	return l.refused.Load()
 }
 
 func clientNetwork(a netip.Addr) netip.Prefix {
