@@ -15,34 +15,34 @@ import (
 )
 
 const (
-	// restBeforeShed is how long a connection must have been without a request before it may be closed for another.
-	// A request on its way to it has arrived by then.
-	restBeforeShed = 500 * time.Millisecond
+	// minIdle is how long a connection must have been idle before it may be closed for another. A request on its way to
+	// it has arrived by then.
+	minIdle = 500 * time.Millisecond
 	// slotWait is how long a new connection waits for a slot before an answer has to end its connection.
 	slotWait = 10 * time.Millisecond
 )
 
 // connections is a listener that bounds the number of open connections, and decides which of them have to end once
-// another waits for a slot; until then none has to. Those without a request, half-open ones too, are closed first, the
-// longest resting before the others. If all are busy, every slotWait one answer says "Connection: close". So neither
-// idle nor busy connections keep others out. One connection is held while it waits; more wait in the kernel.
+// another waits for a slot; until then none has to. Idle ones, which have no request and may be half-open, are closed
+// first, the longest idle before the others. If all are busy, every slotWait one answer says "Connection: close". So
+// neither idle nor busy connections keep others out. One connection is held while it waits; more wait in the kernel.
 type connections struct {
 	net.Listener
 	most    int
 	free    chan struct{} // a connection has ended
 	closed  chan struct{}
 	close   func() error
-	yield   atomic.Bool // the next answer ends its connection
+	shed    atomic.Bool // the next answer ends its connection
 	warning rate.Sometimes
 
-	mu      sync.Mutex
-	open    int
-	resting *list.List // of *limitedConn, the longest resting first
+	mu   sync.Mutex
+	open int
+	idle *list.List // of *limitedConn, the longest idle first
 }
 
 func limitConnections(l net.Listener, most int) *connections {
 	c := &connections{
-		Listener: l, most: most, free: make(chan struct{}, 1), closed: make(chan struct{}), resting: list.New(),
+		Listener: l, most: most, free: make(chan struct{}, 1), closed: make(chan struct{}), idle: list.New(),
 		warning: rate.Sometimes{First: 1, Interval: time.Minute},
 	}
 	c.close = sync.OnceValue(func() error { close(c.closed); return l.Close() })
@@ -53,8 +53,8 @@ func limitConnections(l net.Listener, most int) *connections {
 type limitedConn struct {
 	net.Conn
 	release func()
-	rest    *list.Element // its place among the resting connections; nil while it has a request
-	since   time.Time     // when the rest began
+	place   *list.Element // among the idle connections; nil while it has a request
+	since   time.Time     // it has been idle
 }
 
 func (c *limitedConn) Close() error {
@@ -69,7 +69,7 @@ func (l *connections) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // the limit is the process's or the host's
 		l.yield.Store(true)
-		l.shed()
+		l.shedIdle()
 	}
 	if err != nil {
 		return nil, err
@@ -78,13 +78,13 @@ func (l *connections) Accept() (net.Conn, error) {
 		select {
 		case <-l.free:
 		case <-time.After(slotWait):
-			l.yield.Store(true)
+			l.shed.Store(true)
 		case <-l.closed:
 			_ = conn.Close()
 			return nil, net.ErrClosed
 		}
 	}
-	l.yield.Store(false)
+	l.shed.Store(false)
 	return &limitedConn{Conn: conn, release: sync.OnceFunc(l.release)}, nil
 }
 
@@ -101,29 +101,29 @@ func (l *connections) takeSlot() bool {
 			slog.Warn("connection limit reached; MAX_CONNECTIONS sets the public port's",
 				"address", l.Addr().String(), "limit", l.most)
 		})
-		l.shed()
+		l.shedIdle()
 	}
 	return free
 }
 
-// shed closes the connection that has rested the longest, if that is long enough.
-func (l *connections) shed() {
+// shedIdle closes the connection that has been idle the longest, if that is long enough.
+func (l *connections) shedIdle() {
 	l.mu.Lock()
-	longest := l.resting.Front()
-	if longest == nil || time.Since(longest.Value.(*limitedConn).since) < restBeforeShed {
+	longest := l.idle.Front()
+	if longest == nil || time.Since(longest.Value.(*limitedConn).since) < minIdle {
 		l.mu.Unlock()
 		return
 	}
 	c := longest.Value.(*limitedConn)
-	l.setResting(c, false)
+	l.setIdle(c, false)
 	l.mu.Unlock()
 	_ = c.Close()
 }
 
-// yielding lets one answer end its connection when its slot is needed.
-func (l *connections) yielding(next http.Handler) http.Handler {
+// shedding lets one answer end its connection when its slot is needed.
+func (l *connections) shedding(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if l.yield.Load() && l.yield.CompareAndSwap(true, false) {
+		if l.shed.Load() && l.shed.CompareAndSwap(true, false) {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -144,17 +144,17 @@ func (l *connections) release() {
 func (l *connections) note(conn net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.setResting(conn.(*limitedConn), state == http.StateNew || state == http.StateIdle)
+	l.setIdle(conn.(*limitedConn), state == http.StateNew || state == http.StateIdle)
 }
 
-// setResting moves a connection to the end of the resting ones or out of them. The caller holds the lock.
-func (l *connections) setResting(c *limitedConn, resting bool) {
-	if c.rest != nil {
-		l.resting.Remove(c.rest)
-		c.rest = nil
+// setIdle moves a connection to the end of the idle ones or out of them. The caller holds the lock.
+func (l *connections) setIdle(c *limitedConn, idle bool) {
+	if c.place != nil {
+		l.idle.Remove(c.place)
+		c.place = nil
 	}
-	if resting {
+	if idle {
 		c.since = time.Now()
-		c.rest = l.resting.PushBack(c)
+		c.place = l.idle.PushBack(c)
 	}
 }

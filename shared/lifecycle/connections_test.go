@@ -149,13 +149,13 @@ func TestARequestWithoutABodyMayTakeAsLongAsItsHandlerWants(t *testing.T) {
 	})
 }
 
-func TestRestingConnectionsGiveWayOnceAllSlotsAreTaken(t *testing.T) {
+func TestTheLongestIdleConnectionIsClosedOnceAllSlotsAreTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, hello, nil)
 		first, halfOpen := r.connect(t), r.connect(t)
-		wantHello(t, "a request", first.get("/work"), false) // now halfOpen rests the longest
+		wantHello(t, "a request", first.get("/work"), false) // now halfOpen is idle the longest
 		last := r.connect(t)
-		time.Sleep(restBeforeShed)
+		time.Sleep(minIdle)
 		if first.ended() || halfOpen.ended() || last.ended() {
 			t.Error("a connection was closed though there is room")
 		}
@@ -165,15 +165,15 @@ func TestRestingConnectionsGiveWayOnceAllSlotsAreTaken(t *testing.T) {
 			t.Errorf("it waited %v", took)
 		}
 		if first.ended() || last.ended() || !halfOpen.ended() {
-			t.Error("not just the one that had rested the longest was closed")
+			t.Error("not just the one that had been idle the longest was closed")
 		}
 		r.stop()
 		r.wantLateEnd(t)
 	})
 }
 
-// The request of a connection that rests only for a moment may be on its way.
-func TestNoConnectionIsClosedThatHasJustBegunToRest(t *testing.T) {
+// The request of a connection that has been idle for a moment may be on its way.
+func TestNoConnectionIsClosedThatHasJustBecomeIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, hello, nil)
 		var kept []*keptConn
@@ -182,14 +182,14 @@ func TestNoConnectionIsClosedThatHasJustBegunToRest(t *testing.T) {
 			time.Sleep(2 * slotWait)
 		}
 		late := r.connect(t).begin("/work")
-		time.Sleep(restBeforeShed - (2*maxConnections+1)*slotWait)
+		time.Sleep(minIdle - (2*maxConnections+1)*slotWait)
 		if len(late) > 0 || kept[0].ended() {
 			t.Error("a connection was closed too soon")
 		}
 		time.Sleep(2 * slotWait)
 		wantHello(t, "the late one", <-late, false)
 		if !kept[0].ended() || kept[1].ended() || kept[2].ended() {
-			t.Error("not just the one that had rested the longest was closed")
+			t.Error("not just the one that had been idle the longest was closed")
 		}
 		r.stop()
 		r.wantLateEnd(t)
@@ -206,13 +206,13 @@ func TestWhereAllAreBusyAnAnswerMakesRoom(t *testing.T) {
 			answers = append(answers, c.begin("/work"))
 		}
 		late := r.connect(t).begin("/work")
-		time.Sleep(2 * restBeforeShed)
+		time.Sleep(2 * minIdle)
 		close(release)
 		synctest.Wait()
 		for _, answer := range answers {
 			wantHello(t, "one that was busy before", <-answer, false)
 		}
-		// Each goes on at once, as under saturation: none rests long enough to be closed.
+		// Each goes on at once, as under saturation: none is idle for long enough to be closed.
 		var closing int
 		for range 100 {
 			for _, c := range busy {

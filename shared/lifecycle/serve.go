@@ -109,7 +109,7 @@ func ServeOps(c *Cleanups, cfg config.Service, health *Health, metrics http.Hand
 
 func newHTTPServer(c *connections, h http.Handler, idleTimeout time.Duration) *http.Server {
 	return &http.Server{
-		Handler:   c.yielding(boundBody(h)),
+		Handler:   c.shedding(boundBody(h)),
 		ConnState: c.note,
 		// Limits of a client's share of the server's time and memory.
 		WriteTimeout:   10 * time.Second, // a handler that streams sets its own deadlines
