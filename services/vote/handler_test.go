@@ -278,12 +278,3 @@ func TestIDsAreUUIDv7InTheOrderOfCasting(t *testing.T) {
 		last = vote.ID
 	}
 }
-
-func TestAVoteThatIsNotPublishedIsNotReturned(t *testing.T) {
-	full := errors.New("OOM command not allowed")
-	q := &queue{publish: func(context.Context) error { return full }}
-	vote, _, err := castVote(t.Context(), q, ballot.Dogs, uuid.New())
-	if !errors.Is(err, full) || !strings.HasPrefix(err.Error(), "cast vote: ") || vote != (ballot.Vote{}) {
-		t.Errorf("vote %+v, err = %v", vote, err)
-	}
-}

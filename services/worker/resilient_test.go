@@ -32,29 +32,20 @@ func (a slowAcker) DeadLetter(ctx context.Context, failures []votestream.Failure
 	return nil
 }
 
-func TestAnyNumberOfDeadLettersFitsIntoTheTimeOuts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slow := slowAcker{each: 20 * time.Millisecond, dead: map[string]bool{}}
-		q := resilientQueue{next: slow, policies: newPolicies(nil)}
-		failures := make([]votestream.Failure, 2000)
-		for i := range failures {
-			failures[i].Delivery.EntryID = time.Duration(i).String()
-		}
-		if err := q.DeadLetter(t.Context(), failures); err != nil || len(slow.dead) != len(failures) {
-			t.Errorf("%d of %d moved, %v", len(slow.dead), len(failures), err)
-		}
-	})
-}
-
-func TestDeadLettersThatCannotBeMovedHoldUpNoOthers(t *testing.T) {
-	slow := slowAcker{dead: map[string]bool{}, refuses: "0"}
-	q := resilientQueue{next: slow, policies: newPolicies(nil)}
-	failures := make([]votestream.Failure, 3*deadLettersAtOnce)
-	for i := range failures {
-		failures[i].Delivery.EntryID = strconv.Itoa(i)
-	}
-	err := q.DeadLetter(t.Context(), failures)
-	if !errors.Is(err, votestream.ErrForeignKey) || len(slow.dead) != 2*deadLettersAtOnce {
-		t.Errorf("%d of %d moved, %v", len(slow.dead), len(failures), err)
+func TestAnyNumberOfDeadLettersFitsIntoTheTimeOutsAndOneThatCannotBeMovedHoldsUpFewOthers(t *testing.T) {
+	const all = 40 * deadLettersAtOnce
+	for refused, want := range map[string]int{"": all, "0": all - deadLettersAtOnce} {
+		synctest.Test(t, func(t *testing.T) {
+			slow := slowAcker{each: 20 * time.Millisecond, dead: map[string]bool{}, refuses: refused}
+			q := resilientQueue{next: slow, policies: newPolicies(nil)}
+			failures := make([]votestream.Failure, all)
+			for i := range failures {
+				failures[i].Delivery.EntryID = strconv.Itoa(i)
+			}
+			err := q.DeadLetter(t.Context(), failures)
+			if errors.Is(err, votestream.ErrForeignKey) != (refused != "") || len(slow.dead) != want {
+				t.Errorf("refusing %q: %d of %d moved, %v", refused, len(slow.dead), all, err)
+			}
+		})
 	}
 }

@@ -1,12 +1,10 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -28,8 +26,8 @@ type Server struct {
 	DrainDelay time.Duration
 	// IdleTimeout is how long a connection without a request is kept.
 	IdleTimeout time.Duration
-	// MaxConnections bounds the open connections; 0 does not. When all are in use, another takes the place of one that
-	// is idle or half-open or, if all have requests, of one whose answer ends it.
+	// MaxConnections bounds the open connections. When all are in use, another takes the place of one that is idle or
+	// half-open or, if all have requests, of one whose answer ends it.
 	MaxConnections int
 	// OnDrain, which may be nil, ends the handlers that would not end by themselves.
 	OnDrain func()
@@ -38,7 +36,7 @@ type Server struct {
 // Run serves until ctx ends, then until every accepted request is answered. While draining it answers with
 // "Connection: close", so that no client sends a request into a closing connection.
 func (s *Server) Run(ctx context.Context) error {
-	connections := limitConnections(s.Listener, cmp.Or(s.MaxConnections, math.MaxInt))
+	connections := limitConnections(s.Listener, s.MaxConnections)
 	server := newHTTPServer(connections, s.endWhileDraining(s.Handler), s.IdleTimeout)
 	if s.OnDrain != nil {
 		server.RegisterOnShutdown(s.OnDrain)
