@@ -91,7 +91,7 @@ func (h *hub) publish(c ballot.Counts) (changed bool) {
 	return true
 }
 
-// audience returns the viewers by their transport, and counts of what happened so far.
+// audience returns the viewers by their transport, and the counts so far.
 func (h *hub) audience() (viewers map[string]int64, pushes, conflated, refused int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -41,7 +41,7 @@ const (
 	stateQueuedOrUnknown state = "queued_or_unknown"
 )
 
-// receipt is what is known of one vote. Unknown fields are zero.
+// receipt is the known progress of one vote. Unknown fields are zero.
 type receipt struct {
 	ID       uuid.UUID         `json:"id"`
 	State    state             `json:"state"`

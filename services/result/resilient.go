@@ -31,7 +31,7 @@ func queuePolicy(l resilience.Listener) *resilience.Policy {
 		Permanent: votestream.IsPermanent, Listener: l})
 }
 
-// resilientStore reads under policies, one for each use: what strangers ask for must not open the breaker of the tally.
+// resilientStore reads under policies, one for each use: requests of clients must not open the breaker of the tally.
 type resilientStore struct {
 	next                            *votestore.Store
 	tally, receipts, history, stats *resilience.Policy

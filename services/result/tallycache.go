@@ -83,7 +83,7 @@ func (c *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
 // maxPushes covers more than three minutes at ten pushes a second.
 const maxPushes = 2048
 
-// pushTimes remembers when a vote first appeared on the pages: the snapshot of each tally pushed tells which was the
+// pushTimes remembers when a vote first appeared on the pages: the snapshot of each tally pushed shows which was the
 // first to count a transaction. Votes that the oldest entry already counts are reported as shown, without a time.
 type pushTimes struct {
 	mu     sync.Mutex

@@ -134,7 +134,7 @@ func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *tes
 			t.Errorf("%d reads in 4 s that fail", len(times))
 		}
 		if found := w.findings(); len(found) > 0 {
-			t.Errorf("findings %v while PostgreSQL is away", found)
+			t.Errorf("findings %v while PostgreSQL is unavailable", found)
 		}
 		r.fail(nil)
 		w.setNotified(true)

@@ -39,7 +39,7 @@ func newMigrations(migrate func(context.Context) error, policy *resilience.Polic
 func (m *migrations) ready() error { return *m.reason.Load() }
 
 // run returns when the migrations have completed, or an error with which they would always end. A worker without the
-// rights to migrate waits until somebody who has them has run "worker migrate".
+// rights to migrate waits until the owner of the database has run "worker migrate".
 func (m *migrations) run(ctx context.Context) error {
 	return m.policy.Do(ctx, func(ctx context.Context) error {
 		err := m.migrate(ctx)

@@ -238,7 +238,8 @@ func TestInvalidEntriesAreDeadLetteredWithTheirReasonAndNotRecorded(t *testing.T
 	}
 }
 
-// A database that is slow or away is no reason to dead-letter a vote: what comes back has not killed the worker.
+// A slow or unavailable database is no reason to dead-letter a vote: an entry whose retry returns has not killed the
+// worker.
 func TestIsolatedRetriesThatComeBackDoNotAddUp(t *testing.T) {
 	l := &ledger{downFrom: 1}
 	for range 3 * maxRetries {

@@ -65,7 +65,7 @@ func (q resilientQueue) ForgetRetries(ctx context.Context, entryID string) error
 // deadLettersAtOnce is how many a slow Redis, too, can take within an attempt.
 const deadLettersAtOnce = 50
 
-// DeadLetter moves what it can: an entry that can't be moved keeps only those of its part.
+// DeadLetter moves the entries in chunks: one that can't be moved holds up only its own chunk.
 func (q resilientQueue) DeadLetter(ctx context.Context, failures []votestream.Failure) error {
 	var errs []error
 	for part := range slices.Chunk(failures, deadLettersAtOnce) {

@@ -32,7 +32,7 @@ func (a slowAcker) DeadLetter(ctx context.Context, failures []votestream.Failure
 	return nil
 }
 
-func TestAnyNumberOfDeadLettersFitsIntoTheTimeOutsAndOneThatCannotBeMovedHoldsUpFewOthers(t *testing.T) {
+func TestDeadLettersFitIntoTheTimeOutsAndARefusedOneHoldsUpOnlyItsChunk(t *testing.T) {
 	const all = 40 * deadLettersAtOnce
 	for refused, want := range map[string]int{"": all, "0": all - deadLettersAtOnce} {
 		synctest.Test(t, func(t *testing.T) {

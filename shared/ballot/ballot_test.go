@@ -23,7 +23,7 @@ func TestParseChoiceKnowsOnlyTheExactNames(t *testing.T) {
 	}
 }
 
-func TestValidateNamesWhatIsWrong(t *testing.T) {
+func TestValidateNamesTheProblem(t *testing.T) {
 	good := Vote{ID: uuid.New(), Pet: Cats, CastAt: time.Now()}
 	for name, c := range map[string]struct {
 		edit func(*Vote)

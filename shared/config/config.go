@@ -42,7 +42,7 @@ func Load(environ []string, into any) error {
 // less well than documented.
 type Finding struct {
 	Setting string `json:"setting"` // the name of the setting or object at fault, such as "redis appendfsync"
-	Problem string `json:"problem"` // what it is and what it weakens, in one sentence
+	Problem string `json:"problem"` // its value and the promise that it weakens, in one sentence
 }
 
 // check takes a variable's value from its file, if it has one, and parses the variable alone, because the library's
@@ -75,7 +75,7 @@ func check(name string, vars map[string]string, into any) error {
 	return fmt.Errorf("%s=%q: %w", name, vars[name], err)
 }
 
-// plain says what a value of a plain Go type looks like.
+// plain describes the values of a plain Go type.
 func plain(t reflect.Type) error {
 	switch {
 	case t.Kind() == reflect.Bool:

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Public holds the settings of a service that browsers use, for what may stand in front of it.
+// Public holds the settings of a service that browsers use: its proxies, other origins and a rate for each client.
 type Public struct {
 	Origins        Origins  `env:"PUBLIC_ORIGINS"`
 	BasePath       BasePath `env:"BASE_PATH"`

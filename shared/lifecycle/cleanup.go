@@ -11,7 +11,7 @@ const (
 	cleanupTimeout = 3 * time.Second        // for each clean-up
 	cleanupsLimit  = 5 * time.Second        // for all of them, so that a stop keeps to its grace period
 	leastTimeout   = 200 * time.Millisecond // for each, however late it is
-	reportGrace    = 100 * time.Millisecond // after that, for a task that heeds its context to say how it ended
+	reportGrace    = 100 * time.Millisecond // after that, for a task that obeys its context to return its error
 )
 
 // Cleanups is a stack of tasks that undo the start. The zero value is empty.

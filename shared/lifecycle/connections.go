@@ -68,7 +68,7 @@ func (l *connections) Close() error { return l.close() }
 func (l *connections) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // the limit is the process's or the host's
-		l.yield.Store(true)
+		l.shed.Store(true)
 		l.shedIdle()
 	}
 	if err != nil {

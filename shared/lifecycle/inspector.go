@@ -10,7 +10,7 @@ import (
 	"petvote/shared/config"
 )
 
-// Check returns what is wrong at a dependency. An error means that it could not tell, as while the dependency is down.
+// Check returns the findings at a dependency. An error means that it could not tell, as while the dependency is down.
 type Check func(context.Context) ([]config.Finding, error)
 
 const (
@@ -55,7 +55,7 @@ func (i *Inspector) Run(ctx context.Context) error {
 	}
 }
 
-// Findings returns what the latest checks that could tell found.
+// Findings returns the results of the latest checks that could tell.
 func (i *Inspector) Findings() []config.Finding {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package lifecycle is what every service does in the same way: start, serve, report its health, and stop in order.
+// Package lifecycle is the life of every service: start, serve, report its health, and stop in order.
 //
 // The order of a stop: turn unready, wait until callers have noticed, stop accepting, finish the work in hand, run the
 // clean-ups in reverse order of the set-up. So clients close after their users. Telemetry starts first and ends last.
@@ -96,7 +96,7 @@ type Build struct {
 	Go       string
 }
 
-// ThisBuild returns what the linker set, else Go's own stamp.
+// ThisBuild returns the linker's values, else Go's own stamp.
 func ThisBuild() Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

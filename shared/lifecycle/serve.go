@@ -114,7 +114,7 @@ func newHTTPServer(c *connections, h http.Handler, idleTimeout time.Duration) *h
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: 16 << 10,
 		// It also bounds the wait for a connection's first request. Clients and proxies dial connections that they may use
-		// only later: one that ends sooner than an idle one can meet its first request, which nobody then sends again. A
+		// only later: one that ends sooner than an idle one can meet its first request, which is then lost. A
 		// connection without a whole header is among the first to be closed for another.
 		ReadHeaderTimeout: idleTimeout,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),

@@ -16,7 +16,7 @@ import (
 // ErrUnavailable reports that a dependency did not complete a call within the policy's limits.
 var ErrUnavailable = errors.New("unavailable")
 
-// class is what an error means to the policy.
+// class is the meaning of an error to the policy.
 type class int
 
 const (

@@ -155,7 +155,7 @@ func TestWithoutATimeoutAnAttemptMayTakeHours(t *testing.T) {
 	})
 }
 
-// Who asked for too much must ask for less; the dependency has failed nevertheless.
+// The caller must ask for less; the dependency has failed nevertheless.
 func TestOversizedCallsComeBackAndAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }

@@ -129,7 +129,7 @@ func TestSeveralHostsWorkThroughAPromotion(t *testing.T) {
 }
 
 // A commit that was cut off while it waited for the standby is visible, and not yet safe.
-func TestWhatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
+func TestAVoteThatAStandbyMayLackIsNotTakenForStored(t *testing.T) {
 	t.Parallel()
 	s, _, standby := newPair(t, func(primary, _ *servers.Postgres) string { return primary.URL() })
 	testenv.Must(t, standby.Pause())

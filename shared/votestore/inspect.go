@@ -19,7 +19,7 @@ select current_setting('synchronous_commit'), current_setting('synchronous_stand
 // maxClockSkew is how far the database's clock may be from this machine's. NTP keeps both far closer.
 const maxClockSkew = time.Second
 
-// Inspect looks for weaknesses. Any user may read what it reads.
+// Inspect looks for settings under which stored votes can be lost. It needs no rights but those of a login.
 func (s *Store) Inspect(ctx context.Context) (found []config.Finding, err error) {
 	var (
 		commit, standbys, fsync, pages, unlogged string

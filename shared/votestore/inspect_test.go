@@ -21,7 +21,7 @@ func settings(t *testing.T, s *Store) string {
 	return strings.Join(names, ", ")
 }
 
-func TestAnInspectionNamesWhatWeakensThePromise(t *testing.T) {
+func TestAnInspectionNamesTheSettingsThatWeakenThePromise(t *testing.T) {
 	s := newStore(t)
 	if got := settings(t, s); got != "" {
 		t.Errorf("a good database: %s", got)
@@ -63,7 +63,7 @@ func TestAServerThatDoesNotSyncIsFoundWanting(t *testing.T) {
 }
 
 // A slow answer makes no skew.
-func TestAClockIsAheadByWhatTheCallDoesNotExplain(t *testing.T) {
+func TestAClocksSkewExcludesTheDurationOfTheCall(t *testing.T) {
 	start := time.Now()
 	for read, want := range map[time.Duration]time.Duration{
 		0: 0, 1500 * time.Millisecond: 0, 2 * time.Second: 0, 5 * time.Second: 3 * time.Second, -time.Hour: -time.Hour,

@@ -128,8 +128,8 @@ const oldestPrefix = "oldest="
 // maxNoticeTraces bounds the traces in a notice; PostgreSQL's limit of 8,000 bytes would hold 142.
 const maxNoticeTraces = 64
 
-// noticeTraces returns what follows [Notice].Oldest in the payload: the traceparents of the sampled traces, each after
-// a space.
+// noticeTraces returns the rest of the payload, after [Notice].Oldest: the traceparents of the sampled traces, each
+// after a space.
 func noticeTraces(entries []Entry) string {
 	var text strings.Builder
 	n := 0

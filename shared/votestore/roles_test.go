@@ -8,7 +8,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-// Each does all its work, and what the other does is refused. The odd name and passwords need quoting.
+// Each does all its work, and is refused the work of the other. The odd name and passwords need quoting.
 func TestWorkerAndResultNeedOnlyTheirOwnRights(t *testing.T) {
 	t.Parallel()
 	address := testenv.NewPostgres(t).URL()

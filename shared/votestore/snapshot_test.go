@@ -9,7 +9,7 @@ import (
 	"petvote/shared/ballot"
 )
 
-func TestASnapshotSeesWhatHadBeenCommitted(t *testing.T) {
+func TestASnapshotSeesTheTransactionsThatHadEnded(t *testing.T) {
 	const epoch = 3 << 32 // the lower half of the ids has come round three times
 	for text, want := range map[string]struct{ seen, unseen []uint64 }{
 		"10:20:10,14,15":                      {[]uint64{3, 9, 11, 13, 16, 19}, []uint64{10, 14, 15, 20, 21, 1 << 40}},
@@ -34,7 +34,7 @@ func TestASnapshotSeesWhatHadBeenCommitted(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSnapshotIsRefused(t *testing.T) {
+func TestAMalformedSnapshotIsRefused(t *testing.T) {
 	for _, text := range []string{"", "1", "1:2", "1:2:3:4", ":2:", "1::", "1:2:x", "1:2:3,", "-1:2:", "1:2: "} {
 		if s, err := ParseSnapshot(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, s)
@@ -42,7 +42,7 @@ func TestWhatIsNoSnapshotIsRefused(t *testing.T) {
 	}
 }
 
-func TestHalfATransactionsIDBecomesTheLastWholeOneThatCanBeSeen(t *testing.T) {
+func TestA32BitTransactionIDIsWidenedToTheLatestThatCanBeSeen(t *testing.T) {
 	const round = 1 << 32
 	for _, c := range []struct {
 		xid  uint32

@@ -21,8 +21,8 @@ type Store struct {
 	roles  Roles
 }
 
-// Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil. What a
-// parameter of the address sets counts, and replaces maxConns too (pool_max_conns).
+// Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil.
+// Parameters of the address take precedence, over maxConns too (pool_max_conns).
 func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer) (*Store, error) {
 	cfg, err := c.address().parse(maxConns)
 	if err != nil {
@@ -83,7 +83,7 @@ func IsWrongMigration(err error) bool {
 		!IsMissingRight(err)
 }
 
-// IsMissingRight reports that the role lacks a right to what a statement needs.
+// IsMissingRight reports that the role lacks a right that a statement needs.
 func IsMissingRight(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == "42501"

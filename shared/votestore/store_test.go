@@ -310,7 +310,7 @@ func TestErrorsOfMigrationsAreToldApart(t *testing.T) {
 	}
 }
 
-func TestWhatTakesTooLongIsATimeout(t *testing.T) {
+func TestASlowStatementIsATimeout(t *testing.T) {
 	s := newStore(t)
 	url := s.pool.Config().ConnString()
 	execute(t, url, `

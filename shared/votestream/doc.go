@@ -20,8 +20,8 @@
 //
 // A consumer that restarts under its old name first gets its own pending entries, then claims those of dead consumers,
 // in turns with new ones, so that an old backlog does not hold up fresh votes. A lost reply counts as a failed read:
-// the entries that Redis delivered in it are pending and come with the next read. An entry is claimed when nobody has
-// touched it for ClaimIdle, whoever holds it; a slow but living holder may then do the same work again, which the
+// the entries that Redis delivered in it are pending and come with the next read. An entry is claimed when it has
+// been idle for ClaimIdle, whoever holds it; a slow but living holder may then do the same work again, which the
 // idempotent effect makes harmless. A holder that comes back to entries that it has deferred asks [Consumer.Hold] which
 // of them are still its own.
 //
@@ -40,8 +40,8 @@
 //
 // After a failover behind one address, old connections lead to a server that is read-only now, and new ones to the new
 // server. The first READONLY (in a cluster MOVED), in whichever reply, or time-out gives up all connections made before
-// it; the probes, which are writes without effect, find it where nothing else happens. What no reply tells, the lifetime
-// of connections bounds: 75 s.
+// it; the probes, which are writes without effect, find it where nothing else happens. If no reply shows it, the
+// connections end after their lifetime: 75 s at most.
 //
 // Only commands of Redis 7.0 and older are used, so Valkey serves as well.
 package votestream

@@ -42,7 +42,7 @@ func TestAnEntryHasTheContractsFields(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesWhatIsNoVote(t *testing.T) {
+func TestDecodeRefusesMalformedEntries(t *testing.T) {
 	good := fields(newMessage(ballot.Dogs))
 	for name, c := range map[string]struct {
 		edit func(map[string]any)

@@ -102,7 +102,7 @@ func (q *Queue) Ack(ctx context.Context, entryIDs []string) error {
 // retriesKey is a hash that counts the isolated retries of each entry until the entry leaves the stream.
 const retriesKey = "{votes}:tries"
 
-// countRetryScript counts nothing for an entry that is gone: nobody would remove the count.
+// countRetryScript counts nothing for an entry that is gone: the count would never be removed.
 var countRetryScript = redis.NewScript(`
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)`)

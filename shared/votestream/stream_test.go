@@ -119,7 +119,7 @@ func (s *stream) stats(t *testing.T) Stats {
 	return st
 }
 
-func TestWhatIsPublishedArrivesAsItWas(t *testing.T) {
+func TestAPublishedVoteArrivesUnchanged(t *testing.T) {
 	s := newStream(t)
 	sent := s.publish(t, 3)
 	got := next(t, s.consumer("a"))
@@ -232,8 +232,8 @@ func TestClaimedEntriesComeInTurnsWithNewOnes(t *testing.T) {
 	}
 }
 
-// What a consumer has put off stays its own while it comes back to it, and is another's once that has claimed it.
-func TestAConsumerHoldsWhatNoOtherHasClaimed(t *testing.T) {
+// Deferred entries stay their consumer's while it comes back to them, and are another's once that has claimed them.
+func TestAConsumerHoldsTheEntriesThatNoOtherHasClaimed(t *testing.T) {
 	s := newStream(t)
 	s.publish(t, 5)
 	slow, other := s.consumer("slow"), s.consumer("other")

@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// pendingWatch notices the entries that nobody touches. Redis alone can't tell: it measures idleness by its wall clock,
-// and after a step back by an hour the entries of a dead consumer look fresh for that hour. So the watch remembers what
-// it saw, and measures by the monotonic clock of this process too.
+// pendingWatch finds idle entries, which their consumers do not touch. Redis alone can't: it measures idle times by its
+// wall clock, and after a step back by an hour the entries of a dead consumer look fresh for that hour. So the watch
+// remembers its observations, and measures by the monotonic clock of this process too.
 type pendingWatch struct {
 	seen      map[string]observation // by entry
 	until     string                 // the last entry that was pending at the previous look; later ones are too young

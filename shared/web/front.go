@@ -6,14 +6,14 @@ import (
 	"petvote/shared/config"
 )
 
-// Front is what a service does for proxies and against strangers.
+// Front is the part of a service that faces proxies and foreign clients.
 type Front struct {
 	Origins *OriginCheck
 	Limit   *Limiter
 	public  config.Public
 }
 
-// NewFront returns what the settings ask for.
+// NewFront returns a front as configured.
 func NewFront(public config.Public) *Front {
 	return &Front{
 		Origins: newOriginCheck(public.Origins), Limit: NewLimiter(public.RateLimit, public.RateBurst), public: public,

@@ -11,7 +11,7 @@ type Step struct {
 	Title   string
 	State   string // one of the constants below
 	Time    string // since the vote was cast; empty if unknown
-	Meaning string // what the step means once it is done
+	Meaning string // of the step once it is done
 	What    string // the state in words
 }
 

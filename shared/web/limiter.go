@@ -19,7 +19,7 @@ const maxClients = 1 << 15
 
 // Limiter limits the rate of each client's requests. A client is an IPv4 address or an IPv6 network of 64 bits, as a
 // household has one. It forgets a client that has been silent for long enough to be allowed a whole burst again, and
-// the longest silent ones when there are more than it may remember: nobody is refused because others are many.
+// the longest silent ones when there are more than it may remember: no client is refused because there are many others.
 type Limiter struct {
 	perSecond rate.Limit
 	burst     int

@@ -12,7 +12,7 @@ import (
 	"petvote/shared/config"
 )
 
-// OriginCheck refuses what pages of other origins make a browser send. A page is of the service's own origin if the
+// OriginCheck refuses the requests that pages of other origins make a browser send. A page is of the service's own origin if the
 // browser says so (Sec-Fetch-Site), if its Origin names the request's Host, or if its Origin is a public one.
 type OriginCheck struct {
 	protection *http.CrossOriginProtection
@@ -48,5 +48,5 @@ func (c *OriginCheck) Handler(next, deny http.Handler) http.Handler {
 // Refused is the number of requests that were refused.
 func (c *OriginCheck) Refused() int64 { return c.refused.Load() }
 
-// head shortens what a client has sent.
+// head shortens a text from a client.
 func head(text string) string { return text[:min(len(text), 100)] }
