@@ -62,8 +62,8 @@ return left`)
 const formerPage = 500
 
 // MoveFormerKeys moves the dead letters and retries of an older version from votes:dead and votes:tries to the keys of
-// today. A dead letter is in one of the two at all times. A key that an operator must see to is a finding. In a cluster of
-// several servers, which no older version could use, it leaves keys alone that another of them holds.
+// today. A dead letter is in one of the two at all times. A key that an operator must see to is a finding. In a cluster
+// of several servers, which no older version could use, it leaves keys alone that another of them holds.
 func (q *Queue) MoveFormerKeys(ctx context.Context) ([]config.Finding, error) {
 	for {
 		keys := []string{Stream, DeadStream, deadIndexKey, retriesKey}

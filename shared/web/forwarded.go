@@ -12,8 +12,8 @@ import (
 	"petvote/shared/config"
 )
 
-// Forwarded undoes the changes of proxies: behind it a request's RemoteAddr is the client's address, and its Host the one
-// that the client asked for. X-Forwarded-For and X-Forwarded-Host are believed only of trusted proxies. The client is
+// Forwarded undoes the changes of proxies: behind it a request's RemoteAddr is the client's address, and its Host that
+// of the client's request. X-Forwarded-For and X-Forwarded-Host are believed only of trusted proxies. The client is
 // the last address in X-Forwarded-For that is no trusted proxy's: a client can send the header too, and proxies append.
 func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
 	ignored := rate.Sometimes{First: 1, Interval: time.Hour}

@@ -12,8 +12,8 @@ import (
 	"petvote/shared/config"
 )
 
-// OriginCheck refuses the requests that pages of other origins make a browser send. A page is of the service's own origin if the
-// browser says so (Sec-Fetch-Site), if its Origin names the request's Host, or if its Origin is a public one.
+// OriginCheck refuses requests of pages of other origins. A page is of the service's own origin if the browser says so
+// (Sec-Fetch-Site), if its Origin names the request's Host, or if its Origin is a public one.
 type OriginCheck struct {
 	protection *http.CrossOriginProtection
 	refused    atomic.Int64
