@@ -71,9 +71,6 @@ var (
 	errVoteID  = errors.New("the address must end in a vote's id, a UUID")
 )
 
-// retryAfter is in seconds: a little longer than a breaker stays open.
-const retryAfter = "1"
-
 // writeError is the one place that turns an error into an answer. A failure of PostgreSQL or Redis is logged, not sent.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errMinutes) || errors.Is(err, errVoteID) || errors.Is(err, votestream.ErrMalformedEntry) {
@@ -81,7 +78,7 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	logFailure(r, err)
-	w.Header().Set("Retry-After", retryAfter)
+	w.Header().Set("Retry-After", web.RetrySoon)
 	web.Problem(w, http.StatusServiceUnavailable, "The votes can't be read right now; please try again")
 }
 

@@ -99,7 +99,7 @@ func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusNotFound
 	}
 	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Retry-After", web.RetrySoon)
 	}
 	if wantsPage {
 		a.pages.renderReceipt(w, r, status, found)

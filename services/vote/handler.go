@@ -164,9 +164,6 @@ type accepted struct {
 	Entry   string `json:"entry"`
 }
 
-// retryAfter, in seconds, is longer than a breaker stays open.
-const retryAfter = "1"
-
 // answerError is the one place that turns an error into an answer. A failure of Redis is logged, not sent.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	if bad, ok := errors.AsType[requestError](err); ok {
@@ -178,7 +175,7 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	logRefusal(r.Context(), err)
-	w.Header().Set("Retry-After", retryAfter)
+	w.Header().Set("Retry-After", web.RetrySoon)
 	web.Problem(w, http.StatusServiceUnavailable, "Votes can't be taken right now; please try again")
 }
 

@@ -49,7 +49,7 @@ func (p *page) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 
 func (p *page) render(w http.ResponseWriter, r *http.Request, status int, n notice) {
 	d := p.data(r, n)
-	web.AllowConnect(w, web.OriginOf(d.Masthead.Results.Href)) // the page asks the result service for a vote's journey
+	web.AllowConnect(w, d.Masthead.Results.Href) // the page asks the result service for a vote's journey
 	web.Render(w, status, pages.Vote(p.assets, d))
 }
 

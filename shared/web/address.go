@@ -28,24 +28,19 @@ func Sibling(base, requestHost string, port int) Link {
 	return Link{Href: "//" + net.JoinHostPort(name, strconv.Itoa(port)) + "/", SiblingPort: port}
 }
 
-// Origin is an address's scheme, host and port, or host and port alone for the page's scheme; the zero Origin names
-// nothing. Only OriginOf makes one, so it holds no character that could end the policy directive it is written into.
-type Origin struct{ value string }
-
-// OriginOf returns the origin of an http or https URL, which may lack the scheme ("//host:port/"). It returns the zero
-// Origin for anything else, and for a host that a policy can't name (IPv6).
-func OriginOf(address string) Origin {
+// originOf returns the origin of an http or https URL for a policy: scheme, host and port, or host and port alone, which
+// stand for the page's scheme, if the URL lacks one ("//host:port/"). It returns "" for anything else, and for a host
+// that a policy can't name (IPv6). So it holds no character that could end the directive it is written into.
+func originOf(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.User != nil || !namedHost.MatchString(u.Host) {
-		return Origin{}
+	switch {
+	case err != nil || u.User != nil || !namedHost.MatchString(u.Host):
+	case u.Scheme == "":
+		return u.Host
+	case u.Scheme == "http" || u.Scheme == "https":
+		return u.Scheme + "://" + u.Host
 	}
-	switch u.Scheme {
-	case "":
-		return Origin{value: u.Host}
-	case "http", "https":
-		return Origin{value: u.Scheme + "://" + u.Host}
-	}
-	return Origin{}
+	return ""
 }
 
 var (

@@ -27,10 +27,11 @@ var securityHeaders = http.Header{
 	"Permissions-Policy":         {"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
 }
 
-// AllowConnect lets the scripts of this answer's page connect to one more origin. The zero Origin changes nothing.
-func AllowConnect(w http.ResponseWriter, origin Origin) {
-	if origin.value != "" {
-		w.Header().Set(policyHeader, strings.Replace(policy, connectSelf, connectSelf+" "+origin.value, 1))
+// AllowConnect lets the scripts of this answer's page connect to the origin of one more address, if it has one that a
+// policy can name.
+func AllowConnect(w http.ResponseWriter, address string) {
+	if origin := originOf(address); origin != "" {
+		w.Header().Set(policyHeader, strings.Replace(policy, connectSelf, connectSelf+" "+origin, 1))
 	}
 }
 

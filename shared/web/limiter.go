@@ -89,6 +89,9 @@ func clientNetwork(a netip.Addr) netip.Prefix {
 	return network
 }
 
+// RetrySoon is the Retry-After header of an answer 503: a little longer than a breaker stays open.
+const RetrySoon = "1"
+
 // RetryAfter is a wait in the form of the Retry-After header.
 func RetryAfter(wait time.Duration) string { return strconv.Itoa(int(math.Ceil(wait.Seconds()))) }
 
