@@ -61,7 +61,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
-	inspector := lifecycle.NewInspector(lifecycle.Once(cache.ready, db.Inspect))
+	inspector := lifecycle.NewInspector(lifecycle.When(cache.ready, db.Inspect))
 	cleanups.Background("inspector", inspector.Run)
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	health.AddFindings(inspector.Findings, watcher.findings)

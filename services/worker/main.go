@@ -52,7 +52,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
 		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
 	inspector := lifecycle.NewInspector(stream.MoveFormerKeys, stream.Inspect,
-		lifecycle.Once(migrations.ready, db.Inspect))
+		lifecycle.When(migrations.ready, db.Inspect))
 	cleanups.Background("inspector", inspector.Run)
 	health.AddFindings(inspector.Findings)
 	err = errors.Join(

@@ -83,8 +83,8 @@ func sameSetting(f config.Finding) func(config.Finding) bool {
 	return func(other config.Finding) bool { return f.Setting == other.Setting }
 }
 
-// Once returns a check that can't tell until ready returns nil.
-func Once(ready func() error, check Check) Check {
+// When returns a check that can't tell until ready returns nil.
+func When(ready func() error, check Check) Check {
 	return func(ctx context.Context) ([]config.Finding, error) {
 		if err := ready(); err != nil {
 			return nil, err
