@@ -29,8 +29,8 @@ func Sibling(base, requestHost string, port int) Link {
 }
 
 // originOf returns the origin of an http or https URL for a policy: scheme, host and port. If the URL lacks a scheme
-// ("//host:port/"), so does the origin, which then stands for the page's scheme. It returns "" for anything else, and for a host
-// that a policy can't name (IPv6). So it holds no character that could end the directive it is written into.
+// ("//host:port/"), so does the origin, which then stands for the page's scheme. It returns "" for anything else, and
+// for a host that a policy can't name (IPv6). So it holds no character that could end the directive it is written into.
 func originOf(address string) string {
 	u, err := url.Parse(address)
 	switch {
