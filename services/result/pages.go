@@ -176,21 +176,20 @@ func (p *resultPages) renderReceipt(w http.ResponseWriter, r *http.Request, stat
 
 // steps is the journey of a known vote, as journey.js shows it.
 func steps(v receipt) []web.Step {
-	lastDone := map[state]int{stateQueued: 1, stateDeadLettered: 1, stateCounted: 2, stateShown: 3}[v.State]
-	if lastDone == 0 {
+	done := map[state]int{stateQueued: 1, stateDeadLettered: 1, stateCounted: 2, stateShown: 3}[v.State] // after the first
+	if done == 0 {
 		return nil
 	}
 	row := web.Steps()
 	row[0].Done("")
-	for i, at := range []time.Time{1: v.QueuedAt, 2: v.StoredAt, 3: v.ShownAt} {
-		switch {
-		case i == 0:
-		case i <= lastDone:
-			row[i].Done(web.After(v.CastAt, at))
-		case i == lastDone+1 && v.State == stateDeadLettered:
-			row[i].Failed("could not be stored; moved to the dead letters")
-		case i == lastDone+1:
-			row[i].Now()
+	for i, at := range []time.Time{v.QueuedAt, v.StoredAt, v.ShownAt} {
+		switch step := &row[i+1]; {
+		case i < done:
+			step.Done(web.After(v.CastAt, at))
+		case i == done && v.State == stateDeadLettered:
+			step.Failed("could not be stored; moved to the dead letters")
+		case i == done:
+			step.Now()
 		}
 	}
 	return row
