@@ -279,7 +279,7 @@ func TestATruncatedTallyGoesOnCounting(t *testing.T) {
 // Poolers are often given these, and each must work.
 func TestEveryModeOfExecutionStoresAndReads(t *testing.T) {
 	url := testenv.NewDatabase(t)
-	newStoreOn(t, url)
+	migrate(t, openStore(t, url))
 	for i, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		s, e := openStore(t, url+"&default_query_exec_mode="+mode), newEntry(ballot.Dogs)
 		again := newEntry(ballot.Dogs)

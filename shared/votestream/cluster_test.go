@@ -94,7 +94,7 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 		t.Cleanup(func() { _ = rdb.Close() })
 		queue := NewQueue(rdb)
 		relay.Lead(elsewhere.server.Addr())
-		if err := ping(queue, ctx); !errors.Is(err, ErrOtherServer) {
+		if err := ping(queue, ctx); !errors.Is(err, errOtherServer) {
 			t.Errorf("the probe of the other server: %v", err)
 		}
 		relay.Lead(here.server.Addr())

@@ -128,7 +128,8 @@ func TestOnlyPagesOfPublicOriginsAndOfTheHostMayPost(t *testing.T) {
 
 // nginx's $host:$server_port is such a Host.
 func TestAHostWithTheDefaultPortIsThatOfAnOriginWithoutIt(t *testing.T) {
-	h := NewOriginCheck(config.Origins{}).Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), http.NotFoundHandler())
+	accept := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	h := newOriginCheck(config.Origins{}).Handler(accept, http.NotFoundHandler())
 	for host, allowed := range map[string]bool{
 		"pets.lan": true, "pets.lan:80": true, "pets.lan:443": true, "pets.lan:8084": false, "other.lan:80": false,
 	} {
