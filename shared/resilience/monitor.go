@@ -17,10 +17,11 @@ type Health struct {
 	ErrorAt   time.Time `json:"last_error_at,omitzero"`
 }
 
-// Monitor pings one dependency at a steady pace and logs when it becomes unavailable or available again. Pings bypass
-// the policy: one that succeeds must neither excuse failed calls nor close their breaker.
+// Monitor pings one dependency at a steady pace and logs when it becomes unavailable or available again. Pings have a
+// breaker of their own: a ping that succeeds must neither excuse failed calls nor close their breaker.
 type Monitor struct {
 	policy *Policy // of the watched calls
+	pings  *Policy
 	ping   func(context.Context) error
 
 	mu      sync.Mutex
@@ -41,7 +42,10 @@ const (
 // NewMonitor returns a monitor that reports "down" until the first ping of [Monitor.Run] succeeds. Pings must be cheap.
 func NewMonitor(p *Policy, ping func(context.Context) error) *Monitor {
 	return &Monitor{
-		policy: p, ping: ping, state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{}),
+		policy: p, ping: ping,
+		pings: New(Settings{Name: p.Name() + "-ping", Timeout: pingTimeout, OpenFor: pingEvery / 2,
+			Permanent: p.settings.Permanent}),
+		state: Health{Name: p.Name(), Since: time.Now()}, changed: make(chan struct{}),
 	}
 }
 
@@ -50,9 +54,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
-		bound, cancel := context.WithTimeout(ctx, pingTimeout)
-		err := m.ping(bound) // the ticks are the retries
-		cancel()
+		err := m.pings.once(ctx, m.ping) // the ticks are the retries
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -100,7 +102,7 @@ func (m *Monitor) WaitUp(ctx context.Context) error {
 func (m *Monitor) note(ctx context.Context, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil {
+	if err != nil && !Refused(err) { // the error that opened the breaker is noted already
 		m.state.LastError, m.state.ErrorAt = err.Error(), time.Now().UTC()
 	}
 	up := err == nil

@@ -186,6 +186,15 @@ func (p *Policy) retry(caller context.Context, begin time.Time, last error, call
 	return fmt.Errorf("%s %w: %w", p.settings.Name, ErrUnavailable, last)
 }
 
+// once makes a single attempt.
+func (p *Policy) once(ctx context.Context, call func(context.Context) error) error {
+	err := p.attempt(ctx, call)
+	if stop, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		return stop.Err
+	}
+	return err
+}
+
 // attempt makes the call once. An error that must not be retried comes back as a backoff.PermanentError.
 func (p *Policy) attempt(ctx context.Context, call func(context.Context) error) error {
 	before := p.Breaker()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"petvote/shared/tracecontext"
 )
@@ -39,7 +38,7 @@ var ErrNoNotices = errors.New("LISTEN receives nothing, as behind a pooler that 
 // Subscription is a connection that receives notices. It is not safe for concurrent use.
 type Subscription struct {
 	conn *pgx.Conn
-	pool *pgxpool.Pool        // the store's, for probes
+	send func(ctx context.Context, payload string) error
 	held *pgconn.Notification // received by Check
 }
 
@@ -49,7 +48,10 @@ func (s *Store) Subscribe(ctx context.Context) (*Subscription, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to notices: %w", err)
 	}
-	sub := &Subscription{conn: conn, pool: s.pool}
+	sub := &Subscription{conn: conn, send: func(ctx context.Context, payload string) error {
+		_, err := s.pool.Exec(ctx, "select pg_notify('"+channel+"', $1)", payload)
+		return err
+	}}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
@@ -97,10 +99,7 @@ func (s *Subscription) Check(ctx context.Context) error {
 	if s.held != nil {
 		return nil
 	}
-	sent := bounded(ctx, pingTimeout, func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, "notify "+channel+", '"+probe+"'")
-		return err
-	})
+	sent := bounded(ctx, pingTimeout, func(ctx context.Context) error { return s.send(ctx, probe) })
 	if sent == nil {
 		var err error
 		if s.held, err = s.wait(ctx, arrivalTimeout); err == nil {

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -24,9 +23,8 @@ type Limiter struct {
 	perSecond rate.Limit
 	burst     int
 
-	refused atomic.Int64
-
 	mu      sync.Mutex
+	refused int64
 	recent  map[netip.Prefix]*rate.Limiter // of the clients since the last rotation
 	earlier map[netip.Prefix]*rate.Limiter // of those before it, but for the ones that came again
 	rotated time.Time
@@ -53,7 +51,7 @@ func (l *Limiter) Wait(r *http.Request) time.Duration {
 	wait := reservation.DelayFrom(now)
 	if wait > 0 {
 		reservation.CancelAt(now)
-		l.refused.Add(1)
+		l.refused++
 	}
 	return wait
 }
@@ -80,7 +78,9 @@ func (l *Limiter) Refused() int64 {
 	if l == nil {
 		return 0
 	}
-	return l.refused.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
 }
 
 func clientNetwork(a netip.Addr) netip.Prefix {
