@@ -23,16 +23,20 @@ const deadUsage = `usage: worker dead list [-json]          list the dead letter
 
 // subcommand runs a command other than the service itself; done reports whether there was one.
 func subcommand(ctx context.Context, args, environ []string) (done bool, err error) {
-	if len(args) > 0 {
-		switch args[0] {
-		case "dead":
-			return true, deadLetters(ctx, args[1:], environ, os.Stdout)
-		case "migrate":
-			return true, migrateOnly(ctx, args[1:], environ, os.Stdout)
-		}
+	command, usage := deadLetters, deadUsage
+	switch {
+	case len(args) > 0 && args[0] == "dead":
+	case len(args) > 0 && args[0] == "migrate":
+		command, usage = migrateOnly, migrateUsage
+	default:
+		return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop",
+			"migrate    bring the database's schema up to date, and end")
 	}
-	return lifecycle.Subcommand(name, args, environ, "dead       manage the dead letters: list, replay, drop",
-		"migrate    bring the database's schema up to date, and end")
+	if lifecycle.WantsHelp(args[1:]) {
+		fmt.Println(usage)
+		return true, nil
+	}
+	return true, command(ctx, args[1:], environ, os.Stdout)
 }
 
 // deadLetters manages the dead letters from the command line.

@@ -213,6 +213,11 @@ func TestDeadAnswersBadArgumentsWithItsUsage(t *testing.T) {
 	if left := q.ids(t); !slices.Equal(left, []string{"1-0"}) {
 		t.Errorf("left: %v", left)
 	}
+	for _, args := range []string{"dead --help", "dead help", "dead list -h", "dead drop -all -help", "migrate --help"} {
+		if done, err := subcommand(t.Context(), strings.Fields(args), nil); !done || err != nil {
+			t.Errorf("%s: done %v, %v", args, done, err)
+		}
+	}
 }
 
 func TestDeadReportsAnUnavailableRedis(t *testing.T) {

@@ -49,17 +49,24 @@ func Subcommand(service string, args, environ []string, more ...string) (done bo
 	if PrintVersion(os.Stdout, service, args) {
 		return true, nil
 	}
-	switch command := strings.Join(args, " "); command {
-	case "":
+	switch command := strings.Join(args, " "); {
+	case command == "":
 		return false, nil
-	case "health":
+	case command == "health":
 		return true, Probe(environ, os.Stdout)
-	case "help", "-h", "--help":
+	case WantsHelp(args):
 		fmt.Println(usage)
 		return true, nil
 	default:
 		return true, fmt.Errorf("unknown command %q\n%s", command, usage)
 	}
+}
+
+// WantsHelp reports whether arguments ask for the usage: by "help" in the first place, or by a flag anywhere.
+func WantsHelp(args []string) bool {
+	return len(args) > 0 && args[0] == "help" || slices.ContainsFunc(args, func(arg string) bool {
+		return slices.Contains([]string{"-h", "-help", "--help"}, arg)
+	})
 }
 
 // Probe asks the service that runs with the same environment whether it is ready and writes its answer, with each

@@ -176,8 +176,10 @@ func TestSubcommandHealthProbesAndAnythingElseIsAnsweredWithTheUsage(t *testing.
 	if done, err := Subcommand("vote", []string{"health"}, environ); !done || err != nil {
 		t.Errorf("health: done %v, %v", done, err)
 	}
-	if done, err := Subcommand("vote", []string{"help"}, nil); !done || err != nil {
-		t.Errorf("help: done %v, %v", done, err)
+	for _, args := range []string{"help", "-h", "-help", "--help", "health --help", "version -h"} {
+		if done, err := Subcommand("vote", strings.Fields(args), nil); !done || err != nil {
+			t.Errorf("%s: done %v, %v", args, done, err)
+		}
 	}
 	for _, args := range [][]string{{"health", "now"}, {"version", "now"}} {
 		done, err := Subcommand("vote", args, environ, "dead       manage the dead letters")
