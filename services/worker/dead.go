@@ -66,7 +66,8 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	defer rdb.Close()
 	queue := votestream.NewQueue(rdb)
 	if _, err := queue.MoveFormerKeys(ctx); err != nil {
-		return err
+		return fmt.Errorf("can't use Redis at %s, set by REDIS_HOST and REDIS_PORT or by REDIS_URL: %w",
+			rdb.Options().Addr, err)
 	}
 
 	if command == "list" {
