@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
+	"petvote/observability/telemetry"
 	"petvote/shared/config"
 	"petvote/shared/resilience"
 	"petvote/shared/votestore"
@@ -62,10 +64,14 @@ func migrateOnly(ctx context.Context, args, environ []string, out io.Writer) err
 	if len(args) > 0 {
 		return errors.New(migrateUsage)
 	}
-	var cfg struct{ Postgres votestore.Config }
+	var cfg struct {
+		config.Service
+		Postgres votestore.Config
+	}
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
+	telemetry.Log(os.Stderr, name, string(cfg.LogFormat), slog.Level(cfg.LogLevel))
 	db, err := cfg.Postgres.Open(ctx, 2, nil)
 	if err != nil {
 		return err
@@ -82,6 +88,9 @@ func migrateOnly(ctx context.Context, args, environ []string, out io.Writer) err
 		}
 		return err
 	}, policy).run(ctx)
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"testing"
@@ -83,6 +84,12 @@ func TestTheCommandMigratesAndEnds(t *testing.T) {
 	}
 	if out, err := migrateAt(t, address, "-h"); err == nil || out != "" || !strings.Contains(err.Error(), migrateUsage) {
 		t.Errorf("-h: %q, %v", out, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	unreachable := []string{"DATABASE_URL=postgres://127.0.0.1:1/petvote"}
+	if err := migrateOnly(ctx, nil, unreachable, io.Discard); err == nil || err.Error() != "interrupted" {
+		t.Errorf("interrupted: %v", err)
 	}
 	missing := strings.Replace(address, "/test_", "/none_", 1)
 	if out, err := migrateAt(t, missing); err == nil || out != "" || !strings.Contains(err.Error(), "3D000") {
