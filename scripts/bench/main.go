@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 	"petvote/infra/tool"
@@ -79,6 +81,12 @@ func (o *options) check() (err error) {
 	}
 	if !slices.ContainsFunc(rows, func(r row) bool { return o.only.MatchString(r.name) }) {
 		return fmt.Errorf("-run %s: no such row; see -help", o.rows)
+	}
+	if err = os.MkdirAll(o.out, 0o755); err == nil { // before minutes of measuring
+		err = unix.Access(o.out, unix.W_OK)
+	}
+	if err != nil {
+		return fmt.Errorf("-out: %w", err)
 	}
 	return nil
 }

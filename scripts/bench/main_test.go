@@ -20,7 +20,8 @@ import (
 )
 
 func TestBadArgumentsEndInStatus2(t *testing.T) {
-	for _, args := range [][]string{{"more"}, {"-run", "("}, {"-run", "nosuchrow"}, {"-quick=perhaps"}} {
+	for _, args := range [][]string{{"more"}, {"-run", "("}, {"-run", "nosuchrow"}, {"-quick=perhaps"},
+		{"-out", "/dev/null/bench"}} {
 		var said bytes.Buffer
 		if code := run(t.Context(), args, &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {
 			t.Errorf("%q: exit status %d, %s", args, code, &said)

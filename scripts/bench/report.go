@@ -53,7 +53,6 @@ func (r *report) write(dir string, out io.Writer) error {
 		fmt.Fprintf(&markdown, "| %s |\n", strings.ReplaceAll(strings.Join(f.cells(), " | "), "\n", " "))
 	}
 	return errors.Join(
-		os.MkdirAll(dir, 0o755),
 		os.WriteFile(filepath.Join(dir, "bench.json"), append(raw, '\n'), 0o644),
 		os.WriteFile(filepath.Join(dir, "bench.md"), []byte(markdown.String()), 0o644),
 		table.Flush(),
