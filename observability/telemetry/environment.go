@@ -110,11 +110,12 @@ func (e *environment) readSampler(vars map[string]string) {
 		share, err := strconv.ParseFloat(cmp.Or(vars[argument], "1"), 64)
 		if err != nil || !(share >= 0 && share <= 1) {
 			e.problem(argument, vars[argument], "not a share from 0 to 1; all traces are sampled")
-			share = 1
+			share, e.corrected[argument] = 1, ""
 		}
 		e.share = share
 	default:
 		e.problem(sampler, vars[sampler], "not supported; all traces are sampled")
+		e.corrected[sampler] = "" // the SDK reads it again for each provider
 		return
 	}
 	e.parentBased = parentBased

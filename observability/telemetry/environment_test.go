@@ -88,9 +88,10 @@ func TestNoSettingEndsAService(t *testing.T) {
 		"OTEL_TRACES_EXPORTER=fax", "OTEL_SDK_DISABLED=maybe", "OTEL_BSP_MAX_QUEUE_SIZE=-5", "OTEL_UNKNOWN=1",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=::", "OTEL_EXPORTER_OTLP_CERTIFICATE=/does/not/exist",
 		"OTEL_EXPORTER_OTLP_HEADERS=;;", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=lots",
+		"OTEL_TRACES_SAMPLER=foo", "OTEL_TRACES_SAMPLER_ARG=many",
 	} {
 		name, _, _ := strings.Cut(variable, "=")
-		tel, log := complaints(t, "OTEL_TRACES_EXPORTER=otlp", variable)
+		tel, log := complaints(t, "OTEL_TRACES_EXPORTER=otlp", "OTEL_TRACES_SAMPLER=traceidratio", variable)
 		if !strings.Contains(log, name) && !strings.Contains(log, "/does/not/exist") && !strings.Contains(log, "header") {
 			t.Errorf("%s: logged %q", variable, log)
 		}
