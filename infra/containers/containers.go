@@ -84,6 +84,9 @@ func (c Container) Published() string {
 	return ""
 }
 
+// ErrNone reports that nothing of a project is there, not even stopped containers.
+var ErrNone = errors.New("no containers")
+
 // All returns the project's containers by part, without those made by docker compose run.
 func (p Project) All(ctx context.Context) (map[string][]Container, error) {
 	out, err := Docker(ctx, "ps", "--all", "--quiet", "--no-trunc",
@@ -93,7 +96,7 @@ func (p Project) All(ctx context.Context) (map[string][]Container, error) {
 	}
 	ids := strings.Fields(out)
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("no containers of the project %s; ./scripts/up --docker starts them", string(p))
+		return nil, fmt.Errorf("%w of the project %s; ./scripts/up --docker starts them", ErrNone, string(p))
 	}
 	if out, err = Docker(ctx, append([]string{"inspect"}, ids...)...); err != nil {
 		return nil, err

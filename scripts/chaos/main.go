@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/platform"
 	"petvote/infra/tool"
 	"petvote/infra/wait"
@@ -64,6 +65,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(progress, "chaos: %v\n", err)
+		if r == nil && o.project != "" && errors.Is(err, containers.ErrNone) {
+			return 2 // -project names none
+		}
 		return 1
 	}
 	return r.ExitStatus()
@@ -78,8 +82,12 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 			return nil, err
 		}
 		defer func() {
-			if r == nil || r.Verdict.Proof == record.Held {
+			answers := filepath.Join(folder, "answers.jsonl")
+			info, missing := os.Stat(answers)
+			if r == nil || r.Verdict.Proof == record.Held || missing != nil || info.Size() == 0 {
 				err = errors.Join(err, os.RemoveAll(folder))
+			} else {
+				fmt.Fprintln(progress, "every answer is in", answers)
 			}
 		}()
 	} else if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -122,8 +130,6 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 		if err = errors.Join(err, report.Write(folder, r)); err == nil {
 			say.Printf("the report is %s", filepath.Join(folder, "report.html"))
 		}
-	} else if r.Verdict.Proof == record.Refuted {
-		say.Printf("every answer is in %s", filepath.Join(folder, "answers.jsonl"))
 	}
 	return r, err
 }
@@ -156,6 +162,9 @@ func openTarget(ctx context.Context, o *options, progress io.Writer) (target.Tar
 		c, err := compose.Open(ctx, o.project, string(o.jaeger))
 		if c != nil || o.target == targetCompose { // c with an error: another run is using it
 			o.target = targetCompose
+			if c != nil {
+				o.target += " project " + string(c.Project)
+			}
 			return c, err
 		}
 		fmt.Fprintf(progress, "No containers to break (%v): starting processes instead.\n", err)

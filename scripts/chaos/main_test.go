@@ -4,18 +4,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"petvote/infra/containers"
 	"petvote/infra/platform"
 	"petvote/infra/testenv"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/scenario"
+	"petvote/scripts/chaos/target"
 	"petvote/scripts/chaos/target/local"
 )
 
@@ -148,10 +155,44 @@ func TestAnInterruptOfTheStartLeavesNothing(t *testing.T) {
 	}
 }
 
+// vanishing is a platform that is removed while it is watched.
+type vanishing struct {
+	*local.Target
+	removed atomic.Bool
+}
+
+func (v *vanishing) Health(ctx context.Context, service string) (target.Health, error) {
+	if v.removed.Load() {
+		return target.Health{}, containers.ErrNone
+	}
+	return v.Target.Health(ctx, service)
+}
+
+func TestTheRunEndsWhenThePlatformIsRemoved(t *testing.T) {
+	testenv.Slow(t)
+	platform, err := local.Start(t.Context(), false, "", io.Discard)
+	testenv.Must(t, err)
+	defer func() { testenv.Must(t, platform.Close(t.Context())) }()
+	answers, err := os.Create(filepath.Join(t.TempDir(), "answers"))
+	testenv.Must(t, err)
+	defer answers.Close()
+	v := &vanishing{Target: platform}
+	said := &trigger{word: "pause worker begins", pull: func() { v.removed.Store(true) }}
+	pause, _, err := scenario.Choose("pause-worker", v.Can)
+	testenv.Must(t, err)
+	pause[0].Steps[0].Lasts = time.Hour
+	r := &runner{target: v, options: options{rate: 50}, answers: answers, log: log.New(said, "", 0)}
+	var into record.Run
+	if err := r.runAll(t.Context(), pause, &into); !errors.Is(err, containers.ErrNone) || len(into.Scenarios) > 0 {
+		t.Errorf("%v, %d scenarios", err, len(into.Scenarios))
+	}
+}
+
 func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, args := range []string{
 		"-target moon", "-worker lazy", "-worker naive", "-rate 0", "-scenario kill-everyone", "-seed 3", "-random 1s",
-		"-random 1m -scenario all", "-project x/y", "-project x -target local", "-jaeger not-a-url",
+		"-random 1m -scenario all", "-project x/y", "-target compose -scenario slow-redis", "-project x -target local",
+		"-jaeger not-a-url",
 		"-accept-within 0s", "more",
 	} {
 		var said bytes.Buffer

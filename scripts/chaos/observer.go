@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/voters"
@@ -34,8 +35,9 @@ type observer struct {
 	current       map[string]int // index of the interval that goes on, by service and subject
 }
 
-// observe watches until close is called, and logs the status now and then.
-func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings, log *log.Logger) *observer {
+// observe watches until close is called, and logs the status now and then. It calls gone if the target was removed.
+func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings, log *log.Logger,
+	gone context.CancelCauseFunc) *observer {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &observer{target: t, answers: answers, before: before.Tally.Total(), stop: stop, current: make(map[string]int),
 		viewer: voters.NewViewer(ctx, t.Addresses().Result, voters.SSE, answers.Began)}
@@ -44,6 +46,9 @@ func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings, l
 	for _, service := range platform.Services {
 		o.every(ctx, func(ctx context.Context) {
 			h, err := t.Health(ctx, service)
+			if errors.Is(err, containers.ErrNone) {
+				gone(err)
+			}
 			if !errors.Is(ctx.Err(), context.Canceled) { // the end of the scenario is no silence of the service
 				o.heard(service, h, err)
 			}

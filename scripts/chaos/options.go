@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"petvote/infra/tool"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/scenario"
+	"petvote/scripts/chaos/target/compose"
 	"petvote/shared/config"
 )
 
@@ -74,8 +73,8 @@ func parse(args []string, out io.Writer) (o options, status int, ok bool) {
 	flags := tool.Flags("chaos", usage, out)
 	flags.StringVar(&o.target, "target", targetAuto,
 		"`platform` to break: compose, local, or auto: containers if they run, else processes")
-	flags.StringVar(&o.project, "project", cmp.Or(os.Getenv("COMPOSE_PROJECT_NAME"), "petvote"),
-		"with -target compose: the Compose project, also set by COMPOSE_PROJECT_NAME")
+	flags.StringVar(&o.project, "project", "",
+		"with -target compose: the Compose project (default: Compose's own choice: COMPOSE_PROJECT_NAME, .env, petvote)")
 	flags.StringVar(&o.scenarios, "scenario", "all", "`names`, separated by commas; -list shows them")
 	flags.DurationVar(&o.random, "random", 0, "draw random faults for this long instead of running scenarios")
 	flags.Uint64Var(&o.seed, "seed", 0, "for -random: the same seed draws the same faults (default: a new one each time)")
@@ -109,7 +108,11 @@ func parse(args []string, out io.Writer) (o options, status int, ok bool) {
 
 // check is given the names of the flags that were set.
 func (o options) check(set map[string]bool) error {
-	_, _, unknown := scenario.Choose(o.scenarios, func(scenario.Fault) bool { return true })
+	can := func(scenario.Fault) bool { return true }
+	if o.target == targetCompose {
+		can = new(compose.Target).Can
+	}
+	_, _, impossible := scenario.Choose(o.scenarios, can)
 	for _, c := range []struct {
 		wrong   bool
 		problem string
@@ -118,14 +121,15 @@ func (o options) check(set map[string]bool) error {
 			"-target: want compose, local or auto"},
 		{o.worker != "real" && o.worker != workerNaive, "-worker: want real or naive"},
 		{o.worker == workerNaive && o.target != targetLocal, "-worker naive goes with -target local"},
-		{o.project == "" || strings.ContainsAny(o.project, "/ \t"), "-project: want the name of a Compose project"},
+		{set["project"] && o.project == "" || strings.ContainsAny(o.project, "/ \t"),
+			"-project: want the name of a Compose project"},
 		{o.rate < 1 || o.rate > 10_000, "-rate: want 1 to 10000"},
 		{set["random"] && set["scenario"], "-random and -scenario exclude each other"},
 		{set["seed"] && o.random == 0, "-seed goes with -random"},
 		{set["random"] && (o.random < 10*time.Second || o.random > time.Hour), "-random: want 10s to 1h"},
 		{set["project"] && o.target == targetLocal, "-project goes with -target compose"},
 		{min(o.limits.Accept, o.limits.Drain, o.limits.Current, o.limits.Answer) <= 0, "limits must be more than 0"},
-		{unknown != nil, fmt.Sprint(unknown)},
+		{impossible != nil, fmt.Sprint(impossible)},
 	} {
 		if c.wrong {
 			return errors.New(c.problem)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/voters"
@@ -75,7 +76,9 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 		return o, err
 	}
 	answers := ledger.New(r.answers)
-	observer := observe(r.target, answers, before, r.log)
+	ctx, gone := context.WithCancelCause(ctx)
+	defer gone(nil)
+	observer := observe(r.target, answers, before, r.log, gone)
 	defer observer.close()
 	if err := wait.Until(ctx, pageLimit, func(context.Context) error {
 		if pushes, _ := observer.viewer.Pushes(); len(pushes) == 0 {
@@ -95,6 +98,11 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 		r.awaitRecovery(ctx, o.Faults, observer)
 	}
 	crowd.Stop()
+	if isGone(ctx) {
+		giveUp()
+		crowd.Wait()
+		return o, context.Cause(ctx)
+	}
 	time.AfterFunc(answerLimit, giveUp) // votes that are sent again have had their chance
 	crowd.Wait()
 
@@ -119,6 +127,9 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 	o.Judge(s, seen.Answers, r.options.limits, ctx.Err() != nil)
 	return o, nil
 }
+
+// isGone reports that the scenario ended because the target was removed: nothing is left to undo, recover or ask.
+func isGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), containers.ErrNone) }
 
 // disturb injects the scenario's faults when they are due and undoes each of them when it has lasted, even if ctx ends
 // meanwhile. The fault windows are in the order of the steps; faults that were never injected have none.
@@ -158,6 +169,11 @@ func (r *runner) step(ctx context.Context, st scenario.Step, o *observer) (w rec
 	_ = wait.For(ctx, st.Lasts) // an interrupt ends the fault early
 	undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if isGone(ctx) {
+			cancel()
+		}
+	})()
 	if err := r.target.Undo(undoing, st.Fault); err != nil {
 		r.log.Printf("  %s is not undone (the next run will try again): %v", st.Fault, err)
 		return w, errors.Join(injecting, fmt.Errorf("undo: %w", err))

@@ -14,7 +14,7 @@ type Run struct {
 	Seconds     float64   `json:"seconds"`
 	Command     string    `json:"command"` // repeats the run
 	Machine     string    `json:"machine"`
-	Target      string    `json:"target"` // compose or local
+	Target      string    `json:"target"` // local, or the Compose project
 	Worker      string    `json:"worker"` // real or naive
 	Rate        int       `json:"rate"`   // votes per second, offered whether or not earlier ones are answered
 	Retry       bool      `json:"retry"`  // votes that were not accepted were sent again under the same key

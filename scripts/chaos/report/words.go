@@ -184,7 +184,7 @@ func Summarise(out io.Writer, r *record.Run) {
 		explain(o.Name+": the proof was refuted", o.Failures)
 		explain(o.Name+": recovery was "+recovery(o), o.Slow)
 	}
-	fmt.Fprintf(out, "\n%s.\n", headline(r).Text)
+	fmt.Fprintf(out, "\n%s: %s.\n", r.Target, headline(r).Text)
 }
 
 // Line sums a scenario up when it ends.

@@ -45,7 +45,7 @@ func TestTheHeadlineSaysTheWorstFirst(t *testing.T) {
 		{true, nil, "Interrupted before anything was tried", warn},
 		{false, nil, "Nothing was proved", bad},
 	} {
-		r := &record.Run{Interrupted: c.interrupted, Scenarios: c.scenarios}
+		r := &record.Run{Target: "local", Interrupted: c.interrupted, Scenarios: c.scenarios}
 		r.Judge(nil)
 		if got, want := headline(r), (heading{c.want, c.tone}); got != want {
 			t.Errorf("%v, want %v", got, want)
@@ -54,7 +54,7 @@ func TestTheHeadlineSaysTheWorstFirst(t *testing.T) {
 		if !strings.Contains(page, c.want+"</h1>") || !strings.Contains(page, `class="verdict `+string(c.tone)) {
 			t.Errorf("the page does not say %s", c.want)
 		}
-		if said := summary(r); !strings.HasSuffix(said, "\n"+c.want+".\n") {
+		if said := summary(r); !strings.HasSuffix(said, "\nlocal: "+c.want+".\n") {
 			t.Errorf("the terminal ends with %s", said)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"time"
@@ -25,10 +26,14 @@ type Target struct {
 	journal *journal
 }
 
-// Open finds the running platform of a Compose project. The error says what is missing. jaeger may be empty.
+// Open finds the running platform of a Compose project, by default the one that Compose would run here. The error says
+// what is missing. jaeger may be empty.
 func Open(ctx context.Context, project, jaeger string) (*Target, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return nil, errors.New("docker is not installed")
+	}
+	if project == "" {
+		project = defaultProject(ctx)
 	}
 	c := &Target{Project: containers.Project(project)}
 	all, err := c.All(ctx)
@@ -50,6 +55,16 @@ func Open(ctx context.Context, project, jaeger string) (*Target, error) {
 	}
 	c.journal, err = journalOf(project)
 	return c, err
+}
+
+// defaultProject asks Compose, which reads .env and the Compose files. Elsewhere than among these, the name is the
+// platform's own.
+func defaultProject(ctx context.Context) string {
+	var config struct{ Name string }
+	if out, err := containers.Docker(ctx, "compose", "config", "--format", "json"); err == nil {
+		_ = json.Unmarshal([]byte(out), &config) // no name leaves the default
+	}
+	return cmp.Or(config.Name, os.Getenv("COMPOSE_PROJECT_NAME"), "petvote")
 }
 
 func (c *Target) Addresses() target.Addresses { return c.at }
