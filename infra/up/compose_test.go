@@ -61,11 +61,13 @@ func TestAPortThatCanNotBeUsedIsNamedWithItsPurposeAndVariable(t *testing.T) {
 	wanted := []*port{result, grafana, free}
 	testenv.Must(t, checkPorts(wanted))
 	for _, host := range []string{servers.Loopback, ""} {
-		for _, p := range []*port{result, grafana} {
+		for p, choice := range map[*port]string{
+			result: "./scripts/up --result-port N", grafana: "GRAFANA_PORT=N ./scripts/up",
+		} {
 			listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(*p.number)))
 			testenv.Must(t, err)
 			want := fmt.Sprintf("port %d, for %s, can't be used (another program listens there): "+
-				"free it, or choose another: %s=N ./scripts/up", *p.number, p.purpose, p.variable)
+				"free it, or choose another: %s", *p.number, p.purpose, choice)
 			if err := checkPorts(wanted); err == nil || err.Error() != want {
 				t.Errorf("taken on %q: %v, want %s", host, err, want)
 			}

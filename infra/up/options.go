@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,7 +51,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 	for _, p := range o.wanted {
 		flags.IntVar(p.number, p.flag(), *p.number, fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
 		if text := getenv(p.variable); text != "" {
-			_ = flags.Set(p.flag(), text) // no number leaves 0, which is refused below
+			*p.number, _ = strconv.Atoi(text) // no number leaves 0, which is refused below
 		}
 	}
 	status, ok = tool.Parse(flags, args, func() (err error) {
@@ -58,21 +59,26 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 		set := make(map[string]bool)
 		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
 		for _, p := range o.wanted {
-			if n := *p.number; n < 1 || n > 65535 {
-				bad = append(bad, fmt.Errorf("--%s=%d (%s=%q): want a port from 1 to 65535",
-					p.flag(), n, p.variable, getenv(p.variable)))
+			source := fmt.Sprintf("%s=%q", p.variable, getenv(p.variable))
+			if set[p.flag()] {
+				source = fmt.Sprintf("--%s=%d", p.flag(), *p.number)
 			}
-			if !set[p.flag()] {
+			if n := *p.number; n < 1 || n > 65535 {
+				bad = append(bad, fmt.Errorf("%s: want a port from 1 to 65535", source))
+			}
+			if !set[p.flag()] && getenv(p.variable) == "" {
 				continue
 			}
 			o.set = append(o.set, fmt.Sprintf("%s=%d", p.variable, *p.number))
-			if page := p.variable == "VOTE_PORT" || p.variable == "RESULT_PORT"; *docker && !page && getenv(p.variable) == "" {
+			if page := p.variable == "VOTE_PORT" || p.variable == "RESULT_PORT"; *docker && !page && set[p.flag()] {
 				bad = append(bad, fmt.Errorf("--%s is for --local; Docker publishes no such port", p.flag()))
 			}
 		}
 		switch {
 		case len(bad) > 0:
 			return errors.Join(bad...)
+		case set["data"] && o.folder == "":
+			return errors.New("--data: want a folder")
 		case *docker && *local:
 			return errors.New("--docker and --local exclude each other")
 		case *docker && o.folder != "":
@@ -118,6 +124,14 @@ func localPorts(p *platform.Ports) []*port {
 // flag is the name of the command-line flag that changes the port: vote-port for VOTE_PORT.
 func (p *port) flag() string { return strings.ReplaceAll(strings.ToLower(p.variable), "_", "-") }
 
+// choice is how to choose another port: by the flag, which wins, where there is one.
+func (p *port) choice() string {
+	if slices.ContainsFunc(localPorts(new(platform.Ports)), func(l *port) bool { return l.variable == p.variable }) {
+		return "./scripts/up --" + p.flag() + " N"
+	}
+	return p.variable + "=N ./scripts/up"
+}
+
 // checkPorts listens on each port for a moment. Its error names every one that is not free, and how to choose another.
 func checkPorts(wanted []*port) error {
 	var taken []error
@@ -134,8 +148,8 @@ func checkPorts(wanted []*port) error {
 			err = errors.New("another program listens there")
 		}
 		if err != nil {
-			taken = append(taken, fmt.Errorf("port %d, for %s, can't be used (%w): free it, or choose another: "+
-				"%s=N ./scripts/up", *p.number, p.purpose, err, p.variable))
+			taken = append(taken, fmt.Errorf("port %d, for %s, can't be used (%w): free it, or choose another: %s",
+				*p.number, p.purpose, err, p.choice()))
 		}
 	}
 	return errors.Join(taken...)

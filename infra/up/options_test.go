@@ -44,11 +44,12 @@ func TestBadArgumentsAndVariablesAreRefusedByNameAndHelpNamesAll(t *testing.T) {
 	}{
 		{"--docker --local", nil, 2, []string{"exclude each other"}},
 		{"--docker --data /tmp", nil, 2, []string{"--data"}},
-		{"--vote-port 0", nil, 2, []string{"--vote-port=0", "VOTE_PORT", "1 to 65535"}},
-		{"--redis-port 70000", nil, 2, []string{"--redis-port", "70000"}},
+		{"--vote-port 0", nil, 2, []string{"--vote-port=0: want a port from 1 to 65535"}},
+		{"--data=", nil, 2, []string{"--data"}},
+		{"--redis-port 70000", nil, 2, []string{"--redis-port=70000: "}},
 		{"start", nil, 2, []string{`"start"`}},
 		{"--fast", nil, 2, []string{"-fast"}},
-		{"", variables, 2, []string{`WORKER_OPS_PORT="tcp://10.0.0.1:6379"`, `VOTE_OPS_PORT="0"`}},
+		{"", variables, 2, []string{`up: VOTE_OPS_PORT="0": `, "\n" + `WORKER_OPS_PORT="tcp://10.0.0.1:6379": `}},
 		{"--help", nil, 0, []string{"--docker", "--local", "-data", "-vote-port", "RESULT_OPS_PORT", "16379"}},
 	} {
 		var said strings.Builder
