@@ -156,6 +156,7 @@ var headlines = map[state]string{
 	stateDeadLettered: "This vote was accepted, but could not be stored. " +
 		"It is among the dead letters and can be replayed from there.",
 	stateUnavailable: "This vote can't be looked up right now. Please try again in a moment.",
+	stateMalformed:   "This is not the address of a receipt. The voting page links to that of each vote.",
 	stateUnknown:     "There is no vote with this ID. It was never accepted here.",
 	stateQueuedOrUnknown: "This vote is not counted. It may be waiting in the queue, or it was never accepted here. " +
 		"Open its receipt from the voting page to see whether it is queued.",

@@ -36,6 +36,7 @@ const (
 	stateDeadLettered state = "given_up"    // among the dead letters
 	stateUnknown      state = "unknown"     // nowhere: never cast, or refused
 	stateUnavailable  state = "unavailable" // can't be looked up now; on pages only
+	stateMalformed    state = "malformed"   // not a receipt's address; on pages only
 
 	// Not stored; perhaps in the queue, which can't be searched without the vote's entry.
 	stateQueuedOrUnknown state = "queued_or_unknown"
@@ -60,20 +61,24 @@ type receipt struct {
 func (a *api) receipt(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*") // public; the voting page, of another origin, reads it
 	w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
-	id, err := uuid.Parse(r.PathValue("id"))
-	if err != nil {
-		writeError(w, r, errVoteID)
-		return
-	}
-	var entry votestream.Entry
-	if query := r.URL.Query(); query.Has("entry") {
-		if entry, err = votestream.ParseEntry(query.Get("entry")); err != nil {
-			writeError(w, r, err)
-			return
-		}
-	}
 	w.Header().Add("Vary", "Accept")
 	wantsPage := strings.Contains(r.Header.Get("Accept"), "text/html")
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		err = errVoteID
+	}
+	var entry votestream.Entry
+	if query := r.URL.Query(); err == nil && query.Has("entry") {
+		entry, err = votestream.ParseEntry(query.Get("entry"))
+	}
+	switch {
+	case err != nil && wantsPage:
+		a.pages.renderReceipt(w, r, http.StatusBadRequest, receipt{State: stateMalformed})
+		return
+	case err != nil:
+		writeError(w, r, err)
+		return
+	}
 	if wait := a.limit.Wait(r); wait > 0 {
 		if wantsPage {
 			w.Header().Set("Retry-After", web.RetryAfter(wait))

@@ -233,6 +233,11 @@ func TestAMalformedAddressIsNotLookedUp(t *testing.T) {
 	} {
 		j := &journey{stored: storedVote}
 		wantAnswer(t, j.api(t).get(t, target), http.StatusBadRequest, `{"status":"error","message":"`+want+`"}`)
+		page := j.api(t).get(t, target, browser)
+		wantInPage(t, page.Body.String(), `data-state="malformed"`, headlines[stateMalformed])
+		if page.Code != http.StatusBadRequest || strings.Contains(page.Body.String(), uuid.Nil.String()) {
+			t.Errorf("%s: the page: %d", target, page.Code)
+		}
 		if len(j.asked) != 0 {
 			t.Errorf("%s: asked %v", target, j.asked)
 		}

@@ -94,159 +94,167 @@ func StreamReceipt(qw422016 *qt422016.Writer, files *web.AssetSet, page ReceiptP
 	}
 //line receipt.qtpl:25
 	qw422016.N().S(`
-    <dl class="details">
+`)
+//line receipt.qtpl:27
+	if page.State != "malformed" {
+//line receipt.qtpl:27
+		qw422016.N().S(`    <dl class="details">
       <div><dt>Vote ID</dt><dd><code>`)
-//line receipt.qtpl:28
-	qw422016.E().S(page.ID)
-//line receipt.qtpl:28
-	qw422016.N().S(`</code></dd></div>
-`)
 //line receipt.qtpl:29
-	if page.Pet != "" {
+		qw422016.E().S(page.ID)
 //line receipt.qtpl:29
-		qw422016.N().S(`      <div data-pet="`)
-//line receipt.qtpl:30
-		qw422016.E().S(page.Pet)
-//line receipt.qtpl:30
-		qw422016.N().S(`"><dt>For</dt><dd class="choice-made">`)
-//line receipt.qtpl:30
-		files.StreamPetIcon(qw422016, page.Pet)
-//line receipt.qtpl:30
-		qw422016.E().S(page.Pet)
-//line receipt.qtpl:30
-		qw422016.N().S(`</dd></div>
-`)
-//line receipt.qtpl:31
-	}
-//line receipt.qtpl:32
-	if page.Cast.Clock != "" {
-//line receipt.qtpl:32
-		qw422016.N().S(`      <div><dt>Cast</dt><dd>`)
-//line receipt.qtpl:33
-		page.Cast.StreamTime(qw422016)
-//line receipt.qtpl:33
-		qw422016.N().S(`</dd></div>
-`)
-//line receipt.qtpl:34
-	}
-//line receipt.qtpl:35
-	if page.Stored.Clock != "" {
-//line receipt.qtpl:35
-		qw422016.N().S(`      <div><dt>Counted</dt><dd>`)
-//line receipt.qtpl:36
-		page.Stored.StreamTime(qw422016)
-//line receipt.qtpl:36
-		qw422016.N().S(`</dd></div>
-`)
-//line receipt.qtpl:37
-	}
-//line receipt.qtpl:38
-	if page.Reason != "" {
-//line receipt.qtpl:38
-		qw422016.N().S(`      <div><dt>Reason</dt><dd>`)
-//line receipt.qtpl:39
-		qw422016.E().S(page.Reason)
-//line receipt.qtpl:39
-		qw422016.N().S(`</dd></div>
-`)
-//line receipt.qtpl:40
-	}
-//line receipt.qtpl:41
-	if page.TraceLink != "" {
-//line receipt.qtpl:41
-		qw422016.N().S(`      <div><dt>Trace</dt><dd><a href="`)
-//line receipt.qtpl:42
-		qw422016.E().S(page.TraceLink)
-//line receipt.qtpl:42
-		qw422016.N().S(`">`)
-//line receipt.qtpl:42
-		qw422016.E().S(page.TraceID)
-//line receipt.qtpl:42
-		qw422016.N().S(`</a></dd></div>
-`)
-//line receipt.qtpl:43
-	} else if page.TraceID != "" {
-//line receipt.qtpl:43
-		qw422016.N().S(`      <div><dt>Trace</dt><dd><code>`)
-//line receipt.qtpl:44
-		qw422016.E().S(page.TraceID)
-//line receipt.qtpl:44
 		qw422016.N().S(`</code></dd></div>
 `)
+//line receipt.qtpl:30
+		if page.Pet != "" {
+//line receipt.qtpl:30
+			qw422016.N().S(`      <div data-pet="`)
+//line receipt.qtpl:31
+			qw422016.E().S(page.Pet)
+//line receipt.qtpl:31
+			qw422016.N().S(`"><dt>For</dt><dd class="choice-made">`)
+//line receipt.qtpl:31
+			files.StreamPetIcon(qw422016, page.Pet)
+//line receipt.qtpl:31
+			qw422016.E().S(page.Pet)
+//line receipt.qtpl:31
+			qw422016.N().S(`</dd></div>
+`)
+//line receipt.qtpl:32
+		}
+//line receipt.qtpl:33
+		if page.Cast.Clock != "" {
+//line receipt.qtpl:33
+			qw422016.N().S(`      <div><dt>Cast</dt><dd>`)
+//line receipt.qtpl:34
+			page.Cast.StreamTime(qw422016)
+//line receipt.qtpl:34
+			qw422016.N().S(`</dd></div>
+`)
+//line receipt.qtpl:35
+		}
+//line receipt.qtpl:36
+		if page.Stored.Clock != "" {
+//line receipt.qtpl:36
+			qw422016.N().S(`      <div><dt>Counted</dt><dd>`)
+//line receipt.qtpl:37
+			page.Stored.StreamTime(qw422016)
+//line receipt.qtpl:37
+			qw422016.N().S(`</dd></div>
+`)
+//line receipt.qtpl:38
+		}
+//line receipt.qtpl:39
+		if page.Reason != "" {
+//line receipt.qtpl:39
+			qw422016.N().S(`      <div><dt>Reason</dt><dd>`)
+//line receipt.qtpl:40
+			qw422016.E().S(page.Reason)
+//line receipt.qtpl:40
+			qw422016.N().S(`</dd></div>
+`)
+//line receipt.qtpl:41
+		}
+//line receipt.qtpl:42
+		if page.TraceLink != "" {
+//line receipt.qtpl:42
+			qw422016.N().S(`      <div><dt>Trace</dt><dd><a href="`)
+//line receipt.qtpl:43
+			qw422016.E().S(page.TraceLink)
+//line receipt.qtpl:43
+			qw422016.N().S(`">`)
+//line receipt.qtpl:43
+			qw422016.E().S(page.TraceID)
+//line receipt.qtpl:43
+			qw422016.N().S(`</a></dd></div>
+`)
+//line receipt.qtpl:44
+		} else if page.TraceID != "" {
+//line receipt.qtpl:44
+			qw422016.N().S(`      <div><dt>Trace</dt><dd><code>`)
 //line receipt.qtpl:45
+			qw422016.E().S(page.TraceID)
+//line receipt.qtpl:45
+			qw422016.N().S(`</code></dd></div>
+`)
+//line receipt.qtpl:46
+		}
+//line receipt.qtpl:46
+		qw422016.N().S(`    </dl>
+`)
+//line receipt.qtpl:48
 	}
-//line receipt.qtpl:45
-	qw422016.N().S(`    </dl>
-  </main>
+//line receipt.qtpl:48
+	qw422016.N().S(`  </main>
 </body>
 </html>
 `)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 }
 
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 func WriteReceipt(qq422016 qtio422016.Writer, files *web.AssetSet, page ReceiptPage) {
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	StreamReceipt(qw422016, files, page)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	qt422016.ReleaseWriter(qw422016)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 }
 
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 func Receipt(files *web.AssetSet, page ReceiptPage) string {
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	qb422016 := qt422016.AcquireByteBuffer()
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	WriteReceipt(qb422016, files, page)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	qs422016 := string(qb422016.B)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	qt422016.ReleaseByteBuffer(qb422016)
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 	return qs422016
-//line receipt.qtpl:50
+//line receipt.qtpl:52
 }
 
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 func (m Moment) StreamTime(qw422016 *qt422016.Writer) {
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qw422016.N().S(`<time datetime="`)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qw422016.E().S(m.Machine)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qw422016.N().S(`">`)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qw422016.E().S(m.Clock)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qw422016.N().S(`</time>`)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 }
 
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 func (m Moment) WriteTime(qq422016 qtio422016.Writer) {
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qw422016 := qt422016.AcquireWriter(qq422016)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	m.StreamTime(qw422016)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qt422016.ReleaseWriter(qw422016)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 }
 
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 func (m Moment) Time() string {
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qb422016 := qt422016.AcquireByteBuffer()
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	m.WriteTime(qb422016)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qs422016 := string(qb422016.B)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	qt422016.ReleaseByteBuffer(qb422016)
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 	return qs422016
-//line receipt.qtpl:52
+//line receipt.qtpl:54
 }
