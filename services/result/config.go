@@ -11,10 +11,10 @@ type settings struct {
 	config.Public
 	Postgres      votestore.Config
 	Redis         votestream.Config
-	Port          config.Port  `env:"PORT" envDefault:"8085"`
-	VoteURL       config.Link  `env:"VOTE_URL"`
-	JaegerURL     config.Link  `env:"JAEGER_UI_URL"`
-	ShutdownDelay config.Delay `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
+	Port          config.Port    `env:"PORT" envDefault:"8085"`
+	VoteURL       config.Sibling `env:"VOTE_URL"`
+	JaegerURL     config.Link    `env:"JAEGER_UI_URL"`
+	ShutdownDelay config.Delay   `env:"SHUTDOWN_DELAY" envDefault:"500ms"`
 	// Each may hold some 30 KB: 10,000 viewers and the requests beside them fit in 448 MB.
 	MaxConnections     config.Count    `env:"MAX_CONNECTIONS" envDefault:"12288"`
 	SocketPingInterval config.Interval `env:"SOCKET_PING_INTERVAL" envDefault:"25s"`

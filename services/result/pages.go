@@ -144,7 +144,7 @@ func inWords(age time.Duration) string {
 }
 
 func (p *resultPages) masthead(r *http.Request, here web.Here) web.Masthead {
-	vote := web.Sibling(string(p.settings.VoteURL), r.Host, votePort)
+	vote := web.Sibling(p.settings.VoteURL, r.Host, votePort)
 	return web.Masthead{Vote: vote, Results: web.Link{Href: p.assets.Base + "/"}, Here: here}
 }
 

@@ -9,9 +9,9 @@ type settings struct {
 	config.Service
 	config.Public
 	Redis     votestream.Config
-	Port      config.Port `env:"PORT" envDefault:"8084"`
-	ResultURL config.Link `env:"RESULT_URL"`
-	JaegerURL config.Link `env:"JAEGER_UI_URL"`
+	Port      config.Port    `env:"PORT" envDefault:"8084"`
+	ResultURL config.Sibling `env:"RESULT_URL"`
+	JaegerURL config.Link    `env:"JAEGER_UI_URL"`
 	// Higher values do not increase the size of pipeline batches to Redis.
 	MaxInFlight    config.Count `env:"MAX_IN_FLIGHT" envDefault:"1024"`
 	MaxConnections config.Count `env:"MAX_CONNECTIONS" envDefault:"8192"` // some 50 KB each

@@ -55,12 +55,15 @@ func (p *page) render(w http.ResponseWriter, r *http.Request, status int, n noti
 
 func (p *page) data(r *http.Request, n notice) pages.VotePage {
 	query := r.URL.Query()
-	results := web.Sibling(string(p.settings.ResultURL), r.Host, resultPort)
+	results := web.Sibling(p.settings.ResultURL, r.Host, resultPort)
 	d := pages.VotePage{
 		Theme:    web.Theme(r),
 		Masthead: web.Masthead{Vote: web.Link{Href: p.assets.Base + "/"}, Results: results, Here: web.HereVote},
 		State:    cmp.Or(n.state, "idle"), Notice: n.text,
-		ResultURL: string(p.settings.ResultURL), JaegerURL: string(p.settings.JaegerURL), TraceShare: p.traceShare,
+		JaegerURL: string(p.settings.JaegerURL), TraceShare: p.traceShare,
+	}
+	if results.SiblingPort == 0 {
+		d.ResultURL = string(p.settings.ResultURL)
 	}
 	for _, pet := range ballot.Choices() {
 		d.Pets = append(d.Pets, string(pet))

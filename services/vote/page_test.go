@@ -115,11 +115,12 @@ func TestANoticeTellsTheOutcomeOfAFormPost(t *testing.T) {
 func TestAnAcceptedFormPostLeadsToItsReceipt(t *testing.T) {
 	path := noticePath(noticeVoted, ballot.Dogs, uuid.MustParse(testVoteID))
 	for _, c := range []struct {
-		resultURL   config.Link
+		resultURL   config.Sibling
 		entry, want string
 	}{
 		{"", "", "//pets.example:8085/votes/" + testVoteID},
 		{"https://results.example", "", "https://results.example/votes/" + testVoteID},
+		{":18085/r", "", "//pets.example:18085/r/votes/" + testVoteID},
 		{"", "&entry=0/1-0", "//pets.example:8085/votes/" + testVoteID + "?entry=0/1-0"},
 		{"", "&entry=0/1-0%22wince", "//pets.example:8085/votes/" + testVoteID},
 	} {
@@ -149,8 +150,9 @@ func TestThePageIsInTheColoursThatThePersonChose(t *testing.T) {
 }
 
 func TestThePageMayAskTheResultServiceAndNobodyElse(t *testing.T) {
-	for resultURL, want := range map[config.Link]string{
+	for resultURL, want := range map[config.Sibling]string{
 		"":                          "connect-src 'self' pets.example:8085;",
+		":18085/r":                  "connect-src 'self' pets.example:18085;",
 		"https://results.example/r": "connect-src 'self' https://results.example;",
 	} {
 		w := getPage(settings{ResultURL: resultURL}, "http://pets.example:8084/")

@@ -126,3 +126,16 @@ func TestTwoStructsMayUseTheSameFieldNamesAndReadSecretsFromFiles(t *testing.T) 
 		t.Error("a password given twice was accepted")
 	}
 }
+
+func TestASiblingMayBeAPortOfTheSameHost(t *testing.T) {
+	for text, want := range map[string]Sibling{
+		":8085": ":8085", ":8085/": ":8085", ":8085/pets/": ":8085/pets", "https://pets.example/r/": "https://pets.example/r",
+		"http://localhost:8085": "http://localhost:8085", ":": "", ":web": "", `:8085/"`: ":8085/%22", ":8085?a": "", "": "",
+		":1@evil.example": "", "8085": "",
+	} {
+		var got Sibling
+		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q became %q, %v; want %q", text, got, err, want)
+		}
+	}
+}

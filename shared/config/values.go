@@ -130,6 +130,22 @@ func OneOf[T ~string](into *T, text []byte, words ...T) error {
 // configured. It holds no character that could end an HTML attribute.
 type Link string
 
+// Sibling is a [Link] to the other service or, like ":8085/pets", its port on the host of each request, and its path.
+type Sibling Link
+
+// UnmarshalText accepts links, and ports with or without a path.
+func (s *Sibling) UnmarshalText(text []byte) error {
+	host := ""
+	if bytes.HasPrefix(text, []byte(":")) {
+		host = "http://localhost"
+	}
+	if err := (*Link)(s).UnmarshalText([]byte(host + string(text))); err != nil {
+		return fmt.Errorf("%w, nor a port like :8085 on the host of the request", err)
+	}
+	*s = Sibling(strings.TrimPrefix(string(*s), host))
+	return nil
+}
+
 var linkHost = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
 // UnmarshalText accepts absolute http and https URLs without user, query and fragment.

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+
+	"petvote/shared/config"
 )
 
 // Link is a checked address. If it was guessed, SiblingPort is the other service's port, and the page's scripts correct
@@ -14,18 +16,22 @@ type Link struct {
 	SiblingPort int // 0 if the address is configured
 }
 
-// Sibling links to the front page of another service: at its configured base or, where that is empty, on another port
-// of the host that the request was sent to (its Host header), in the page's scheme. The guess is right wherever the
-// default ports are published; a malformed host becomes localhost.
-func Sibling(base, requestHost string, port int) Link {
-	if base != "" {
-		return Link{Href: base + "/"}
+// Sibling links to the front page of another service: at its configured base or, where that is empty or names no host,
+// on another port of the host that the request was sent to (its Host header), in the page's scheme. The guess is right
+// wherever that port is published; a malformed host becomes localhost.
+func Sibling(base config.Sibling, requestHost string, port int) Link {
+	u, err := url.Parse("//" + string(base))
+	switch {
+	case err != nil || base != "" && base[0] != ':':
+		return Link{Href: string(base) + "/"}
+	case base != "":
+		port, _ = strconv.Atoi(u.Port()) // only digits
 	}
 	name := (&url.URL{Host: requestHost}).Hostname()
 	if !plainName.MatchString(name) && net.ParseIP(name) == nil {
 		name = "localhost"
 	}
-	return Link{Href: "//" + net.JoinHostPort(name, strconv.Itoa(port)) + "/", SiblingPort: port}
+	return Link{Href: "//" + net.JoinHostPort(name, strconv.Itoa(port)) + u.EscapedPath() + "/", SiblingPort: port}
 }
 
 // originOf returns the origin of an http or https URL for a policy: scheme, host and port. If the URL lacks a scheme

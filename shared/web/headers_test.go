@@ -193,6 +193,9 @@ func TestASiblingIsOnTheSameHostUnlessItsAddressIsConfigured(t *testing.T) {
 			t.Errorf("%q: %+v, want %q", host, got, want)
 		}
 	}
+	if got := Sibling(":18085/pets", "pets.example:18084", 8085); got != (Link{"//pets.example:18085/pets/", 18085}) {
+		t.Errorf("another port and a path: %+v", got)
+	}
 	if got := Sibling("https://pets.example", "localhost:8084", 8085); got != (Link{Href: "https://pets.example/"}) {
 		t.Errorf("configured: %+v", got)
 	}

@@ -15,7 +15,7 @@ type VotePage struct {
 	ReceiptLink string // after the notice; empty: none
 	RetryKey    string // of a vote that was not accepted, to be sent again with it; empty: none
 	RetryPet    string
-	ResultURL   string // as configured; empty: not configured
+	ResultURL   string // as configured; empty: the masthead's link
 	JaegerURL   string // the same
 	TraceShare  string // from telemetry.TraceShare
 }
