@@ -41,10 +41,11 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 	order := []string{platform.Redis, platform.Postgres, platform.Result, platform.Worker, platform.Vote}
 	log := newLog(os.Stdout)
 	bin := filepath.Join(home, "bin")
+	link := func(port int) string { return fmt.Sprintf(":%d%s", port, basePath()) }
 	p, err := platform.New(platform.Options{
 		Dir: home, Bin: bin, Output: log.part, Live: true, Ports: o.ports,
 		Env: append([]string{ // pages know each other by the name in the browser's address
-			"LOG_FORMAT=text", "VOTE_URL=" + localURL(o.ports.Vote, ""), "RESULT_URL=" + localURL(o.ports.Result, ""),
+			"LOG_FORMAT=text", "VOTE_URL=" + link(o.ports.Vote), "RESULT_URL=" + link(o.ports.Result),
 		}, platform.Environ(os.Environ())...),
 		Postgres: func(c *servers.PostgresConfig) { c.Initdb = true }, // the data are kept
 	})
@@ -101,10 +102,13 @@ petvote is ready
   data        %s
   stop        Ctrl-C
 
-`, localURL(p.Vote, ""), localURL(p.Result, ""),
+`, localURL(p.Vote, basePath()), localURL(p.Result, basePath()),
 		localURL(p.VoteOps, "/metrics"), localURL(p.WorkerOps, "/metrics"), localURL(p.ResultOps, "/metrics"),
 		localURL(p.Vote, "/vote"), strings.Join(pids, "  "), data)
 }
+
+// basePath is the path that the environment gives both services.
+func basePath() string { return strings.TrimRight("/"+strings.Trim(os.Getenv("BASE_PATH"), "/"), "/") }
 
 func localURL(port int, path string) string { return fmt.Sprintf("http://localhost:%d%s", port, path) }
 
