@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,11 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 func start(ctx context.Context, s *supervisor, p *platform.Platform, order []string) error {
 	for _, name := range order {
 		program, err := p.Part(name)
+		if err == nil && name == platform.Result { // it logs each time that it finds no tables
+			migration := p.Service(platform.Worker).Spec
+			migration.Args = append(slices.Clone(migration.Args), "migrate")
+			err = servers.Run(ctx, migration)
+		}
 		if err == nil {
 			s.log.say("starting %s", name)
 			err = s.start(ctx, program)

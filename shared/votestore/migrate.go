@@ -4,14 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
@@ -117,14 +115,13 @@ func (s *Store) migrations() (steps []*goose.Migration, newest int64, err error)
 
 // version returns the schema's version; 0 if there is none.
 func (s *Store) version(ctx context.Context) (v int64, err error) {
-	err = s.pool.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+s.versionTable()).Scan(&v)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == undefinedTable {
-		return 0, nil
+	made := false // asked first, because PostgreSQL logs a failed query as an error
+	err = s.pool.QueryRow(ctx, "select to_regclass($1) is not null", s.versionTable()).Scan(&made)
+	if err == nil && made {
+		err = s.pool.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+s.versionTable()).Scan(&v)
 	}
 	return v, err
 }
-
-const undefinedTable = "42P01" // also for one in a schema that does not exist
 
 // placesStatement counts the petvote tables in each schema that has some, with those that only an older version left.
 const placesStatement = `
