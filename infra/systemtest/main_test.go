@@ -32,6 +32,8 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// Where a client closes a connection that toxiproxy slows down, its slicer goes on waiting for somebody to read.
-	return testenv.Main(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*SlicerToxic).Pipe"))
+	// Where a client closes a connection that toxiproxy slows down, its link goes on waiting for somebody to read.
+	const toxiproxy = "github.com/Shopify/toxiproxy/v2"
+	return testenv.Main(m, goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction(toxiproxy+"/toxics.(*ToxicStub).Run"))
 }
