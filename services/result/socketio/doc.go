@@ -27,8 +27,8 @@
 //
 // The protocols' own test suites want SOCKET_PING_INTERVAL=300ms and SOCKET_PING_TIMEOUT=200ms. What fails is what this
 // server refuses: tests that want a message, an acknowledgement or the payload of CONNECT sent back, or a second
-// namespace. Two tests race with themselves, and fail now and then on a busy machine, also with the reference
-// implementation: a poll beside a POST that closes the session, and one right after the upgrade.
+// namespace. Two tests race with themselves, and fail now and then on a busy machine: a poll beside a POST that closes
+// the session, and one right after the upgrade.
 //
 // # Limits
 //
