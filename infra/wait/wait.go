@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The pause between two checks of a condition is a twentieth of the time waited so far, between these limits: conditions
+// The pause between two checks of a condition is a twentieth of the time waited so far, between these limits. So those
 // that take long are checked less often, and their checks take less of the CPU that they wait for.
 const (
 	shortestPause = 20 * time.Millisecond

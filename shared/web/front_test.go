@@ -42,7 +42,8 @@ func TestForwardedHeadersAreBelievedOnlyOfTrustedProxies(t *testing.T) {
 		"nonsense":              {lan, proxy, []string{"192.0.2.9, unknown"}, "", "10.0.0.1", "service"},
 		"with ports":            {lan, proxy, []string{"192.0.2.9:555, 10.0.0.2:80"}, "", "192.0.2.9", "service"},
 		"IPv6":                  {"fd00::/8", "[fd00::1]:1", []string{"[2001:db8::9]:555"}, "", "2001:db8::9", "service"},
-		"an IPv6 zone":          {"fe80::/10", "[fe80::1%lo]:1", []string{"192.0.2.9, fe80::2%lo"}, "", "192.0.2.9", "service"},
+		"an IPv6 zone": {"fe80::/10", "[fe80::1%lo]:1",
+			[]string{"192.0.2.9, fe80::2%lo"}, "", "192.0.2.9", "service"},
 		"IPv4 as IPv6": {"10.0.0.1", "[::ffff:10.0.0.1]:1",
 			[]string{"::ffff:192.0.2.9"}, "", "192.0.2.9", "service"},
 	} {
