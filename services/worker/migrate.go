@@ -88,10 +88,10 @@ func migrateOnly(ctx context.Context, args, environ []string, out io.Writer) err
 		}
 		return err
 	}, policy).run(ctx)
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return errors.New("interrupted")
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	fmt.Fprintln(out, "the schema is up to date")
