@@ -12,8 +12,8 @@ import (
 )
 
 // policies retry for as long as it takes, because nobody waits for the worker, but for a batch that may be stored in
-// parts: see [consumer]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes must
-// be acknowledged nevertheless.
+// parts: see [consumer]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes
+// must be acknowledged nevertheless.
 type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
 
 func newPolicies(l resilience.Listener) policies {

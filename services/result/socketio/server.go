@@ -157,7 +157,7 @@ func sendPayload(w http.ResponseWriter, packets ...[]byte) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.Header().Set("Cache-Control", "no-store")
 	payload := bytes.Join(packets, []byte{separator})
-	_, _ = w.Write(payload) //nolint:gosec // plain text, not HTML; an error means that the client is gone
+	_, _ = w.Write(payload) // an error means that the client is gone
 }
 
 // The packets that the server sends, besides events.
