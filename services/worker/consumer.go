@@ -22,8 +22,8 @@ type source interface {
 // consumer reads and processes one batch after another. While one consumer commits, another can read.
 //
 // A batch that times out, or that PostgreSQL refuses because of some entry, is deferred: it is processed again in
-// parts, in turns with new entries. A part that fails again is deferred itself, for smaller parts, so that in the end an
-// entry that can't be stored is alone, and no other waits for it.
+// parts, in turns with new entries. A part that fails again is deferred itself, for smaller parts, so that in the end
+// an entry that can't be stored is alone, and no other waits for it.
 type consumer struct {
 	source  source
 	process func(ctx context.Context, batch []votestream.Delivery) error

@@ -62,8 +62,8 @@ func IsTimeout(err error) bool {
 }
 
 // IsOfSomeEntries reports an error that some entries of a batch may have caused, so that the others can be stored
-// alone: a time-out, as of one whose row is locked, or a refusal by a trigger, a row policy, a limit or damaged data (classes
-// 38, 39, 44, 54, P0 and XX, code 42501).
+// alone: a time-out, as of one whose row is locked, or a refusal by a trigger, a row policy, a limit or damaged data
+// (classes 38, 39, 44, 54, P0 and XX, code 42501).
 func IsOfSomeEntries(err error) bool {
 	return IsTimeout(err) || inClass(err, "38", "39", "44", "54", "P0", "XX") || IsMissingRight(err)
 }
