@@ -175,12 +175,8 @@ func (p *Platform) connect() (err error) {
 		redisAddr = p.Proxies.relays[Redis].Addr()
 		postgresURL = strings.Replace(postgresURL, p.Postgres.Addr(), p.Proxies.relays[Postgres].Addr(), 1)
 	}
-	var address votestream.RedisURL
-	if err := address.UnmarshalText([]byte("redis://" + redisAddr)); err != nil {
-		return err
-	}
-	p.RDB = votestream.Config{URL: address}.Dial(0)
-	p.Queue = votestream.NewQueue(p.RDB)
+	rdb := votestream.Config{Hosts: votestream.Hosts{redisAddr}}.Dial(0)[0]
+	p.RDB, p.Queue = rdb.Client, votestream.NewQueue(rdb)
 	p.DB, err = pgxpool.New(context.Background(), postgresURL+"&pool_max_conns=4")
 	return err
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"petvote/shared/tracecontext"
+	"petvote/shared/votestream"
 )
 
 // extract returns ctx with the remote span of a message.
@@ -132,10 +134,17 @@ func endAll(spans map[string]trace.Span, err error) {
 type batchKey struct{}
 
 // spansOf returns the spans in which an event that concerns ctx's work (a retry, an open breaker) is recorded: those of
-// a fanOut, by key, or else the current one.
+// a fanOut, by key, those of the votes that a producer adds together, or else the current one.
 func spansOf(ctx context.Context) map[string]trace.Span {
 	if spans, ok := ctx.Value(batchKey{}).(map[string]trace.Span); ok {
 		return spans
 	}
-	return map[string]trace.Span{"": trace.SpanFromContext(ctx)}
+	spans := map[string]trace.Span{}
+	for i, caller := range votestream.Callers(ctx) {
+		spans[strconv.Itoa(i)] = trace.SpanFromContext(caller)
+	}
+	if len(spans) == 0 {
+		spans[""] = trace.SpanFromContext(ctx)
+	}
+	return spans
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"petvote/observability/telemetry"
@@ -36,7 +37,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
-	subscribing, lookups := subscribePolicy(listener), queuePolicy(listener)
+	subscribing := subscribePolicy(listener)
 
 	db, err := cfg.Postgres.Open(ctx, maxConns, tel.PgxTracer())
 	if err != nil {
@@ -48,8 +49,11 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	cleanups.Background("postgres monitor", monitor.Run)
 
 	// Neither monitored nor part of readiness: without Redis only the receipts of votes not stored yet are missing.
-	rdb := cfg.Redis.Dial(0)
-	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
+	var queues resilientQueues
+	for _, rdb := range cfg.Redis.Dial(0) {
+		cleanups.Add(rdb.Name()+" client", func(context.Context) error { return rdb.Close() })
+		queues = append(queues, resilientQueue{votestream.NewQueue(rdb), queuePolicy(rdb.Name(), listener)})
+	}
 
 	hub := newHub(cfg.maxViewers())
 	cache := &tallyCache{store: guarded, hub: hub}
@@ -66,7 +70,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	health.AddFindings(inspector.Findings, watcher.findings)
 	front := web.NewFront(cfg.Public)
-	err = errors.Join(tel.ObserveBreakers(append(guarded.policies(), subscribing, lookups)...),
+	err = errors.Join(tel.ObserveBreakers(slices.Concat(guarded.policies(), queues.policies(), []*resilience.Policy{subscribing})...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),
@@ -79,7 +83,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 
 	pages := newResultPages(cfg, tel.TraceShare(), cache.current)
 	api := &api{cache: cache, history: &history{store: guarded}, pages: pages, limit: front.Limit, store: guarded,
-		queue: resilientQueue{votestream.NewQueue(rdb), lookups}}
+		queue: queues}
 	socket, err := net.Listen("tcp", cfg.Port.On(cfg.Host))
 	if err != nil {
 		return fmt.Errorf("listen for viewers (PORT): %w", err)

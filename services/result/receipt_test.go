@@ -268,7 +268,7 @@ func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 		"it refuses": func(context.Context) error { return errDown },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			q := resilientQueue{redis, queuePolicy(nil)}
+			q := resilientQueue{redis, queuePolicy("redis", nil)}
 			for range 20 {
 				start := time.Now()
 				a := (&journey{storeErrs: twice(votestore.ErrNoVote)}).api(t)
@@ -283,7 +283,7 @@ func TestAReceiptIsAnsweredWithinASecondWhateverRedisDoes(t *testing.T) {
 }
 
 func TestAVoteThatIsNotQueuedIsNoFailureOfRedis(t *testing.T) {
-	policy := queuePolicy(nil)
+	policy := queuePolicy("redis", nil)
 	for _, want := range slices.Repeat([]error{votestream.ErrNotQueued, votestream.ErrMaybeQueued}, 20) {
 		q := resilientQueue{finderFunc(func(context.Context) error { return want }), policy}
 		if _, err := q.Lookup(t.Context(), votestream.Entry{}, castVote.ID); !errors.Is(err, want) {

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,8 +30,8 @@ func subscribePolicy(l resilience.Listener) *resilience.Policy {
 }
 
 // queuePolicy is for look-ups that a request waits for. After an attempt that hangs there is time for a quick one.
-func queuePolicy(l resilience.Listener) *resilience.Policy {
-	return resilience.New(resilience.Settings{Name: "redis", Timeout: 800 * time.Millisecond, Budget: time.Second,
+func queuePolicy(name string, l resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{Name: name, Timeout: 800 * time.Millisecond, Budget: time.Second,
 		Permanent: votestream.IsPermanent, Listener: l})
 }
 
@@ -80,7 +84,7 @@ func (s resilientStore) Stats(ctx context.Context) (votestore.Stats, error) {
 	return resilience.Call(ctx, s.stats, s.next.Stats)
 }
 
-// resilientQueue looks up under a policy.
+// resilientQueue looks up in one queue under a policy.
 type resilientQueue struct {
 	next   voteFinder
 	policy *resilience.Policy
@@ -90,4 +94,36 @@ func (q resilientQueue) Lookup(ctx context.Context, e votestream.Entry, id uuid.
 	return resilience.Call(ctx, q.policy, func(ctx context.Context) (votestream.Location, error) {
 		return q.next.Lookup(ctx, e, id)
 	})
+}
+
+// resilientQueues are all queues, each in the place that is its name.
+type resilientQueues []resilientQueue
+
+func (all resilientQueues) policies() (policies []*resilience.Policy) {
+	for _, q := range all {
+		policies = append(policies, q.policy)
+	}
+	return policies
+}
+
+// Lookup looks in the queue that the entry names first, then in the others. The vote is in none only if all say so.
+func (all resilientQueues) Lookup(ctx context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error) {
+	order := slices.Clone(all)
+	if named, err := strconv.Atoi(e.Queue); err == nil && named < len(order) {
+		order[0], order[named] = order[named], order[0]
+	}
+	var failure error
+	answer := votestream.ErrNotQueued
+	for _, q := range order {
+		found, err := q.Lookup(ctx, e, id)
+		switch {
+		case err == nil:
+			return found, nil
+		case errors.Is(err, votestream.ErrMaybeQueued):
+			answer = err
+		case !errors.Is(err, votestream.ErrNotQueued):
+			failure = err
+		}
+	}
+	return votestream.Location{}, cmp.Or(failure, answer)
 }

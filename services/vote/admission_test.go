@@ -9,13 +9,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"petvote/shared/resilience"
 	"petvote/shared/votestream"
 )
 
 func TestAVoteThatGetsNoSlotInTimeIsRefusedAndTheOthersAreAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full := make(slow)
-		h := (&queue{}).handler()
+		h := (&fakeQueue{}).handler()
 		limit := newAdmission(full, 3)
 		h.queue = limit
 		check := func(inFlight, waiting, refused int64) {
@@ -64,7 +65,7 @@ func TestAVoteThatGetsNoSlotInTimeIsRefusedAndTheOthersAreAccepted(t *testing.T)
 func TestTheWaitForASlotIsPartOfAVotesBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hanging := make(slow)
-		h := (&queue{}).handler()
+		h := (&fakeQueue{}).handler()
 		h.queue = newAdmission(hanging, 1)
 		first, leave := context.WithCancel(t.Context())
 		var voters sync.WaitGroup
@@ -94,10 +95,35 @@ func (s slow) Publish(ctx context.Context, _ votestream.Message) (votestream.Ent
 	}
 }
 
-func guarded(publish func(context.Context) error) (*queue, *voteHandler) {
-	q := &queue{publish: publish}
+// fakeProducer publishes by a fake queue, under a policy.
+type fakeProducer struct {
+	queue  *fakeQueue
+	policy *resilience.Policy
+}
+
+func (p fakeProducer) Publish(ctx context.Context, m votestream.Message, wait time.Duration) (
+	entry votestream.Entry, err error,
+) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err = p.policy.Once(ctx, func(ctx context.Context) error {
+		entry, err = p.queue.Publish(ctx, m)
+		return err
+	})
+	return entry, err
+}
+
+func (fakeProducer) Pending() int64 { return 0 }
+
+func newFakeQueue(name string, q *fakeQueue) *queue {
+	policy := redisPolicy(name, nil)
+	return &queue{fakeProducer{q, policy}, policy, func() resilience.Health { return resilience.Health{} }}
+}
+
+func guarded(publish func(context.Context) error) (*fakeQueue, *voteHandler) {
+	q := &fakeQueue{publish: publish}
 	h := q.handler()
-	h.queue = resilientPublisher{next: q, policy: redisPolicy("redis", nil)}
+	h.queue = &spread{queues: []*queue{newFakeQueue("redis", q)}}
 	return q, h
 }
 

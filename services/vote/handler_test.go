@@ -29,11 +29,11 @@ const (
 	testTraceID = "4bf92f3577b34da6a3ce929d0e0e4736"
 )
 
-func (q *queue) handler() *voteHandler {
+func (q *fakeQueue) handler() *voteHandler {
 	return &voteHandler{queue: q, traceID: func(context.Context) string { return testTraceID }}
 }
 
-func (q *queue) post(ctx context.Context, change ...func(*http.Request)) *httptest.ResponseRecorder {
+func (q *fakeQueue) post(ctx context.Context, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	return post(ctx, q.handler(), change...)
 }
 
@@ -53,7 +53,7 @@ func post(ctx context.Context, h http.Handler, change ...func(*http.Request)) *h
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAnAcceptedVoteIsAnsweredWithItsIDTraceAndEntry(t *testing.T) {
-	q := &queue{}
+	q := &fakeQueue{}
 	w := q.post(t.Context())
 	const want = `{"status":"success","id":"` + testKey + `","trace_id":"` + testTraceID +
 		`","entry":"0/1767323045001-0"}` + "\n"
@@ -68,7 +68,7 @@ func TestAnAcceptedVoteIsAnsweredWithItsIDTraceAndEntry(t *testing.T) {
 func TestAVoteInFlightIsFinishedWhenTheVoterHangsUp(t *testing.T) {
 	type key struct{}
 	ctx, hangUp := context.WithCancel(context.WithValue(t.Context(), key{}, "trace"))
-	q := &queue{publish: func(ctx context.Context) error {
+	q := &fakeQueue{publish: func(ctx context.Context) error {
 		hangUp()
 		if ctx.Value(key{}) != "trace" {
 			t.Error("the context lost its values, among them the trace")
@@ -89,7 +89,7 @@ func TestARefusalDoesNotRevealItsCause(t *testing.T) {
 		"a time-out":    context.DeadlineExceeded,
 		"the budget":    errors.Join(resilience.ErrUnavailable, context.DeadlineExceeded),
 	} {
-		w := (&queue{publish: func(context.Context) error { return err }}).post(t.Context())
+		w := (&fakeQueue{publish: func(context.Context) error { return err }}).post(t.Context())
 		var answer map[string]string
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
 			t.Errorf("%s: %v in %s", name, err, w.Body)
@@ -126,7 +126,7 @@ func TestAnInvalidVoteIsNeverPublished(t *testing.T) {
 		"a form, bad key":      {form("pet=dogs&key=1"), 303},
 		"a form, much too big": {form("pet=dogs&x=" + strings.Repeat("x", maxBody)), 303},
 	} {
-		q := &queue{}
+		q := &fakeQueue{}
 		w := q.post(t.Context(), c.change)
 		if w.Code != c.status || len(q.messages) > 0 {
 			t.Errorf("%s: status %d, want %d; published %+v", name, w.Code, c.status, q.messages)
@@ -138,7 +138,7 @@ func TestAnInvalidVoteIsNeverPublished(t *testing.T) {
 }
 
 func TestABodyOfExactlyTheLimitIsAccepted(t *testing.T) {
-	q := &queue{}
+	q := &fakeQueue{}
 	w := q.post(t.Context(), body(`{"pet":"dogs"}`+strings.Repeat(" ", maxBody-14)))
 	if w.Code != http.StatusOK || len(q.messages) != 1 {
 		t.Errorf("%d %s", w.Code, w.Body)
@@ -146,7 +146,7 @@ func TestABodyOfExactlyTheLimitIsAccepted(t *testing.T) {
 }
 
 func TestAFormIsAnsweredWithANotice(t *testing.T) {
-	for want, q := range map[string]*queue{
+	for want, q := range map[string]*fakeQueue{
 		noticeVoted:       {},
 		noticeUnavailable: {publish: func(context.Context) error { return resilience.ErrUnavailable }},
 	} {
@@ -166,7 +166,7 @@ func TestAFormIsAnsweredWithANotice(t *testing.T) {
 
 func TestAClientAboveItsLimitIsAskedToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &queue{}
+		q := &fakeQueue{}
 		h := q.handler()
 		h.limit = web.NewLimiter(0.1, 2)
 		for range 2 {
@@ -194,7 +194,7 @@ func TestAClientAboveItsLimitIsAskedToComeBack(t *testing.T) {
 }
 
 func TestVotesFromOtherSitesAreNotPublished(t *testing.T) {
-	q := &queue{}
+	q := &fakeQueue{}
 	front := web.NewFront(config.Public{})
 	public := routes(newPage(settings{}, ""), q, front, http.NotFoundHandler(), lifecycle.NewHealth(nil))
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
@@ -230,15 +230,15 @@ func form(text string) func(*http.Request) {
 	}
 }
 
-// queue is a publisher that keeps what it is given.
-type queue struct {
+// fakeQueue is a publisher that keeps what it is given.
+type fakeQueue struct {
 	messages []votestream.Message
 	publish  func(context.Context) error // nil: it takes everything
 }
 
 var testEntry = votestream.Entry{Queue: "0", ID: "1767323045001-0"}
 
-func (q *queue) Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
+func (q *fakeQueue) Publish(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 	if q.publish != nil {
 		if err := q.publish(ctx); err != nil {
 			return votestream.Entry{}, err
@@ -250,7 +250,7 @@ func (q *queue) Publish(ctx context.Context, m votestream.Message) (votestream.E
 
 func TestAVoteIsPublishedAsItIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &queue{}
+		q := &fakeQueue{}
 		vote, entry, err := castVote(t.Context(), q, ballot.Lizards, uuid.Nil)
 		if err != nil {
 			t.Fatal(err)
@@ -265,7 +265,7 @@ func TestAVoteIsPublishedAsItIsReturned(t *testing.T) {
 }
 
 func TestIDsAreUUIDv7InTheOrderOfCasting(t *testing.T) {
-	q := &queue{}
+	q := &fakeQueue{}
 	var last uuid.UUID
 	for i := range 1000 {
 		vote, _, err := castVote(t.Context(), q, ballot.Dogs, uuid.Nil)

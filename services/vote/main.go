@@ -37,36 +37,44 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 
-	rdb := cfg.Redis.Dial(0)
-	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
-	// The figures have a policy of their own: a scrape that Redis refuses must not stop votes.
-	policy, statsPolicy := redisPolicy("redis", listener), redisPolicy("redis-stats", listener)
-	queue := votestream.NewQueue(rdb)
-	monitor := resilience.NewMonitor(policy, queue.PingWrite)
-	cleanups.Background("redis monitor", monitor.Run)
-
-	producer, err := votestream.NewProducer(rdb)
-	if err != nil {
-		return err
+	all := new(spread)
+	var (
+		inspections  []lifecycle.Check
+		dependencies []lifecycle.Dependency
+		observations []error
+	)
+	for _, rdb := range cfg.Redis.Dial(0) {
+		name := rdb.Name()
+		cleanups.Add(name+" client", func(context.Context) error { return rdb.Close() })
+		// The figures have a policy of their own: a scrape that Redis refuses must not stop votes.
+		policy, statsPolicy := redisPolicy(name, listener), redisPolicy(name+"-stats", listener)
+		stream := votestream.NewQueue(rdb)
+		monitor := resilience.NewMonitor(policy, stream.PingWrite)
+		cleanups.Background(name+" monitor", monitor.Run)
+		all.queues = append(all.queues, &queue{votestream.NewProducer(rdb, policy.Once), policy, monitor.Health})
+		inspections = append(inspections, stream.Inspect)
+		dependencies = append(dependencies,
+			lifecycle.Dependency{Health: monitor.Health, Required: true, Group: "redis"})
+		observations = append(observations, tel.ObserveBreakers(policy, statsPolicy),
+			tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+				return resilience.Call(ctx, statsPolicy, stream.Stats)
+			}))
 	}
-	admission := newAdmission(resilientPublisher{next: producer, policy: policy}, cfg.MaxInFlight)
+	admission := newAdmission(all, cfg.MaxInFlight)
 	publisher, err := tel.Publisher(admission.Publish)
 	if err != nil {
 		return err
 	}
-	inspector := lifecycle.NewInspector(queue.Inspect)
+	inspector := lifecycle.NewInspector(inspections...)
 	cleanups.Background("inspector", inspector.Run)
-	health := lifecycle.NewHealth(nil, lifecycle.Dependency{Health: monitor.Health, Required: true})
+	health := lifecycle.NewHealth(nil, dependencies...)
 	health.AddFindings(inspector.Findings)
 	front := web.NewFront(cfg.Public)
 	err = errors.Join(
-		tel.ObserveBreakers(policy, statsPolicy),
+		errors.Join(observations...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveFindings(health.Findings),
 		tel.ObserveAdmission(admission.stats),
-		tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
-			return resilience.Call(ctx, statsPolicy, queue.Stats)
-		}),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ const testVoteID = "0190f3c0-0000-7000-8000-00000000000a"
 // public is the service's handler with a queue that takes everything.
 func public(cfg settings) http.Handler {
 	front := web.NewFront(cfg.Public)
-	return front.Handler(routes(newPage(cfg, ""), &queue{}, front, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
+	return front.Handler(routes(newPage(cfg, ""), &fakeQueue{}, front, http.NotFoundHandler(), lifecycle.NewHealth(nil)))
 }
 
 // getPage requests from the service, with headers as names and values.

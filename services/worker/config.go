@@ -15,7 +15,7 @@ type settings struct {
 	Redis        votestream.Config
 	Postgres     votestore.Config
 	ConsumerName string             `env:"CONSUMER_NAME"` // default: host name and process id
-	Concurrency  config.Concurrency `env:"CONCURRENCY"`   // number of consumers; default: LANES, else 2
+	Concurrency  config.Concurrency `env:"CONCURRENCY"`   // consumers of each queue; default: LANES, else 2
 	Lanes        config.Concurrency `env:"LANES"`         // the former name of CONCURRENCY, which takes precedence
 	BatchSize    config.Count       `env:"BATCH_SIZE" envDefault:"2000"`
 	ClaimIdle    config.Timeout     `env:"CLAIM_IDLE" envDefault:"10s"`

@@ -19,7 +19,8 @@ import (
 
 const deadUsage = `usage: worker dead list [-json]          list the dead letters with their reasons
        worker dead replay ID...|-all     put entries back into the stream
-       worker dead drop ID...|-all       delete entries for good`
+       worker dead drop ID...|-all       delete entries for good
+where there are several queues, an ID is <queue>/<entry ID>, as list shows it`
 
 // subcommand runs a command other than the service itself; done reports whether there was one.
 func subcommand(ctx context.Context, args, environ []string) (done bool, err error) {
@@ -62,60 +63,97 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 	if err := config.Load(environ, &cfg); err != nil {
 		return err
 	}
-	rdb := cfg.Redis.Dial(0)
-	defer rdb.Close()
-	queue := votestream.NewQueue(rdb)
-	if _, err := queue.MoveFormerKeys(ctx); err != nil {
-		return fmt.Errorf("can't use Redis at %s, set by REDIS_HOST and REDIS_PORT or by REDIS_URL: %w",
-			rdb.Options().Addr, err)
-	}
-
-	if command == "list" {
-		return listDead(ctx, queue, out, *asJSON)
-	}
+	queues := map[string]*votestream.Queue{} // those that can be used
+	clients := cfg.Redis.Dial(0)
+	list := deadList{out: out, asJSON: *asJSON}
 	ids := flags.Args()
-	if *all {
-		err := walkDead(ctx, queue, func(d votestream.DeadLetter) error { ids = append(ids, d.ID); return nil })
-		if err != nil {
-			return err
-		}
-	}
-	do, done := queue.Replay, "replayed"
-	if command == "drop" {
-		do, done = queue.Drop, "dropped"
-	}
 	var errs []error
-	for _, id := range ids {
-		if err := do(ctx, id); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+	for _, rdb := range clients {
+		defer rdb.Close()
+		queue := votestream.NewQueue(rdb)
+		_, err := queue.MoveFormerKeys(ctx)
+		if err == nil && (command == "list" || *all) {
+			err = walkDead(ctx, queue, func(d votestream.DeadLetter) error {
+				if len(clients) > 1 {
+					d.ID = queue.Name() + "/" + d.ID
+				}
+				if ids = append(ids, d.ID); command == "list" {
+					return list.add(d)
+				}
+				return nil
+			})
 		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("can't use Redis at %s, set by REDIS_HOST and REDIS_PORT or by REDIS_URL: %w",
+				rdb.Options().Addr, err))
+			continue
+		}
+		queues[queue.Name()] = queue
 	}
-	fmt.Fprintf(out, "%d %s\n", len(ids)-len(errs), done)
+	if command == "list" {
+		return errors.Join(append(errs, list.end(len(ids), len(queues) == 0))...)
+	}
+	do, doing := (*votestream.Queue).Replay, "replayed"
+	if command == "drop" {
+		do, doing = (*votestream.Queue).Drop, "dropped"
+	}
+	done := 0
+	for _, id := range ids {
+		if err := onDead(ctx, queues, id, do); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+			continue
+		}
+		done++
+	}
+	if len(queues) > 0 {
+		fmt.Fprintf(out, "%d %s\n", done, doing)
+	}
 	return errors.Join(errs...)
 }
 
-func listDead(ctx context.Context, queue *votestream.Queue, out io.Writer, asJSON bool) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	n := 0
-	err := walkDead(ctx, queue, func(d votestream.DeadLetter) error {
-		if asJSON {
-			return json.NewEncoder(out).Encode(d)
-		}
-		if n++; n == 1 {
-			fmt.Fprintln(table, "ID\tFAILED AT\tREASON\tVOTE ID\tVOTE\tERROR")
-		}
-		message := strings.Join(strings.Fields(d.Error), " ") // in one line
-		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%q\t%q\t%s\n",
-			d.ID, d.FailedAt.Format(time.RFC3339), d.Reason, d.Fields["id"], d.Fields["vote"], message)
-		return err
-	})
-	if err != nil || asJSON {
-		return err
+// onDead does something to a dead letter, "<queue>/<ID>". Without a queue the ID is one of the first queue.
+func onDead(ctx context.Context, queues map[string]*votestream.Queue, id string,
+	do func(*votestream.Queue, context.Context, string) error) error {
+	name, rest, named := strings.Cut(id, "/")
+	if !named {
+		name, rest = "0", id
 	}
-	if n == 0 {
-		fmt.Fprintln(out, "no dead letters")
+	queue := queues[name]
+	if queue == nil {
+		return fmt.Errorf("there is no queue %q, or it can't be used", name)
 	}
-	return table.Flush()
+	return do(queue, ctx, rest)
+}
+
+// deadList prints dead letters as JSON, one a line, or as a table.
+type deadList struct {
+	out    io.Writer
+	asJSON bool
+	table  *tabwriter.Writer
+}
+
+func (l *deadList) add(d votestream.DeadLetter) error {
+	if l.asJSON {
+		return json.NewEncoder(l.out).Encode(d)
+	}
+	if l.table == nil {
+		l.table = tabwriter.NewWriter(l.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(l.table, "ID\tFAILED AT\tREASON\tVOTE ID\tVOTE\tERROR")
+	}
+	message := strings.Join(strings.Fields(d.Error), " ") // in one line
+	_, err := fmt.Fprintf(l.table, "%s\t%s\t%s\t%q\t%q\t%s\n",
+		d.ID, d.FailedAt.Format(time.RFC3339), d.Reason, d.Fields["id"], d.Fields["vote"], message)
+	return err
+}
+
+func (l *deadList) end(n int, unknown bool) error {
+	if n == 0 && !l.asJSON && !unknown {
+		fmt.Fprintln(l.out, "no dead letters")
+	}
+	if l.table == nil {
+		return nil
+	}
+	return l.table.Flush()
 }
 
 // deadPage is the number of dead letters to read at once. Over a slow connection, or of large ones, it is halved until

@@ -12,6 +12,7 @@ import (
 	"petvote/observability/telemetry"
 	"petvote/shared/lifecycle"
 	"petvote/shared/resilience"
+	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
 
@@ -32,50 +33,64 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
-	policies := newPolicies(listener)
+	storePolicy := newStorePolicy(listener)
+	migratePolicy := newMigratePolicy(listener, votestore.IsWrongMigration)
 
-	db, err := cfg.Postgres.Open(ctx, int32(cfg.Concurrency)+2, tel.PgxTracer())
+	queues := cfg.Redis.Dial(int(cfg.Concurrency))
+	db, err := cfg.Postgres.Open(ctx, int32(len(queues))*int32(cfg.Concurrency)+2, tel.PgxTracer())
 	if err != nil {
 		return err
 	}
 	cleanups.Add("postgres client", func(context.Context) error { db.Close(); return nil })
-	rdb := cfg.Redis.Dial(int(cfg.Concurrency))
-	cleanups.Add("redis client", func(context.Context) error { return rdb.Close() })
-	stream := votestream.NewQueue(rdb)
 
-	storeMonitor := resilience.NewMonitor(policies.store, db.Ping)
-	queueMonitor := resilience.NewMonitor(policies.queue, stream.Ping)
+	storeMonitor := resilience.NewMonitor(storePolicy, db.Ping)
 	cleanups.Background("postgres monitor", storeMonitor.Run)
-	cleanups.Background("redis monitor", queueMonitor.Run)
-	migrations := newMigrations(db.Migrate, policies.migrate)
-	health := lifecycle.NewHealth(migrations.ready,
-		lifecycle.Dependency{Health: storeMonitor.Health, Required: true},
-		lifecycle.Dependency{Health: queueMonitor.Health, Required: true})
-	inspector := lifecycle.NewInspector(stream.MoveFormerKeys, stream.Inspect,
-		lifecycle.When(migrations.ready, db.Inspect))
-	cleanups.Background("inspector", inspector.Run)
-	health.AddFindings(inspector.Findings)
-	err = errors.Join(
-		tel.ObserveBreakers(policies.all()...),
-		tel.ObserveFindings(health.Findings),
-		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
-	if err != nil {
-		return err
-	}
-
+	migrations := newMigrations(db.Migrate, migratePolicy)
 	crasher := newCrasher(cfg.CrashAt, cfg.CrashAfter, crash)
-	store := resilientStore{crashingRecorder{db, crasher}, policies}
-	queue := resilientQueue{crashingAcker{stream, crasher}, policies}
+	store := resilientStore{crashingRecorder{db, crasher}, storePolicy}
 	recorder, err := tel.Recorder(store.Record)
 	if err != nil {
 		return err
 	}
-	acker, err := tel.Acker(queue)
-	if err != nil {
-		return err
+	var consumers []consumer
+	policies := []*resilience.Policy{storePolicy, migratePolicy}
+	dependencies := []lifecycle.Dependency{{Health: storeMonitor.Health, Required: true}}
+	inspections := []lifecycle.Check{lifecycle.When(migrations.ready, db.Inspect)}
+	for _, rdb := range queues {
+		cleanups.Add(rdb.Name()+" client", func(context.Context) error { return rdb.Close() })
+		stream, of := votestream.NewQueue(rdb), newQueuePolicies(rdb.Name(), listener)
+		monitor := resilience.NewMonitor(of.queue, stream.Ping)
+		cleanups.Background(rdb.Name()+" monitor", monitor.Run)
+		policies = append(policies, of.queue, of.deadLetters)
+		dependencies = append(dependencies, lifecycle.Dependency{Health: monitor.Health, Required: true, Group: "redis"})
+		inspections = append(inspections, stream.MoveFormerKeys, stream.Inspect)
+
+		acker, err := tel.Acker(resilientQueue{crashingAcker{stream, crasher}, of})
+		if err != nil {
+			return err
+		}
+		processor := &processor{store: recorder, queue: acker, maxRetries: int64(cfg.MaxTries)}
+		step, err := tel.Processor(processor.Process, cfg.QueueTraces == linkTraces)
+		if err != nil {
+			return err
+		}
+		for i := range int(cfg.Concurrency) {
+			source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
+				Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), Block: time.Second, ClaimIdle: time.Duration(cfg.ClaimIdle),
+			})
+			consumers = append(consumers, consumer{source: crashingSource{source, crasher}, process: step,
+				storeUp: storeMonitor.WaitUp, size: newBatchSize(int(cfg.BatchSize)),
+				connect: func(ctx context.Context) error { return of.queue.Do(ctx, stream.EnsureGroup) }})
+		}
 	}
-	processor := &processor{store: recorder, queue: acker, maxRetries: int64(cfg.MaxTries)}
-	step, err := tel.Processor(processor.Process, cfg.QueueTraces == linkTraces)
+	health := lifecycle.NewHealth(migrations.ready, dependencies...)
+	inspector := lifecycle.NewInspector(inspections...)
+	cleanups.Background("inspector", inspector.Run)
+	health.AddFindings(inspector.Findings)
+	err = errors.Join(
+		tel.ObserveBreakers(policies...),
+		tel.ObserveFindings(health.Findings),
+		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
 	}
@@ -86,16 +101,8 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		}
 		return err
 	}
-	slog.InfoContext(ctx, "consuming votes", "concurrency", cfg.Concurrency, "consumer", cfg.ConsumerName)
-	connect := func(ctx context.Context) error { return policies.queue.Do(ctx, stream.EnsureGroup) }
-	consumers := make([]consumer, cfg.Concurrency)
-	for i := range consumers {
-		source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
-			Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), Block: time.Second, ClaimIdle: time.Duration(cfg.ClaimIdle),
-		})
-		consumers[i] = consumer{source: crashingSource{source, crasher}, process: step, storeUp: storeMonitor.WaitUp,
-			connect: connect, size: newBatchSize(int(cfg.BatchSize))}
-	}
+	slog.InfoContext(ctx, "consuming votes", "queues", len(queues), "concurrency", cfg.Concurrency,
+		"consumer", cfg.ConsumerName)
 	consume(ctx, consumers, func() { slog.Info("draining"); health.Drain() })
 	return nil
 }

@@ -49,7 +49,7 @@ func TestAMigrationMayTakeHoursAndAWrongOneEndsTheWorker(t *testing.T) {
 				}
 				pause(ctx, 20*time.Hour)
 				return ctx.Err()
-			}, newPolicies(nil).migrate)
+			}, newMigratePolicy(nil, votestore.IsWrongMigration))
 			if err := m.ready(); !errors.Is(err, errNotMigrated) {
 				t.Errorf("%s: ready before: %v", name, err)
 			}
@@ -122,7 +122,7 @@ func TestAWorkerWithoutTheRightToMigrateSaysSoAndWaits(t *testing.T) {
 	db, err := votestore.Config{URL: votestore.DatabaseURL(u.String())}.Open(t.Context(), 4, nil)
 	testenv.Must(t, err)
 	defer db.Close()
-	m := newMigrations(db.Migrate, newPolicies(nil).migrate)
+	m := newMigrations(db.Migrate, newMigratePolicy(nil, votestore.IsWrongMigration))
 	done := make(chan error)
 	go func() { done <- m.run(t.Context()) }()
 	testenv.Must(t, wait.Until(t.Context(), time.Minute, func(context.Context) error {

@@ -47,7 +47,7 @@ func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) er
 	if err != nil {
 		if len(batch) == 1 && quarantined(batch[0]) {
 			if err := p.queue.ForgetRetries(context.WithoutCancel(ctx), batch[0].EntryID); err != nil {
-				slog.WarnContext(ctx, "retry of a quarantined entry not forgotten", "entry", batch[0].EntryID, "error", err)
+				slog.WarnContext(ctx, "retry of a quarantined entry not forgotten", "entry", batch[0].Entry(), "error", err)
 			}
 		}
 		return err
@@ -65,7 +65,7 @@ func (p *processor) Process(ctx context.Context, batch []votestream.Delivery) er
 		return nil
 	}
 	for _, f := range failures {
-		slog.WarnContext(ctx, "entry dead-lettered", "entry", f.Delivery.EntryID, "reason", string(f.Reason), "error", f.Err)
+		slog.WarnContext(ctx, "entry dead-lettered", "entry", f.Delivery.Entry(), "reason", string(f.Reason), "error", f.Err)
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (p *processor) reject(ctx context.Context, d votestream.Delivery, isolated 
 	}
 	retries, err := p.queue.CountRetry(ctx, d.EntryID)
 	if err != nil {
-		slog.WarnContext(ctx, "retry of a quarantined entry not counted", "entry", d.EntryID, "error", err)
+		slog.WarnContext(ctx, "retry of a quarantined entry not counted", "entry", d.Entry(), "error", err)
 		return "", nil
 	}
 	if retries > p.maxRetries {

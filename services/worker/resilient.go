@@ -11,41 +11,40 @@ import (
 	"petvote/shared/votestream"
 )
 
-// policies retry for as long as it takes, because nobody waits for the worker, but for a batch that may be stored in
+// The policies retry for as long as it takes, because nobody waits for the worker, but for a batch that may be stored in
 // parts: see [consumer]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes
 // must be acknowledged nevertheless.
-type policies struct{ store, migrate, queue, deadLetters *resilience.Policy }
+func newStorePolicy(l resilience.Listener) *resilience.Policy {
+	return resilience.New(resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,
+		Oversized: votestore.IsOfSomeEntries, Listener: l})
+}
 
-func newPolicies(l resilience.Listener) policies {
-	store := resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,
-		Oversized: votestore.IsOfSomeEntries, Listener: l}
-	queue := resilience.Settings{Name: "redis", Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
+// queuePolicies are those of one queue.
+type queuePolicies struct{ queue, deadLetters *resilience.Policy }
+
+func newQueuePolicies(name string, l resilience.Listener) queuePolicies {
+	queue := resilience.Settings{Name: name, Timeout: 2 * time.Second, Permanent: votestream.IsPermanent, Listener: l}
 	deadLetters := queue
-	deadLetters.Name, deadLetters.Budget = "redis-dead-letters", 3*time.Second
-	return policies{resilience.New(store), newMigratePolicy(l, votestore.IsWrongMigration), resilience.New(queue),
-		resilience.New(deadLetters)}
+	deadLetters.Name, deadLetters.Budget = name+"-dead-letters", 3*time.Second
+	return queuePolicies{resilience.New(queue), resilience.New(deadLetters)}
 }
 
-func (p policies) all() []*resilience.Policy {
-	return []*resilience.Policy{p.store, p.migrate, p.queue, p.deadLetters}
-}
-
-// resilientStore calls the store under the policies.
+// resilientStore calls the store under its policy.
 type resilientStore struct {
-	next     recorder
-	policies policies
+	next   recorder
+	policy *resilience.Policy
 }
 
 func (s resilientStore) Record(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
-	return resilience.Call(ctx, s.policies.store, func(ctx context.Context) (votestore.Outcome, error) {
+	return resilience.Call(ctx, s.policy, func(ctx context.Context) (votestore.Outcome, error) {
 		return s.next.Record(ctx, entries)
 	})
 }
 
-// resilientQueue calls the queue under the policies.
+// resilientQueue calls a queue under its policies.
 type resilientQueue struct {
 	next     acker
-	policies policies
+	policies queuePolicies
 }
 
 func (q resilientQueue) Ack(ctx context.Context, entryIDs []string) error {

@@ -37,7 +37,7 @@ func TestDeadLettersFitIntoTheTimeOutsAndARefusedOneHoldsUpOnlyItsChunk(t *testi
 	for refused, want := range map[string]int{"": all, "0": all - deadLettersAtOnce} {
 		synctest.Test(t, func(t *testing.T) {
 			slow := slowAcker{each: 20 * time.Millisecond, dead: map[string]bool{}, refuses: refused}
-			q := resilientQueue{next: slow, policies: newPolicies(nil)}
+			q := resilientQueue{next: slow, policies: newQueuePolicies("redis", nil)}
 			failures := make([]votestream.Failure, all)
 			for i := range failures {
 				failures[i].Delivery.EntryID = strconv.Itoa(i)

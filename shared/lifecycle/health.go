@@ -12,7 +12,8 @@ import (
 // Dependency is a server that a service calls.
 type Dependency struct {
 	Health   func() resilience.Health
-	Required bool // the service can't do its job without it, so it is not ready
+	Required bool   // the service can't do its job without it, so it is not ready
+	Group    string // required ones of one group stand in for each other: one is enough; "": none does
 }
 
 // Health answers the probes. Liveness depends on nothing; readiness on the required dependencies, a gate, and draining.
@@ -83,12 +84,17 @@ func (h *Health) check() (int, report) {
 	unready := func(status, reason string) {
 		code, r.Status, r.Reason = http.StatusServiceUnavailable, status, reason
 	}
+	groupUp := map[string]bool{}
 	for _, d := range h.dependencies {
 		state := d.Health()
 		r.Dependencies = append(r.Dependencies, dependencyReport{state, d.Required})
+		groupUp[d.Group] = groupUp[d.Group] || state.Up
+	}
+	for i, d := range h.dependencies {
+		state := r.Dependencies[i]
 		switch {
 		case state.Up:
-		case d.Required:
+		case d.Required && (d.Group == "" || !groupUp[d.Group]):
 			unready("unavailable", state.Name+" unavailable")
 		case r.Status == "ready":
 			r.Status, r.Reason = "degraded", state.Name+" unavailable"

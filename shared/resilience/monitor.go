@@ -54,7 +54,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
-		err := m.pings.once(ctx, m.ping) // the ticks are the retries
+		err := m.pings.Once(ctx, m.ping) // the ticks are the retries
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -95,7 +95,7 @@ func TestAnOpenBreakerMeansDownWhateverThePingsSay(t *testing.T) {
 		w := watch(t, p, false)
 		synctest.Wait()
 		for range 2 {
-			_ = p.once(t.Context(), func(context.Context) error { return errDown })
+			_ = p.Once(t.Context(), func(context.Context) error { return errDown })
 		}
 		if h := w.Health(); h.Up || h.Breaker != "open" {
 			t.Errorf("health %+v, want down with an open breaker", h)
@@ -108,14 +108,14 @@ func TestSuccessfulPingsDoNotExcuseFailingCalls(t *testing.T) {
 		p := New(Settings{Name: "postgres", Failures: 3, OpenFor: 500 * time.Millisecond})
 		w := watch(t, p, false)
 		for range 20 { // a disk that is full: everything is answered, and no write succeeds
-			_ = p.once(t.Context(), func(context.Context) error { return errDown })
+			_ = p.Once(t.Context(), func(context.Context) error { return errDown })
 			time.Sleep(pingEvery)
 		}
 		synctest.Wait()
 		if h := w.Health(); h.Up {
 			t.Errorf("health %+v, want down", h)
 		}
-		_ = p.once(t.Context(), func(context.Context) error { return nil })
+		_ = p.Once(t.Context(), func(context.Context) error { return nil })
 		if h := w.Health(); !h.Up || h.Breaker != "closed" {
 			t.Errorf("health %+v after a call that succeeded, want up", h)
 		}

@@ -183,11 +183,22 @@ func (p *Policy) retry(caller context.Context, begin time.Time, last error, call
 		}
 		last = stop.Err
 	}
+	return p.Unavailable(last)
+}
+
+// NoteRetry tells the listener that a caller of [Policy.Once] is about to try again, perhaps elsewhere.
+func (p *Policy) NoteRetry(ctx context.Context, attempt int, err error, wait time.Duration) {
+	p.settings.Listener.Retry(ctx, p.settings.Name, attempt, err, wait)
+}
+
+// Unavailable wraps [ErrUnavailable] and the error of the last attempt.
+func (p *Policy) Unavailable(last error) error {
 	return fmt.Errorf("%s %w: %w", p.settings.Name, ErrUnavailable, last)
 }
 
-// once makes a single attempt.
-func (p *Policy) once(ctx context.Context, call func(context.Context) error) error {
+// Once makes a single attempt under the policy's time-out and breaker. The error is the attempt's, or the breaker's if it
+// refuses the call.
+func (p *Policy) Once(ctx context.Context, call func(context.Context) error) error {
 	err := p.attempt(ctx, call)
 	if stop, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return stop.Err

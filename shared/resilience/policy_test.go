@@ -105,7 +105,7 @@ func TestHalfOpenBreakerLetsOneThroughAndOpensAgainOnFailure(t *testing.T) {
 		started, release := make(chan struct{}), make(chan struct{})
 		probe := make(chan error, 1)
 		go func() {
-			probe <- p.once(t.Context(), func(context.Context) error { close(started); <-release; return errDown })
+			probe <- p.Once(t.Context(), func(context.Context) error { close(started); <-release; return errDown })
 		}()
 		<-started
 		err := p.Do(t.Context(), func(context.Context) error { return nil })
@@ -264,7 +264,7 @@ func TestAProbeKeepsToTheBudget(t *testing.T) {
 func TestCancellationDoesNotExcuseFailures(t *testing.T) {
 	p := New(Settings{Name: "db", Failures: 3, Permanent: isData})
 	for range 3 {
-		_ = p.once(t.Context(), func(context.Context) error { return errDown })
+		_ = p.Once(t.Context(), func(context.Context) error { return errDown })
 		ctx, cancel := context.WithCancel(t.Context())
 		_ = p.Do(ctx, func(context.Context) error { cancel(); return errDown })
 	}
@@ -307,7 +307,7 @@ func opened(t *testing.T, s Settings) *Policy {
 	s.Failures = 2
 	p := New(s)
 	for range 2 {
-		_ = p.once(t.Context(), func(context.Context) error { return errDown })
+		_ = p.Once(t.Context(), func(context.Context) error { return errDown })
 	}
 	if p.Breaker() != Open {
 		t.Fatalf("breaker is %v, want open", p.Breaker())

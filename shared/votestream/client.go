@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,42 +20,103 @@ import (
 	"petvote/shared/config"
 )
 
-// Config is the address of Redis.
+// Config holds the addresses of the queues, of which each is a Redis of its own. All services must have the same ones,
+// in the same order: a queue's name is its place among them.
 type Config struct {
-	Host     string      `env:"REDIS_HOST" envDefault:"localhost"`
-	Port     config.Port `env:"REDIS_PORT" envDefault:"6379"`
-	Username string      `env:"REDIS_USERNAME"` // an ACL user; "": the user "default"
+	Hosts    Hosts       `env:"REDIS_HOST" envDefault:"localhost"`
+	Port     config.Port `env:"REDIS_PORT" envDefault:"6379"` // of the hosts that name none
+	Username string      `env:"REDIS_USERNAME"`               // an ACL user; "": the user "default"
 	Password string      `env:"REDIS_PASSWORD"`
-	URL      RedisURL    `env:"REDIS_URL"` // replaces the others
+	URLs     URLs        `env:"REDIS_URL"` // replace the others
 }
 
-// RedisURL is an address of the form redis://user:password@host:port/db, or rediss:// for TLS.
-type RedisURL struct{ options *redis.Options }
+// maxQueues bounds the number of queues.
+const maxQueues = 16
+
+// Hosts are hosts separated by commas, each with or without a port.
+type Hosts []string
+
+// UnmarshalText refuses hosts that are missing, named twice, or too many.
+func (h *Hosts) UnmarshalText(text []byte) error {
+	*h = strings.Split(strings.ReplaceAll(string(text), " ", ""), ",")
+	for _, host := range *h {
+		if host == "" {
+			return errors.New("a host is missing: it must be of the form host, host:port, or several with commas between")
+		}
+		if _, port := splitPort(host); port != "" && new(config.Port).UnmarshalText([]byte(port)) != nil {
+			return fmt.Errorf("%s is not a port number (0 to 65535)", port)
+		}
+	}
+	return checkList(*h)
+}
+
+// splitPort splits a port off a host, if it has one. An IPv6 address with a port has brackets.
+func splitPort(host string) (name, port string) {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		return name, port
+	}
+	return host, ""
+}
+
+// checkList refuses a list of queues with the same address twice, or with too many.
+func checkList(addresses []string) error {
+	if len(addresses) > maxQueues {
+		return fmt.Errorf("more than %d queues", maxQueues)
+	}
+	for i, address := range addresses {
+		if slices.Contains(addresses[:i], address) {
+			return errors.New("it names the same queue twice")
+		}
+	}
+	return nil
+}
+
+// URLs are addresses of the form redis://user:password@host:port/db, or rediss:// for TLS, separated by commas.
+type URLs struct{ options []*redis.Options }
 
 // ownOptions are those that petvote sets itself: its policies bound and repeat calls.
 var ownOptions = []string{"max_retries", "min_retry_backoff", "max_retry_backoff", "pool_size", "pool_timeout"}
 
-// UnmarshalText says which part of the URL is bad, and repeats none that may hold a piece of the password.
-func (u *RedisURL) UnmarshalText(text []byte) error {
-	address, err := url.Parse(string(text))
+// UnmarshalText says which part of a URL is bad, and repeats none that may hold a piece of the password.
+func (u *URLs) UnmarshalText(text []byte) error {
+	var list []string
+	for part := range strings.SplitSeq(string(text), ",") {
+		if len(list) > 0 && !strings.Contains(part, "://") { // the comma is part of the URL
+			list[len(list)-1] += "," + part
+		} else {
+			list = append(list, strings.TrimSpace(part))
+		}
+	}
+	u.options = nil
+	for _, one := range list {
+		options, err := parseURL(one)
+		if err != nil {
+			return err
+		}
+		u.options = append(u.options, options)
+	}
+	return checkList(list)
+}
+
+func parseURL(text string) (*redis.Options, error) {
+	address, err := url.Parse(text)
 	if err != nil || strings.ContainsAny(address.Path+address.RawQuery+address.Fragment, "@") {
-		return errors.New("not of the form redis://user:password@host:port/db; in user and password, all but letters, " +
-			"digits and -._~ must be percent-encoded, such as / as %2F")
+		return nil, errors.New("not of the form redis://user:password@host:port/db; in user and password, all but " +
+			"letters, digits and -._~ must be percent-encoded, such as / as %2F")
 	}
 	if address.Host == "" && address.Scheme != "unix" {
-		return errors.New("it names no host: it must be of the form redis://user:password@host:port/db")
+		return nil, errors.New("it names no host: it must be of the form redis://user:password@host:port/db")
 	}
 	for _, name := range ownOptions {
 		if address.Query().Has(name) {
-			return fmt.Errorf("the option %s can't be set: petvote sets it itself", name)
+			return nil, fmt.Errorf("the option %s can't be set: petvote sets it itself", name)
 		}
 	}
-	options, err := redis.ParseURL(string(text))
+	options, err := redis.ParseURL(text)
 	if err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "redis: "))
 	}
-	u.options = options
-	return nil
+	return options, nil
 }
 
 // The client's own limits lie below the policies' time-outs, so that a hanging connection is closed and replaced.
@@ -69,13 +133,42 @@ const (
 	connLifetimeJitter = 15 * time.Second // more or less
 )
 
-// Dial returns a client that connects on first use, with a connection more for each blocking reader. It never retries.
-// After a failover behind the address it gives up the connections that lead to the old server.
-func (c Config) Dial(readers int) *redis.Client {
-	o := c.URL.options
-	if o == nil {
-		o = &redis.Options{Addr: c.Port.On(c.Host), Username: c.Username, Password: c.Password}
+// Client is a client of one queue's Redis.
+type Client struct {
+	*redis.Client
+	queue string
+	name  string
+}
+
+// Queue is the queue's name, its place among the queues: "0", "1", …
+func (c *Client) Queue() string { return c.queue }
+
+// Name is the server's name for operators: "redis", or where there are several queues "redis-0", "redis-1", …
+func (c *Client) Name() string { return c.name }
+
+// Dial returns a client for each queue. It connects on first use, with a connection more for each blocking reader, and
+// never retries. After a failover behind the address it gives up the connections that lead to the old server.
+func (c Config) Dial(readers int) []*Client {
+	all := c.URLs.options
+	if len(all) == 0 {
+		for _, host := range c.Hosts {
+			if _, port := splitPort(host); port == "" {
+				host = c.Port.On(host)
+			}
+			all = append(all, &redis.Options{Addr: host, Username: c.Username, Password: c.Password})
+		}
 	}
+	clients := make([]*Client, len(all))
+	for i, o := range all {
+		clients[i] = &Client{dial(*o, readers), strconv.Itoa(i), "redis"}
+		if len(all) > 1 {
+			clients[i].name += "-" + clients[i].queue
+		}
+	}
+	return clients
+}
+
+func dial(o redis.Options, readers int) *redis.Client {
 	o.PoolSize = otherConns + readers
 	o.MaxRetries = -1
 	o.DialerRetries = 1
@@ -89,7 +182,7 @@ func (c Config) Dial(readers int) *redis.Client {
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	quieten()
-	rdb := redis.NewClient(o)
+	rdb := redis.NewClient(&o)
 	rdb.AddHook(new(retirement))
 	return rdb
 }

@@ -30,7 +30,7 @@ func TestABadURLIsNamedByItsBadPartWithoutThePassword(t *testing.T) {
 		"localhost":                                "names no host",
 		"redis://u:s3cret@h:1?read_timeout=s3cret": "invalid read_timeout duration",
 	} {
-		var u RedisURL
+		var u URLs
 		err := u.UnmarshalText([]byte(address))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", address, err, want)
@@ -46,7 +46,7 @@ func TestTheAddressIsTakenAsGiven(t *testing.T) {
 		t.Helper()
 		var c Config
 		testenv.Must(t, config.Load(environ, &c))
-		rdb := c.Dial(0)
+		rdb := c.Dial(0)[0]
 		defer rdb.Close()
 		o := rdb.Options()
 		return o.Addr, o.Username, o.Password, o.DialTimeout

@@ -87,12 +87,8 @@ func TestAClusterOfSeveralServersIsUsedWhereTheQueueIsAndRefusedElsewhere(t *tes
 	relay, err := servers.NewRelay(elsewhere.server.Addr(), servers.Delays{})
 	testenv.Must(t, err)
 	t.Cleanup(func() { _ = relay.Close() })
-	var url RedisURL
-	testenv.Must(t, url.UnmarshalText([]byte("redis://"+relay.Addr())))
 	for _, ping := range []func(*Queue, context.Context) error{(*Queue).PingWrite, (*Queue).Ping} {
-		rdb := Config{URL: url}.Dial(0)
-		t.Cleanup(func() { _ = rdb.Close() })
-		queue := NewQueue(rdb)
+		queue := NewQueue(dialURL(t, relay.Addr()))
 		relay.Lead(elsewhere.server.Addr())
 		if err := ping(queue, ctx); !errors.Is(err, errOtherServer) {
 			t.Errorf("the probe of the other server: %v", err)

@@ -18,11 +18,15 @@ type ConsumerOptions struct {
 
 // Delivery is an entry as delivered to a consumer.
 type Delivery struct {
+	Queue      string
 	EntryID    string // "<milliseconds>-<sequence>"
 	Deliveries int64  // this one included
 	Message    Message
 	Err        error // wraps ErrUndecodable if there is no message
 }
+
+// Entry names the entry among those of all queues.
+func (d Delivery) Entry() Entry { return Entry{d.Queue, d.EntryID} }
 
 // Waited returns the entry's time in the stream so far, by Redis's clock.
 func (d Delivery) Waited(now time.Time) time.Duration {
@@ -31,7 +35,7 @@ func (d Delivery) Waited(now time.Time) time.Duration {
 
 // Consumer is one member of the group. It is not safe for concurrent use.
 type Consumer struct {
-	rdb     *redis.Client
+	rdb     *Client
 	options ConsumerOptions
 
 	resume   string // the last own pending entry read; "" when there are no more
@@ -41,7 +45,7 @@ type Consumer struct {
 }
 
 // NewConsumer returns a consumer that starts with its own pending entries.
-func NewConsumer(rdb *redis.Client, o ConsumerOptions) *Consumer {
+func NewConsumer(rdb *Client, o ConsumerOptions) *Consumer {
 	return &Consumer{rdb: rdb, options: o, resume: "0", pending: pendingWatch{until: "+"}}
 }
 
@@ -146,7 +150,7 @@ func (c *Consumer) read(ctx context.Context, n int, block time.Duration) ([]Deli
 	}
 	batch := make([]Delivery, len(streams[0].Messages))
 	for i, e := range streams[0].Messages {
-		batch[i] = Delivery{EntryID: e.ID, Deliveries: 1}
+		batch[i] = Delivery{Queue: c.rdb.queue, EntryID: e.ID, Deliveries: 1}
 		batch[i].Message, batch[i].Err = decode(e.Values)
 	}
 	return batch, nil

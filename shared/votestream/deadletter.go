@@ -159,7 +159,7 @@ if redis.call('HGET', KEYS[2], index) == ARGV[1] then redis.call('HDEL', KEYS[2]
 return 1`)
 
 func (q *Queue) remove(ctx context.Context, id string, to ...string) error {
-	if _, err := ParseEntry(queueName + "/" + id); err != nil {
+	if _, err := ParseEntry(q.rdb.queue + "/" + id); err != nil {
 		return fmt.Errorf("%w: that is not an entry's ID, like 1767323045001-0", ErrNoDeadLetter)
 	}
 	n, err := removeScript.Run(ctx, q.rdb, append([]string{DeadStream, deadIndexKey}, to...), id).Int()

@@ -24,7 +24,7 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 	for i := range 20_000 {
 		wide = append(wide, fmt.Sprint("field", i), i)
 	}
-	wide = append(wide, vote.encode()...)
+	wide = append(wide, vote.encoded()...)
 	same := make([]any, 20_000)
 	for i := range same {
 		same[i] = "id"
@@ -89,10 +89,7 @@ func TestAnEntryOfAnySizeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 func TestAnEntryThatCannotBeReadInTimeIsDeadLetteredAndBlocksNoOther(t *testing.T) {
 	s := newStream(t)
 	ctx := t.Context()
-	hurried := Config{}
-	testenv.Must(t, hurried.URL.UnmarshalText([]byte("redis://"+s.server.Addr()+"?read_timeout=10ms")))
-	rdb := hurried.Dial(0)
-	t.Cleanup(func() { _ = rdb.Close() })
+	rdb := dialURL(t, s.server.Addr()+"?read_timeout=10ms")
 	s.publish(t, 1)
 	large := redis.XAddArgs{Stream: Stream, Values: []any{"id", strings.Repeat("x", 64<<20)}}
 	testenv.Must(t, s.rdb.WithTimeout(time.Minute).XAdd(ctx, &large).Err())

@@ -37,18 +37,15 @@ type Message struct {
 	Trace tracecontext.TraceContext // of the last step; the next one continues it
 }
 
-// encode returns alternating fields and values, as XADD takes them.
-func (m Message) encode() []any {
-	return []any{
-		fieldID, m.Vote.ID.String(),
-		fieldVote, string(m.Vote.Pet),
-		fieldCastAt, m.Vote.CastAt.UTC().Format(time.RFC3339Nano),
-		fieldParent, m.Trace.Parent,
-		fieldState, m.Trace.State,
-	}
+// voteFields are a vote's, in the order of values.
+var voteFields = [...]string{fieldID, fieldVote, fieldCastAt, fieldParent, fieldState}
+
+func (m Message) values() [len(voteFields)]string {
+	return [...]string{m.Vote.ID.String(), string(m.Vote.Pet), m.Vote.CastAt.UTC().Format(time.RFC3339Nano),
+		m.Trace.Parent, m.Trace.State}
 }
 
-// decode is the inverse of encode. It checks neither the vote's validity nor its trace. Errors wrap [ErrUndecodable].
+// decode returns the message of an entry's fields. It checks neither the vote's validity nor its trace. Errors wrap [ErrUndecodable].
 func decode(fields map[string]any) (Message, error) {
 	text := func(name string) string { s, _ := fields[name].(string); return s }
 	id, err := uuid.Parse(text(fieldID))

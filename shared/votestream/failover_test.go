@@ -139,7 +139,7 @@ func TestConnectionsThatThePoolCannotCheckAreGivenUpToo(t *testing.T) {
 		}})
 	t.Cleanup(func() { _ = hidden.Close() })
 	hidden.AddHook(new(retirement))
-	f.stream.Queue = NewQueue(hidden)
+	f.stream.Queue = NewQueue(&Client{Client: hidden})
 	testenv.Must(t, f.PingWrite(t.Context()))
 	if err := f.PingWrite(t.Context()); err != nil || hidden.PoolStats().PipelineStats.Hits == 0 {
 		t.Errorf("a good connection is not used again: %v, %+v", err, hidden.PoolStats())
@@ -211,7 +211,7 @@ func TestConnectionsHaveALifetime(t *testing.T) {
 	if o.ConnMaxLifetime != connLifetime || o.ConnMaxLifetimeJitter != connLifetimeJitter {
 		t.Errorf("lifetime %v ± %v", o.ConnMaxLifetime, o.ConnMaxLifetimeJitter)
 	}
-	rdb := dial(t, f.relay.Addr()+"?conn_max_lifetime=200ms")
+	rdb := dialURL(t, f.relay.Addr()+"?conn_max_lifetime=200ms")
 	testenv.Must(t, rdb.Set(t.Context(), "here", "the old server", 0).Err())
 	other := testenv.NewRedis(t) // not even a replica: nothing but the lifetime tells
 	f.relay.Lead(other.Addr())

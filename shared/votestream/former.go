@@ -73,7 +73,7 @@ func (q *Queue) MoveFormerKeys(ctx context.Context) ([]config.Finding, error) {
 		case err == nil, strings.Contains(err.Error(), "non local key"):
 			return nil, nil
 		case errors.Is(explain(err), ErrForeignKey), redis.IsPermissionError(err):
-			return []config.Finding{{Setting: "redis votes:dead",
+			return []config.Finding{{Setting: q.rdb.name + " votes:dead",
 				Problem: "dead letters of an older version can't be moved: " + err.Error()}}, nil
 		default:
 			return nil, fmt.Errorf("move the dead letters of an older version: %w", err)

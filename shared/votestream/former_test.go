@@ -46,7 +46,7 @@ func TestTheDeadLettersAndRetriesOfAnOlderVersionAreMovedAndCountedOnce(t *testi
 			s.publish(t, 2)
 			batch := next(t, s.consumer("a"))
 			vote := newMessage(ballot.Dogs)
-			loud := append(vote.encode(), "reason", "rejected")
+			loud := append(vote.encoded(), "reason", "rejected")
 			loud[1] = strings.ToUpper(vote.Vote.ID.String())
 			s.formerLetters(t, loud, []any{"nonsense", "1", "reason", "undecodable"})
 			s.rdb.HSet(ctx, "votes:dead:index", vote.Vote.ID.String(), "1-1")
@@ -74,7 +74,7 @@ func TestTheDeadLettersAndRetriesOfAnOlderVersionAreMovedAndCountedOnce(t *testi
 			testenv.Must(t, s.DeadLetter(ctx, []Failure{{batch[1], ReasonRejected, errors.New("refused")}}))
 			late := make([][]any, 2*formerPage)
 			for i := range late {
-				late[i] = newMessage(ballot.Cats).encode()
+				late[i] = newMessage(ballot.Cats).encoded()
 			}
 			s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: "votes:dead", ID: "1-0", Values: []any{"older", ""}})
 			s.formerLetters(t, late...)

@@ -25,7 +25,7 @@ func (q *Queue) Inspect(ctx context.Context) (found []config.Finding, err error)
 	}
 	add := func(bad bool, setting, problem string) {
 		if bad {
-			found = append(found, config.Finding{Setting: "redis " + setting, Problem: "it is " + problem})
+			found = append(found, config.Finding{Setting: q.rdb.name + " " + setting, Problem: "it is " + problem})
 		}
 	}
 	add(settings["appendonly"] == "no", "appendonly", "no: every queued vote is lost when Redis restarts")

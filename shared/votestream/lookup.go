@@ -11,9 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// queueName is this queue's name in an [Entry]: its place among the queues, of which there is one.
-const queueName = "0"
-
 // Entry names an entry: its queue, and its ID in that queue's stream.
 type Entry struct{ Queue, ID string }
 
@@ -63,7 +60,7 @@ return {fields(KEYS[1], ARGV[1]), fields(KEYS[2], redis.call('HGET', KEYS[3], AR
 // of the queue. Without the vote's entry (the zero Entry, that of another vote, or one replayed since) it can't tell a
 // queued vote from an unknown one: it returns [ErrMaybeQueued], or [ErrNotQueued] if the queue is empty.
 func (q *Queue) Lookup(ctx context.Context, e Entry, voteID uuid.UUID) (Location, error) {
-	if e.Queue != queueName {
+	if e.Queue != q.rdb.queue {
 		e.ID = ""
 	}
 	keys := []string{Stream, DeadStream, deadIndexKey}

@@ -47,7 +47,7 @@ func TestAVoteIsFoundAtItsEntryOnlyAndUntilItIsAcked(t *testing.T) {
 	at := Location{Message: m, EntryID: e.ID}
 	s.wantLookup(t, "waiting", e, m.Vote.ID, at, nil)
 	for when, wrong := range map[string]Entry{
-		"without an entry": {}, "at another vote's": otherEntry, "at none": {queueName, "1-1"},
+		"without an entry": {}, "at another vote's": otherEntry, "at none": {"0", "1-1"},
 		"in another queue": {"1", e.ID},
 	} {
 		s.wantLookup(t, when, wrong, m.Vote.ID, Location{}, ErrMaybeQueued)
@@ -68,13 +68,13 @@ func TestALookupCostsLittleHoweverLongTheQueueIs(t *testing.T) {
 	for range 40 {
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for range 1000 {
-				p.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: newMessage(ballot.Dogs).encode()})
+				p.XAdd(ctx, &redis.XAddArgs{Stream: Stream, Values: newMessage(ballot.Dogs).encoded()})
 			}
 			return nil
 		})
 		testenv.Must(t, err)
 	}
-	e := Entry{queueName, s.rdb.XRevRangeN(ctx, Stream, "+", "-", 1).Val()[0].ID}
+	e := Entry{"0", s.rdb.XRevRangeN(ctx, Stream, "+", "-", 1).Val()[0].ID}
 	s.wantLookup(t, "unknown", Entry{}, uuid.New(), Location{}, ErrMaybeQueued) // loads the script
 	testenv.Must(t, s.rdb.ConfigResetStat(ctx).Err())
 	const lookups = 100

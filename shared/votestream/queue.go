@@ -13,7 +13,7 @@ import (
 
 // Queue does everything with the stream but adding to it and reading it. It is safe for concurrent use.
 type Queue struct {
-	rdb *redis.Client
+	rdb *Client
 
 	mu      sync.Mutex
 	oldest  string    // the oldest entry, when Stats last looked
@@ -23,7 +23,10 @@ type Queue struct {
 }
 
 // NewQueue returns the queue in rdb.
-func NewQueue(rdb *redis.Client) *Queue { return &Queue{rdb: rdb} }
+func NewQueue(rdb *Client) *Queue { return &Queue{rdb: rdb} }
+
+// Name is the queue's place among the queues: "0", "1", …
+func (q *Queue) Name() string { return q.rdb.queue }
 
 // Ping fails if Redis would not let a worker do its job: if it does not answer or is read-only, or if the stream's key
 // holds something else. It acknowledges an entry that can't exist. A Redis that is out of memory allows that.

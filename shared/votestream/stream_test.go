@@ -25,15 +25,25 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 type stream struct {
 	*Queue
 	server   *servers.Redis
-	producer *Producer
+	producer producer
 }
 
-// dial returns a client of the Redis at an address, with options as a URL has them.
-func dial(t testing.TB, address string) *redis.Client {
+// producer gives each vote a minute.
+type producer struct{ *Producer }
+
+func (p producer) Publish(ctx context.Context, m Message) (Entry, error) {
+	return p.Producer.Publish(ctx, m, time.Minute)
+}
+
+// once is a policy without limits.
+func once(ctx context.Context, call func(context.Context) error) error { return call(ctx) }
+
+// dialURL returns a client of the Redis at an address, with options as a URL has them.
+func dialURL(t testing.TB, address string) *Client {
 	t.Helper()
-	var url RedisURL
-	testenv.Must(t, url.UnmarshalText([]byte("redis://"+address)))
-	rdb := Config{URL: url}.Dial(0)
+	var urls URLs
+	testenv.Must(t, urls.UnmarshalText([]byte("redis://"+address)))
+	rdb := Config{URLs: urls}.Dial(0)[0]
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
 }
@@ -41,10 +51,8 @@ func dial(t testing.TB, address string) *redis.Client {
 // streamAt returns the queue of a server by the client of an address that leads to it.
 func streamAt(t *testing.T, address string, server *servers.Redis) *stream {
 	t.Helper()
-	rdb := dial(t, address)
-	producer, err := NewProducer(rdb)
-	testenv.Must(t, err)
-	return &stream{Queue: NewQueue(rdb), server: server, producer: producer}
+	rdb := dialURL(t, address)
+	return &stream{Queue: NewQueue(rdb), server: server, producer: producer{NewProducer(rdb, once)}}
 }
 
 // as returns the queue for a user with these rights.
@@ -354,7 +362,7 @@ func TestPoisonGoesToTheDeadLettersAndBack(t *testing.T) {
 	if st := s.stats(t); st.Dead != 3 || st.DeadNow != 0 || st.Added != 4 || s.rdb.Exists(ctx, deadIndexKey).Val() != 0 {
 		t.Errorf("at the end: %+v, and perhaps an index", st)
 	}
-	s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: DeadStream, Values: sent[0].encode()})
+	s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: DeadStream, Values: sent[0].encoded()})
 	testenv.Must(t, s.Ack(ctx, ids(back)))
 	s.wantLookup(t, "without an index, as of an earlier release", Entry{}, sent[0].Vote.ID, Location{}, ErrMaybeQueued)
 }

@@ -141,6 +141,7 @@ func (c *Consumer) take(ctx context.Context, seen []redis.XPendingExt) ([]Delive
 	batch := make([]Delivery, len(reply))
 	for i, one := range reply {
 		entry, _ := one.([]any)
+		batch[i].Queue = c.rdb.queue
 		batch[i].EntryID, _ = entry[0].(string)
 		batch[i].Deliveries, _ = entry[1].(int64)
 		if size, tooLarge := entry[2].(int64); tooLarge {

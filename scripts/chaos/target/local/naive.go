@@ -33,7 +33,7 @@ func NaiveWorker(ctx context.Context, environ []string) error {
 		return err
 	}
 	defer store.Close()
-	rdb := cfg.Redis.Dial(1)
+	rdb := cfg.Redis.Dial(1)[0]
 	defer rdb.Close()
 	queue := votestream.NewQueue(rdb)
 	consumer := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
