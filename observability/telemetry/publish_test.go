@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"petvote/shared/ballot"
+	"petvote/shared/resilience"
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestream"
 )
@@ -98,5 +101,28 @@ func TestATracestateInTheQueueIsBounded(t *testing.T) {
 		if want := strings.Join(c.want, ","); m.Trace.State != want || len(want) > 512 || m.Trace.TraceID() != traceA {
 			t.Errorf("%s: %q, want %q", name, m.Trace.State, want)
 		}
+	}
+}
+
+// Nothing listens at the producer's Redis. The policy is asked with the context of the group, not of the vote.
+func TestASampledVoteShowsTheEventsOfItsGroup(t *testing.T) {
+	tel, spans := recording(t)
+	listener := must(tel.PolicyListener())
+	rdb := votestream.Config{Hosts: votestream.Hosts{"127.0.0.1:1"}}.Dial(0)[0]
+	defer rdb.Close()
+	producer := votestream.NewProducer(rdb, func(ctx context.Context, call func(context.Context) error) error {
+		listener.BreakerSeen(ctx, "redis", resilience.Closed, resilience.Open)
+		return call(ctx)
+	})
+	p := must(tel.Publisher(func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
+		return producer.Publish(ctx, m, time.Minute)
+	}))
+	for _, parent := range []tracecontext.TraceContext{recordedA, unrecorded} {
+		if _, err := p.Publish(extract(t.Context(), parent), votestream.Message{}); err == nil {
+			t.Error("published to nowhere")
+		}
+	}
+	if got := events(spans.only(t, "publish votes")); !slices.Contains(got, "circuit breaker changed") {
+		t.Errorf("events %v", got)
 	}
 }

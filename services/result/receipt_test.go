@@ -292,6 +292,47 @@ func TestAVoteThatIsNotQueuedIsNoFailureOfRedis(t *testing.T) {
 	}
 }
 
+// whereabouts is a queue that holds some votes.
+type whereabouts map[votestream.Entry]uuid.UUID
+
+func (w whereabouts) Lookup(_ context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error) {
+	if w[e] == id {
+		return votestream.Location{EntryID: e.ID}, nil
+	}
+	if len(w) > 0 {
+		return votestream.Location{}, votestream.ErrMaybeQueued
+	}
+	return votestream.Location{}, votestream.ErrNotQueued
+}
+
+func TestAVoteIsLookedUpInTheQueueThatItsEntryNamesAndIsUnknownOnlyIfAllSaySo(t *testing.T) {
+	id := castVote.ID
+	first, second := votestream.Entry{Queue: "0", ID: "7-0"}, votestream.Entry{Queue: "1", ID: "7-0"}
+	down := finderFunc(func(context.Context) error { return errDown })
+	empty, holds, others := whereabouts{}, whereabouts{second: id}, whereabouts{first: uuid.New()}
+	for name, c := range map[string]struct {
+		queues []voteFinder
+		entry  votestream.Entry
+		want   error
+	}{
+		"in the second":          {[]voteFinder{others, holds}, second, nil},
+		"the first is down":      {[]voteFinder{down, holds}, second, nil},
+		"at the first's entry":   {[]voteFinder{others, empty}, first, votestream.ErrMaybeQueued},
+		"both are empty":         {[]voteFinder{empty, empty}, second, votestream.ErrNotQueued},
+		"one may have it":        {[]voteFinder{others, empty}, second, votestream.ErrMaybeQueued},
+		"one can't say":          {[]voteFinder{empty, down}, first, resilience.ErrUnavailable},
+		"of a queue that is not": {[]voteFinder{empty, empty}, votestream.Entry{Queue: "7", ID: "7-0"}, votestream.ErrNotQueued},
+	} {
+		var all resilientQueues
+		for _, q := range c.queues {
+			all = append(all, resilientQueue{q, queuePolicy("redis", nil)})
+		}
+		if _, err := all.Lookup(t.Context(), c.entry, id); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
 type hurriedQueue struct {
 	journey
 	canceled bool

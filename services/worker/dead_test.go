@@ -239,3 +239,27 @@ func TestDeadReportsAnUnavailableRedis(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestDeadLettersOfSeveralQueuesAreNamedByTheirQueue(t *testing.T) {
+	one, two := newDeadQueue(t), newDeadQueue(t)
+	one.add(t, "7-0", "invalid", "of the first")
+	two.add(t, "7-0", "invalid", "of the second")
+	two.add(t, "8-0", "invalid", "of the second")
+	host := func(q *deadQueue) string { return q.rdb.Options().Addr }
+	both := &deadQueue{environ: []string{"REDIS_HOST=" + host(one) + "," + host(two)}}
+	out, err := both.dead(t, "list")
+	if err != nil || !strings.Contains(out, "\n0/7-0 ") || !strings.Contains(out, "\n1/7-0 ") {
+		t.Errorf("%s\n%v", out, err)
+	}
+	if out, err := both.dead(t, "replay", "1/7-0"); err != nil || out != "1 replayed\n" || len(two.ids(t)) != 1 {
+		t.Errorf("%q, %v, left %v", out, err, two.ids(t))
+	}
+	if out, err := both.dead(t, "drop", "7-0", "2/7-0"); err == nil || out != "1 dropped\n" || len(one.ids(t)) != 0 {
+		t.Errorf("%q, %v, left %v", out, err, one.ids(t))
+	}
+	half := &deadQueue{environ: []string{"REDIS_HOST=127.0.0.1:1," + host(two)}}
+	out, err = half.dead(t, "list")
+	if err == nil || !strings.Contains(err.Error(), "can't use Redis at 127.0.0.1:1") || !strings.Contains(out, "\n1/8-0 ") {
+		t.Errorf("with one down: %s\n%v", out, err)
+	}
+}

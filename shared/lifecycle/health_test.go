@@ -37,6 +37,7 @@ func TestReadinessDependsOnRequiredDependenciesGateAndDraining(t *testing.T) {
 	const required, optional = true, false
 	up := func(name string, required bool) Dependency { return dependency(name, true, required) }
 	down := func(name string, required bool) Dependency { return dependency(name, false, required) }
+	spare := func(d Dependency) Dependency { d.Group = "redis"; return d }
 	shut := func() error { return errors.New("no tally has been read yet") }
 	for name, c := range map[string]struct {
 		gate         func() error
@@ -51,6 +52,12 @@ func TestReadinessDependsOnRequiredDependenciesGateAndDraining(t *testing.T) {
 		"required down":           {nil, []Dependency{down("redis", required)}, false, 503, "unavailable"},
 		"required, optional down": {nil, []Dependency{down("a", required), down("b", optional)}, false, 503, "unavailable"},
 		"optional, required down": {nil, []Dependency{down("a", optional), down("b", required)}, false, 503, "unavailable"},
+		"one of a group down": {nil, []Dependency{spare(down("a", required)), spare(up("b", required))}, false, 200,
+			"degraded"},
+		"a whole group down": {nil, []Dependency{spare(down("a", required)), spare(down("b", required)),
+			up("c", required)}, false, 503, "unavailable"},
+		"one of a group and another down": {nil, []Dependency{spare(down("a", required)), spare(up("b", required)),
+			down("c", required)}, false, 503, "unavailable"},
 		"gate shut":               {shut, []Dependency{up("postgres", optional)}, false, 503, "unavailable"},
 		"gate shut and one down":  {shut, []Dependency{down("postgres", optional)}, false, 503, "unavailable"},
 		"draining":                {nil, []Dependency{up("redis", required)}, true, 503, "draining"},

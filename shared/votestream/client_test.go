@@ -61,3 +61,37 @@ func TestTheAddressIsTakenAsGiven(t *testing.T) {
 		t.Errorf("%s, %s, %q, %v", addr, user, password, wait)
 	}
 }
+
+func TestQueuesAreAListInWhichEachHasItsPlaceAsItsName(t *testing.T) {
+	for setting, want := range map[string]string{
+		"REDIS_HOST=a":                               "a:7000 0 redis",
+		"REDIS_HOST=a,b:1,[::1]":                     "a:7000 0 redis-0, b:1 1 redis-1, [::1]:7000 2 redis-2",
+		"REDIS_HOST=a, [::1]:8":                      "a:7000 0 redis-0, [::1]:8 1 redis-1",
+		"REDIS_URL=redis://a:1":                      "a:1 0 redis",
+		"REDIS_URL=redis://u:p,w@a:1,rediss://b:2/3": "a:1 0 redis-0, b:2 1 redis-1",
+	} {
+		var c Config
+		testenv.Must(t, config.Load([]string{setting, "REDIS_PORT=7000"}, &c))
+		var got []string
+		for _, rdb := range c.Dial(0) {
+			got = append(got, rdb.Options().Addr+" "+rdb.Queue()+" "+rdb.Name())
+			_ = rdb.Close()
+		}
+		if list := strings.Join(got, ", "); list != want {
+			t.Errorf("%s: %s, want %s", setting, list, want)
+		}
+	}
+	for setting, want := range map[string]string{
+		"REDIS_HOST=a,":    "a host is missing",
+		"REDIS_HOST=a:b":   "b is not a port number",
+		"REDIS_HOST=a,b,a": "it names the same queue twice",
+		"REDIS_HOST=" + strings.Repeat("a,", 16) + "b": "more than 16 queues",
+		"REDIS_URL=redis://a:1,http://b:1":             "invalid URL scheme: http",
+		"REDIS_URL=redis://a:1,redis://a:1":            "it names the same queue twice",
+	} {
+		var c Config
+		if err := config.Load([]string{setting}, &c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", setting, err, want)
+		}
+	}
+}

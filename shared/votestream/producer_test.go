@@ -1,0 +1,130 @@
+package votestream
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"petvote/infra/testenv"
+	"petvote/shared/ballot"
+)
+
+// held publishes one vote to a Redis that hangs, and then the others, which wait for it. It returns their errors once
+// Redis goes on.
+func (s *stream) held(t *testing.T, others ...Message) (errs []error) {
+	t.Helper()
+	testenv.Must(t, s.server.Pause())
+	var publishing sync.WaitGroup
+	publish := func(m Message, note func(error)) {
+		before := s.producer.Pending()
+		publishing.Go(func() { _, err := s.producer.Publish(t.Context(), m); note(err) })
+		testenv.Eventually(t, func() error {
+			if s.producer.Pending() == before {
+				return errors.New("not pending yet")
+			}
+			return nil
+		})
+	}
+	publish(newMessage(ballot.Dogs), func(error) {})
+	testenv.Eventually(t, func() error {
+		s.producer.mu.Lock()
+		defer s.producer.mu.Unlock()
+		if len(s.producer.waiting) > 0 {
+			return errors.New("the first is not under way")
+		}
+		return nil
+	})
+	errs = make([]error, len(others))
+	for i, m := range others {
+		publish(m, func(err error) { errs[i] = err })
+	}
+	testenv.Must(t, s.server.Resume())
+	publishing.Wait()
+	return errs
+}
+
+func TestVotesThatWaitShareARoundTrip(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	trips := 0
+	s.producer.policy = func(ctx context.Context, call func(context.Context) error) error {
+		trips++
+		return call(ctx)
+	}
+	const n = 20
+	others := make([]Message, n)
+	for i := range others {
+		others[i] = newMessage(ballot.Cats)
+	}
+	err := errors.Join(s.held(t, others...)...)
+	if length := s.rdb.XLen(t.Context(), Stream).Val(); err != nil || trips != 2 || length != n+1 || s.producer.Pending() > 0 {
+		t.Errorf("%d round trips, %d entries, %d pending, %v", trips, length, s.producer.Pending(), err)
+	}
+}
+
+// Redis has no room for the second.
+func TestARefusedVoteDoesNotFailTheOthersOfItsGroup(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	testenv.Must(t, s.rdb.ConfigSet(t.Context(), "maxmemory", "16mb").Err())
+	errs := s.held(t, newMessage(ballot.Cats), newMessage(ballot.Choice(strings.Repeat("x", 32<<20))))
+	if errs[0] != nil || !redis.IsOOMError(errs[1]) {
+		t.Errorf("%v", errs)
+	}
+}
+
+func TestAVoteWhoseVoterGaveUpIsNotAdded(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	testenv.Must(t, s.server.Pause())
+	done := make(chan error)
+	go func() { _, err := s.producer.Publish(t.Context(), newMessage(ballot.Dogs)); done <- err }()
+	testenv.Eventually(t, func() error {
+		if s.producer.Pending() == 0 {
+			return errors.New("not pending yet")
+		}
+		return nil
+	})
+	_, err := s.producer.Producer.Publish(t.Context(), newMessage(ballot.Cats), 20*time.Millisecond)
+	if !errors.Is(err, ErrNoAnswer) {
+		t.Errorf("%v", err)
+	}
+	testenv.Must(t, s.server.Resume())
+	testenv.Must(t, <-done)
+	_, err = s.producer.Publish(t.Context(), newMessage(ballot.Lizards))
+	if n := s.rdb.XLen(t.Context(), Stream).Val(); err != nil || n != 2 {
+		t.Errorf("%d entries, %v", n, err)
+	}
+}
+
+func TestEachVoteGetsItsOwnEntry(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	const voters, votes = 32, 50
+	var voting sync.WaitGroup
+	for range voters {
+		voting.Go(func() {
+			for range votes {
+				m := newMessage(ballot.Dogs)
+				e, err := s.producer.Publish(t.Context(), m)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				found, err := s.Lookup(t.Context(), e, m.Vote.ID)
+				if err != nil || found.EntryID != e.ID {
+					t.Errorf("vote %v is not at its entry %v: %v", m.Vote.ID, e, err)
+				}
+			}
+		})
+	}
+	voting.Wait()
+	if n := s.rdb.XLen(t.Context(), Stream).Val(); n != voters*votes {
+		t.Errorf("%d entries", n)
+	}
+}
