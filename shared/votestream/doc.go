@@ -1,5 +1,5 @@
-// Package votestream is the queue between the vote service and the workers: a Redis stream, its consumer group, and
-// the dead letters.
+// Package votestream holds the queues between the vote service and the workers: each is a Redis stream, its consumer
+// group, and its dead letters.
 //
 //	Producer.Publish ─XADD─▶ stream "votes" ─XREADGROUP─▶ Consumer.Next ─▶ stored ─▶ Queue.Ack
 //	                          │ group "workers"             ▲   │                 script: XACK, XDEL
@@ -7,7 +7,10 @@
 //	                          └─ pending of a dead consumer ┘     script: XADD {votes}:dead, XACK, XDEL
 //	                             XCLAIM after ClaimIdle
 //
-// # Invariants
+// There may be several queues, each in a Redis of its own. A vote may enter by any of them, and even by several, since
+// it counts once by its id. The IDs of entries of two queues may be equal, so an [Entry] names its queue too.
+//
+// # Invariants, of each queue
 //
 // An entry leaves the stream only through Ack or DeadLetter, which acknowledge and delete it together or not at all. So
 // the stream's length is the number of unacknowledged entries, and entries-added = acked + dead-lettered + length at
