@@ -1,37 +1,66 @@
 package telemetry
 
 import (
-	"cmp"
-	"crypto/rand"
+	"bufio"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // HTTP traces and measures requests, named by method and route, and returns the trace in a traceresponse header
-// (https://w3c.github.io/trace-context/#traceresponse-header). next must be or wrap an http.ServeMux.
+// (https://w3c.github.io/trace-context/#traceresponse-header). next must be or wrap an http.ServeMux, and pass on the
+// request that it gets, in which the mux notes the route. Polling requests are measured, but not traced unless the
+// caller's trace is sampled: they would drown out the votes. Streams don't belong here: their duration says nothing.
 func (t *Telemetry) HTTP(next http.Handler) http.Handler {
-	return suppressPolling(otelhttp.NewHandler(routeAndResponse(next), "",
-		otelhttp.WithTracerProvider(t.public), otelhttp.WithMeterProvider(t.meters),
-		otelhttp.WithPropagators(t.env.propagator),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return cmp.Or(r.Pattern, r.Method) }),
-		otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r.URL.Path) })))
-}
-
-// suppressPolling keeps polling requests from being traced unless the caller sends a trace: they would drown out the
-// votes. They are still measured.
-func suppressPolling(next http.Handler) http.Handler {
+	tracer, outcomes := t.public.Tracer(scope), cache[outcome, *recorded]{make: newRecorded}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isPolling(r.URL.Path) { // a parent that is not sampled, which one that the caller sends replaces
-			var ids trace.SpanContextConfig
-			_, _ = rand.Read(ids.TraceID[:]) // never fails
-			_, _ = rand.Read(ids.SpanID[:])
-			r = r.WithContext(trace.ContextWithRemoteSpanContext(r.Context(), trace.NewSpanContext(ids)))
+		if isProbe(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
 		}
-		next.ServeHTTP(w, r)
+		start := time.Now()
+		ctx := t.env.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		span := trace.SpanFromContext(ctx) // the caller's, of which nothing is recorded here
+		if !isPolling(r.URL.Path) || span.SpanContext().IsSampled() {
+			ctx, span = tracer.Start(ctx, "HTTP", asServer...)
+			defer span.End() // records a panic and lets it pass
+			w.Header().Set("Traceresponse", parentOf(span.SpanContext()))
+			r = r.WithContext(ctx)
+		}
+		answer := &response{ResponseWriter: w}
+		if span.IsRecording() && r.ContentLength != 0 {
+			answer.body.ReadCloser, r.Body = r.Body, &answer.body
+		}
+		panicked := true
+		defer func() {
+			status := answer.statusCode()
+			if panicked {
+				status = http.StatusInternalServerError // though the client gets no answer, or the beginning of one
+			}
+			to := outcomes.get(outcome{r.Pattern, knownMethod(r.Method), status})
+			t.requests.Record(ctx, time.Since(start).Seconds(), to.options...)
+			if span.IsRecording() {
+				span.SetName(to.span)
+				span.SetAttributes(append(attributesOf(r, answer), to.attributes...)...)
+				if status >= http.StatusInternalServerError {
+					span.SetStatus(codes.Error, "")
+				}
+			}
+		}()
+		next.ServeHTTP(answer, r)
+		panicked = false
 	})
 }
 
@@ -44,16 +73,123 @@ func isPolling(path string) bool {
 // isProbe is true for health probes and for the pages' reports: neither is traced or measured.
 func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" || path == "/spans" }
 
-// routeAndResponse sets the header before the handler writes, and the route, which only the mux inside knows, after.
-func routeAndResponse(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		span := trace.SpanFromContext(r.Context())
-		if sc := span.SpanContext(); sc.IsValid() {
-			w.Header().Set("traceresponse", parentOf(sc))
-		}
-		next.ServeHTTP(w, r)
-		if _, route, ok := strings.Cut(r.Pattern, " "); ok {
-			span.SetAttributes(semconv.HTTPRoute(route))
-		}
-	})
+var asServer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+
+// outcome is what requests are counted by. There are few: clients choose none of its values at will.
+type outcome struct {
+	pattern, method string // of the mux, empty for none; known
+	status          int
+}
+
+// recorded is what is recorded of all requests of one outcome, by the names of
+// https://opentelemetry.io/docs/specs/semconv/http/.
+type recorded struct {
+	span       string
+	attributes []attribute.KeyValue
+	options    []metric.RecordOption
+}
+
+func newRecorded(o outcome) *recorded {
+	to := recorded{span: o.method, attributes: []attribute.KeyValue{
+		semconv.HTTPRequestMethodKey.String(o.method), semconv.HTTPResponseStatusCode(o.status)}}
+	if o.method == otherMethod {
+		to.span = "HTTP"
+	}
+	if i := strings.IndexByte(o.pattern, '/'); i >= 0 {
+		to.span += " " + o.pattern[i:]
+		to.attributes = append(to.attributes, semconv.HTTPRoute(o.pattern[i:]))
+	}
+	if o.status >= http.StatusInternalServerError {
+		to.attributes = append(to.attributes, semconv.ErrorTypeKey.String(strconv.Itoa(o.status)))
+	}
+	to.options = always(to.attributes...)
+	return &to
+}
+
+const otherMethod = "_OTHER"
+
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut,
+	http.MethodDelete, http.MethodPatch, http.MethodConnect, http.MethodTrace, "QUERY"}
+
+func knownMethod(method string) string {
+	if i := slices.Index(methods, method); i >= 0 {
+		return methods[i] // not the client's text, which is part of the request
+	}
+	return otherMethod
+}
+
+// attributesOf are the attributes of a request's span that its outcome does not have.
+func attributesOf(r *http.Request, answer *response) []attribute.KeyValue {
+	server, peer := url.URL{Host: r.Host}, url.URL{Host: r.RemoteAddr}
+	attrs := append(make([]attribute.KeyValue, 0, 16), semconv.ServerAddress(server.Hostname()),
+		semconv.ClientAddress(peer.Hostname()), semconv.NetworkPeerAddress(peer.Hostname()),
+		semconv.URLScheme("http"), semconv.URLPath(r.URL.Path), // a proxy in front speaks TLS
+		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")))
+	if port, err := strconv.Atoi(server.Port()); err == nil && port != 80 {
+		attrs = append(attrs, semconv.ServerPort(port))
+	}
+	if port, err := strconv.Atoi(peer.Port()); err == nil && port > 0 {
+		attrs = append(attrs, semconv.NetworkPeerPort(port))
+	}
+	if agent := r.UserAgent(); agent != "" {
+		attrs = append(attrs, semconv.UserAgentOriginal(agent))
+	}
+	if knownMethod(r.Method) == otherMethod {
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(r.Method))
+	}
+	if answer.body.size > 0 {
+		attrs = append(attrs, semconv.HTTPRequestBodySize(answer.body.size))
+	}
+	if answer.size > 0 {
+		attrs = append(attrs, semconv.HTTPResponseBodySize(answer.size))
+	}
+	return attrs
+}
+
+// response notes what a handler answers, and how much of the request's body it reads.
+type response struct {
+	http.ResponseWriter
+	status, size int // 0 before the handler answers
+	body         body
+}
+
+func (r *response) statusCode() int {
+	if r.status == 0 {
+		return http.StatusOK // as the server sends
+	}
+	return r.status
+}
+
+func (r *response) WriteHeader(status int) {
+	informational := status < http.StatusOK && status != http.StatusSwitchingProtocols // the answer comes later
+	if r.status == 0 && !informational {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *response) Write(b []byte) (int, error) {
+	r.status = r.statusCode()
+	n, err := r.ResponseWriter.Write(b)
+	r.size += n
+	return n, err
+}
+
+// Unwrap lets an http.ResponseController reach the server's own methods, Flush and Hijack those who don't use one.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+func (r *response) Flush()                      { _ = r.FlushError() }
+func (r *response) FlushError() error           { return http.NewResponseController(r.ResponseWriter).Flush() }
+func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(r.ResponseWriter).Hijack()
+}
+
+type body struct {
+	io.ReadCloser
+	size int
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.size += n
+	return n, err
 }

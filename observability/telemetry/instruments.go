@@ -3,8 +3,12 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
 
@@ -16,6 +20,9 @@ var (
 	// waits are for the time in the queue, which an outage can make long.
 	waits = metric.WithExplicitBucketBoundaries(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 		1, 2.5, 5, 10, 30, 60, 300, 1800)
+	// answers are those that the semantic conventions recommend for HTTP requests.
+	answers = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75,
+		1, 2.5, 5, 7.5, 10)
 	// sizes are for the number of votes in a batch.
 	sizes = metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000)
 )
@@ -74,4 +81,32 @@ func observeStats[S any](i *instruments, read func(context.Context) (S, error), 
 		return nil
 	}, i.observable...)
 	return errors.Join(i.err(), err)
+}
+
+// always makes the options to record with under these attributes. Made once and passed as they are, they cost nothing.
+func always(attrs ...attribute.KeyValue) []metric.RecordOption {
+	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attrs...))}
+}
+
+// cache makes a value once for each key. It forgets none, so there must be few. It may be read without locks.
+type cache[K comparable, V any] struct {
+	make   func(K) V
+	made   atomic.Pointer[map[K]V] // is replaced, never changed
+	making sync.Mutex
+}
+
+func (c *cache[K, V]) get(key K) V {
+	if made := c.made.Load(); made != nil {
+		if v, ok := (*made)[key]; ok {
+			return v
+		}
+	}
+	c.making.Lock()
+	defer c.making.Unlock()
+	grown := map[K]V{key: c.make(key)}
+	if made := c.made.Load(); made != nil {
+		maps.Copy(grown, *made) // what another call made for the key in the meantime stays
+	}
+	c.made.Store(&grown)
+	return grown[key]
 }

@@ -21,13 +21,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -51,6 +49,7 @@ type Telemetry struct {
 	tracer   trace.Tracer
 	pages    trace.Tracer // of the spans that pages report; nil if nothing is exported
 	meter    metric.Meter
+	requests metric.Float64Histogram // durations
 	registry *prometheus.Registry
 }
 
@@ -145,9 +144,10 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	if err != nil {
 		return fmt.Errorf("create metrics exporter: %w", err)
 	}
-	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res),
-		sdkmetric.WithView(views...))
+	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithResource(res))
 	t.meter = t.meters.Meter(scope)
+	i := t.instruments()
+	t.requests = i.histogram("http.server.request.duration", "s", "Duration of HTTP server requests.", answers)
 	if err := runtime.Start(runtime.WithMeterProvider(t.meters)); err != nil {
 		return fmt.Errorf("measure the runtime: %w", err)
 	}
@@ -155,7 +155,7 @@ func (t *Telemetry) startMetrics(res *resource.Resource) error {
 	// files as counted by the kernel.
 	t.registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()), buildInfo())
-	return nil
+	return i.err()
 }
 
 func buildInfo() prometheus.Collector {
@@ -164,30 +164,6 @@ func buildInfo() prometheus.Collector {
 		Name: "petvote_build_info", Help: "1, with the build in the labels.",
 		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
 	}, func() float64 { return 1 })
-}
-
-// views drop the sizes of bodies from the HTTP metrics, and the Host header, which a client can vary at will.
-var views = []sdkmetric.View{
-	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.*.body.size"},
-		sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}),
-	sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.duration"}, sdkmetric.Stream{
-		AttributeFilter: attribute.NewAllowKeysFilter(semconv.HTTPRequestMethodKey, semconv.HTTPRouteKey,
-			semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey),
-		ExemplarReservoirProviderSelector: bareExemplars,
-	}),
-}
-
-// bareExemplars removes all labels but the trace's ids from exemplars. The SDK adds the attributes that a view filters
-// out, which together exceed Prometheus's limit.
-func bareExemplars(a sdkmetric.Aggregation) exemplar.ReservoirProvider {
-	provide := sdkmetric.DefaultExemplarReservoirProviderSelector(a)
-	return func(attrs attribute.Set) exemplar.Reservoir { return bareReservoir{provide(attrs)} }
-}
-
-type bareReservoir struct{ exemplar.Reservoir }
-
-func (r bareReservoir) Offer(ctx context.Context, at time.Time, v exemplar.Value, _ []attribute.KeyValue) {
-	r.Reservoir.Offer(ctx, at, v, nil)
 }
 
 // Metrics serves the metrics to Prometheus.
