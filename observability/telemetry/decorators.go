@@ -37,10 +37,10 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 		"Time to add a vote to the stream, retries included.", seconds)
 	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("publish"),
 		semconv.MessagingOperationTypeSend}, stream...)
-	ok := metric.WithAttributeSet(attribute.NewSet(attrs...))
-	failed := metric.WithAttributeSet(attribute.NewSet(append(attrs, semconv.ErrorTypeOther)...))
+	ok, failed := always(attrs...), always(append(attrs, semconv.ErrorTypeOther)...)
+	asProducer := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
 	return func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
-		ctx, span := t.tracer.Start(ctx, "publish votes", trace.WithSpanKind(trace.SpanKindProducer))
+		ctx, span := t.tracer.Start(ctx, "publish votes", asProducer...)
 		if span.IsRecording() { // as options of Start they would be copied even if nothing is recorded
 			span.SetAttributes(attrs...)
 			span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))
@@ -52,7 +52,7 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 		if err != nil {
 			outcome = failed
 		}
-		duration.Record(ctx, time.Since(start).Seconds(), outcome)
+		duration.Record(ctx, time.Since(start).Seconds(), outcome...)
 		end(span, err)
 		return entry, err
 	}, i.err()
@@ -75,6 +75,7 @@ func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, er
 		newRoots: newTraces}
 	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("process"),
 		semconv.MessagingOperationTypeProcess, semconv.MessagingConsumerGroupName(votestream.Group)}, stream...)
+	ofStream := always(stream...)
 	return func(ctx context.Context, batch []votestream.Delivery) error {
 		start := time.Now()
 		messages := make([]message, len(batch))
@@ -101,7 +102,7 @@ func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, er
 			}
 		}
 		err := next(ctx, batch)
-		duration.Record(ctx, time.Since(start).Seconds(), metric.WithAttributes(stream...))
+		duration.Record(ctx, time.Since(start).Seconds(), ofStream...)
 		endAll(spans, err)
 		return err
 	}, i.err()
@@ -122,6 +123,8 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 	latency := i.histogram("petvote.vote.to_stored", "s",
 		"Time from casting a vote to storing it, by the clocks of vote and worker.", waits)
 	votes := i.counter("petvote.votes", "{vote}", "Votes handed to the store, by outcome.")
+	outcome := func(name string) metric.AddOption { return metric.WithAttributes(attribute.String("outcome", name)) }
+	stored, duplicate, redelivered := outcome("stored"), outcome("duplicate"), outcome("redelivered")
 	store := fanOut{tracer: t.tracer, kind: trace.SpanKindClient, name: "store votes"}
 	return func(ctx context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
 		start := time.Now()
@@ -143,11 +146,9 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 				latency.Record(ctx, secondsSince(e.Vote.CastAt, now))
 			}
 		}
-		for outcome, n := range map[string]int{
-			"stored": out.Stored, "duplicate": out.Duplicates, "redelivered": out.Redelivered,
-		} {
-			votes.Add(ctx, int64(n), metric.WithAttributes(attribute.String("outcome", outcome)))
-		}
+		votes.Add(ctx, int64(out.Stored), stored)
+		votes.Add(ctx, int64(out.Duplicates), duplicate)
+		votes.Add(ctx, int64(out.Redelivered), redelivered)
 		return out, nil
 	}, i.err()
 }

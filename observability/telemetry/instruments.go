@@ -85,7 +85,7 @@ func observeStats[S any](i *instruments, read func(context.Context) (S, error), 
 
 // always makes the options to record with under these attributes. Made once and passed as they are, they cost nothing.
 func always(attrs ...attribute.KeyValue) []metric.RecordOption {
-	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attrs...))}
+	return []metric.RecordOption{metric.WithAttributes(attrs...)}
 }
 
 // cache makes a value once for each key. It forgets none, so there must be few. It may be read without locks.

@@ -20,14 +20,17 @@ const policyKey = attribute.Key("petvote.policy")
 type policyListener struct {
 	attempts         metric.Float64Histogram
 	retries, changes metric.Int64Counter
-	labels           *sync.Map // of attempts, by policy and outcome: built once, since every vote is an attempt
-	logged           *sync.Map // by policy: a rate.Sometimes for the log lines about its retries
+	labels           *cache[[2]string, []metric.RecordOption] // of attempts, by policy and outcome
+	logged           *sync.Map                                // by policy: a rate.Sometimes for the log lines about its retries
 }
 
 // PolicyListener returns the listener to create policies with.
 func (t *Telemetry) PolicyListener() (resilience.Listener, error) {
 	i := t.instruments()
-	l := policyListener{labels: new(sync.Map), logged: new(sync.Map)}
+	l := policyListener{logged: new(sync.Map)}
+	l.labels = &cache[[2]string, []metric.RecordOption]{make: func(of [2]string) []metric.RecordOption {
+		return always(policyKey.String(of[0]), attribute.String("outcome", of[1]))
+	}}
 	l.retries, l.changes = policyCounters(i)
 	l.attempts = i.histogram("petvote.dependency.attempt.duration", "s",
 		"Time of one attempt at a dependency, by outcome.", seconds)
@@ -40,16 +43,11 @@ func policyCounters(i *instruments) (retries, changes metric.Int64Counter) {
 }
 
 func (l policyListener) Attempt(ctx context.Context, policy string, took time.Duration, err error) {
-	key := [2]string{policy, "ok"}
+	outcome := "ok"
 	if err != nil {
-		key[1] = "error"
+		outcome = "error"
 	}
-	labels, ok := l.labels.Load(key)
-	if !ok {
-		labels, _ = l.labels.LoadOrStore(key,
-			metric.WithAttributes(policyKey.String(policy), attribute.String("outcome", key[1])))
-	}
-	l.attempts.Record(ctx, took.Seconds(), labels.(metric.MeasurementOption))
+	l.attempts.Record(ctx, took.Seconds(), l.labels.get([2]string{policy, outcome})...)
 }
 
 func (l policyListener) Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration) {
