@@ -40,7 +40,10 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 	ok, failed := always(attrs...), always(append(attrs, semconv.ErrorTypeOther)...)
 	asProducer := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
 	return func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
-		ctx, span := t.tracer.Start(ctx, "publish votes", asProducer...)
+		span := trace.SpanFromContext(ctx)
+		if sc := span.SpanContext(); sc.IsSampled() || !sc.IsValid() || !t.env.parentBased { // else none is recorded
+			ctx, span = t.tracer.Start(ctx, "publish votes", asProducer...)
+		}
 		if span.IsRecording() { // as options of Start they would be copied even if nothing is recorded
 			span.SetAttributes(attrs...)
 			span.SetAttributes(semconv.MessagingMessageID(m.Vote.ID.String()))

@@ -25,13 +25,17 @@ import (
 // caller's trace is sampled: they would drown out the votes. Streams don't belong here: their duration says nothing.
 func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 	tracer, outcomes := t.public.Tracer(scope), cache[outcome, *recorded]{make: newRecorded}
+	_, w3c := t.env.propagator.(propagation.TraceContext)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isProbe(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		start := time.Now()
-		ctx := t.env.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		ctx := r.Context()
+		if !w3c || r.Header["Traceparent"] != nil { // most requests bring none
+			ctx = t.env.propagator.Extract(ctx, propagation.HeaderCarrier(r.Header))
+		}
 		span := trace.SpanFromContext(ctx) // the caller's, of which nothing is recorded here
 		if !isPolling(r.URL.Path) || span.SpanContext().IsSampled() {
 			ctx, span = tracer.Start(ctx, "HTTP", asServer...)

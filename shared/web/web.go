@@ -17,6 +17,7 @@ import (
 	"embed"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -52,10 +53,12 @@ func EncodedJSON(w http.ResponseWriter, status int, document []byte) {
 }
 
 func beginJSON(w http.ResponseWriter, status int) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
+	maps.Copy(w.Header(), jsonHeaders)
 	w.WriteHeader(status)
 }
+
+// jsonHeaders are shared by all answers: replace a header's value, never write into it.
+var jsonHeaders = http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}
 
 // Problem answers with an error in JSON.
 func Problem(w http.ResponseWriter, status int, message string) {
