@@ -124,7 +124,7 @@ func knownMethod(method string) string {
 
 // attributesOf are the attributes of a request's span that its outcome does not have.
 func attributesOf(r *http.Request, answer *response) []attribute.KeyValue {
-	server, peer := url.URL{Host: r.Host}, url.URL{Host: r.RemoteAddr}
+	server, peer := url.URL{Host: r.Host}, url.URL{Host: r.RemoteAddr} // as web.Forwarded has set them
 	attrs := append(make([]attribute.KeyValue, 0, 16), semconv.ServerAddress(server.Hostname()),
 		semconv.ClientAddress(peer.Hostname()), semconv.NetworkPeerAddress(peer.Hostname()),
 		semconv.URLScheme("http"), semconv.URLPath(r.URL.Path), // a proxy in front speaks TLS

@@ -49,7 +49,7 @@ func TestRequestsAreTracedByRouteAndAnsweredWithTheirTrace(t *testing.T) {
 		_, _ = io.WriteString(w, TraceID(r.Context()))
 	}, "POST /pets/{id}", "GET /readyz")
 	w := ask(public, http.MethodPost, "http://pets.example:8084/pets/1?x=1", "body", "Traceparent", recordedA.Parent,
-		"User-Agent", "agent/1")
+		"User-Agent", "agent/1", "X-Forwarded-For", "203.0.113.9")
 	span := spans.only(t, "POST /pets/{id}")
 	if span.SpanKind() != trace.SpanKindServer || span.Parent().SpanID().String() != parentA ||
 		span.Status().Code != codes.Unset {

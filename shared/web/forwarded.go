@@ -21,7 +21,6 @@ func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
 		client := Client(r)
 		if !trusted.Contain(client) {
 			if r.Header.Get("X-Forwarded-For") != "" {
-				r.Header.Del("X-Forwarded-For") // telemetry would believe it
 				ignored.Do(func() {
 					slog.InfoContext(r.Context(), "X-Forwarded-For of an address ignored that is no trusted proxy's",
 						"setting", "TRUSTED_PROXIES", "address", client.String())
@@ -44,7 +43,6 @@ func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
 			client, chain = hop, chain[:len(chain)-1]
 		}
 		r2.RemoteAddr = netip.AddrPortFrom(client, 0).String()
-		r2.Header.Set("X-Forwarded-For", client.String())
 		next.ServeHTTP(w, &r2)
 	})
 }
