@@ -93,7 +93,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	return server.Run(ctx)
 }
 
-// heapBallast, in bytes, raises the trigger of the garbage collector. A vote leaves some 13 KB of garbage and the live
+// heapBallast, in bytes, raises the trigger of the garbage collector. A vote leaves some 5 KB of garbage and the live
 // heap is small, so that under load GOGC=100 would collect nearly all the time.
 const heapBallast = 16 << 20
 
