@@ -10,29 +10,44 @@ import (
 	"os"
 	"time"
 
+	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 	"petvote/shared/ballot"
 )
 
-// measureAccept compares the vote service with a bare handler. The worker is paused, so that accepting has the machine
-// to itself, as the handler has. The last figure is taken while the worker stores the votes.
+// measureAccept compares the vote service with its parts alone: a bare handler, and XADDs in pipelines of as many as
+// there are connections.
 func measureAccept(ctx context.Context, t *target) (figures []figure) {
-	for _, connections := range []int{64, 512} {
-		ours, theirs := t.sideBySide(ctx, connections)
-		rate, p99 := throughput("votes accepted per second, ", connections, ours, theirs)
-		figures = append(figures, rate.atLeast(0.55), p99.atMost(3))
-		if connections == 64 {
-			cpu := figure{Name: "CPU to accept one vote: vote and Redis", Unit: "µs", Value: ours.cpuPerVote()}
-			figures = append(figures, cpu.against("bare net/http", theirs.cpuPerVote()))
+	bare := t.startBare(ctx)
+	defer t.kill(bare)
+	for _, must := range []struct {
+		connections int
+		cpu, rate   float64
+	}{{64, 2.4, 0.42}, {512, 2.0, 0.52}} {
+		ours, handler, xadd := t.accepting(ctx, must.connections), t.handling(ctx, bare, must.connections),
+			t.adding(ctx, must.connections)
+		sides, stored := []*side{ours, handler, xadd}, t.acceptingAndStoring(ctx, must.connections)
+		if must.connections == 64 {
+			sides = append(sides, stored)
+		}
+		t.inTurns(choose(t.bench, 6, 1), sides...)
+		with := fmt.Sprintf(", %d connections", must.connections)
+		cpu := figure{name: "CPU to accept a vote, vote and Redis" + with, unit: "µs", value: ours.cpu()}
+		rate := figure{name: "votes accepted per second" + with, unit: "/s", value: ours.rate()}
+		figures = append(figures,
+			cpu.against("bare handler", handler.cpu()).atMost(must.cpu),
+			cpu.against("bare handler and pipelined XADD", handler.cpu()+xadd.cpu()),
+			rate.against("bare handler", handler.rate()).atLeast(must.rate))
+		if must.connections == 64 {
+			rate = figure{name: "votes accepted and stored per second" + with, unit: "/s", value: stored.rate()}
+			figures = append(figures, rate.against("bare handler", handler.rate()).atLeast(0.30))
 		}
 	}
-	all := t.saturate(ctx, 64, choose(t.bench, 5*time.Second, time.Second))
-	name := "the same while the worker stores them, 64 connections"
-	return append(figures, figure{Name: name, Unit: "/s", Value: all.perSecond()})
+	return figures
 }
 
-// measureTraced is the same with every vote traced into a real collector.
+// measureTraced has every vote traced into a real collector.
 func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) {
 	jaeger, err := b.startJaeger(ctx)
 	if err != nil {
@@ -40,58 +55,84 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 	}
 	defer func() { err = errors.Join(err, jaeger.close()) }()
 	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) []figure {
-		ours, theirs := t.sideBySide(ctx, 64)
+		bare := t.startBare(ctx)
+		defer t.kill(bare)
+		ours, handler := t.accepting(ctx, 64), t.handling(ctx, bare, 64)
+		t.inTurns(choose(t.bench, 6, 1), ours, handler)
 		t.must(jaeger.knows(ctx, platform.Vote))
-		rate, p99 := throughput("every vote traced into Jaeger, ", 64, ours, theirs)
-		return []figure{rate.atLeast(0.35), p99}
+		rate := figure{name: "votes accepted per second, every one traced into Jaeger", unit: "/s", value: ours.rate()}
+		return []figure{rate.against("bare handler", handler.rate()).atLeast(0.33)}
 	})
 }
 
-func throughput(name string, connections int, ours, theirs *side) (rate, p99 figure) {
-	name += number(float64(connections)) + " connections"
-	rate = figure{Name: name, Unit: "/s", Value: median(ours.rates)}.against("bare net/http", median(theirs.rates))
-	p99 = figure{Name: name + ", p99", Unit: "ms", Value: median(ours.p99s)}.against("bare net/http", median(theirs.p99s))
-	return rate, p99
+func (t *target) turn() time.Duration {
+	return choose(t.bench, 1500*time.Millisecond, 300*time.Millisecond)
 }
 
-// side is one of two that are compared.
-type side struct {
-	*platform.Service
-	rates, p99s []float64
-	accepted    int
-	cpu         time.Duration // of the service and Redis
-}
-
-func (s *side) cpuPerVote() float64 { return float64(s.cpu.Microseconds()) / float64(s.accepted) }
-
-// sideBySide loads the vote service and the bare handler in turn, after a warm-up of each, with the worker paused.
-func (t *target) sideBySide(ctx context.Context, connections int) (ours, theirs *side) {
-	bare := t.startBare(ctx)
-	defer func() { t.err = errors.Join(t.err, bare.Kill()) }()
-	t.must(t.Worker.Pause())
-	ours, theirs = &side{Service: t.Vote}, &side{Service: bare}
-	for round := range 1 + choose(t.bench, 4, 1) {
-		d := choose(t.bench, 2*time.Second, 500*time.Millisecond)
-		if round == 0 {
-			d /= 2
-		}
-		for _, s := range []*side{ours, theirs} {
-			before := cpuTime(s.PID(), t.Redis.PID())
-			l, err := saturate(ctx, s.Addr(), connections, d)
-			t.must(err)
-			s.cpu += cpuTime(s.PID(), t.Redis.PID()) - before
-			s.accepted += l.accepted
-			if s == ours {
-				t.count(l)
-			}
-			if round > 0 {
-				s.rates, s.p99s = append(s.rates, l.perSecond()), append(s.p99s, l.p99())
-			}
-		}
+// saturate loads an address for a turn.
+func (t *target) saturate(ctx context.Context, addr string, connections int) (int, time.Duration) {
+	votes, took, err := saturate(ctx, addr, connections, t.turn())
+	t.must(err)
+	if addr == t.Vote.Addr() {
+		t.accepted += votes
 	}
-	t.must(t.Worker.Resume())
-	t.balanced(ctx)
-	return ours, theirs
+	return votes, took
+}
+
+// accepting has the worker paused, so that accepting has the machine to itself, as the bare handler has.
+func (t *target) accepting(ctx context.Context, connections int) *side {
+	return &side{
+		processes: t.withRedis(t.Vote),
+		work: func() (int, time.Duration) {
+			t.must(t.Worker.Pause())
+			return t.saturate(ctx, t.Vote.Addr(), connections)
+		},
+		after: func() { t.must(errors.Join(t.Worker.Resume(), ledger.Drain(ctx, t))) },
+	}
+}
+
+// acceptingAndStoring counts the votes that are stored by the end of the turn.
+func (t *target) acceptingAndStoring(ctx context.Context, connections int) *side {
+	return &side{
+		processes: t.withRedis(t.Vote, t.Worker, t.Postgres),
+		work: func() (int, time.Duration) {
+			before, err := t.Stored(ctx)
+			t.must(err)
+			_, took := t.saturate(ctx, t.Vote.Addr(), connections)
+			now, err := t.Stored(ctx)
+			t.must(err)
+			return int(now - before), took
+		},
+		after: func() { t.must(ledger.Drain(ctx, t)) },
+	}
+}
+
+func (t *target) handling(ctx context.Context, bare *platform.Service, connections int) *side {
+	return &side{
+		processes: []process{bare},
+		work:      func() (int, time.Duration) { return t.saturate(ctx, bare.Addr(), connections) },
+	}
+}
+
+// adding adds the same entry again and again, to another stream.
+func (t *target) adding(ctx context.Context, batch int) *side {
+	const stream = "bare"
+	entry := newEntry(stream, 0)
+	return &side{
+		processes: t.withRedis(self{}),
+		work: func() (int, time.Duration) {
+			start := time.Now()
+			added := t.add(ctx, batch, func(int) []any { return entry }, func(int) bool {
+				return time.Since(start) < t.turn()
+			})
+			return added, time.Since(start)
+		},
+		after: func() {
+			for _, rdb := range t.rdbs() {
+				t.must(rdb.Del(ctx, stream).Err())
+			}
+		},
+	}
 }
 
 // bareCommand makes this program the handler that the vote service is compared with, in a process of its own as the
@@ -128,18 +169,18 @@ func answerBare(w http.ResponseWriter, r *http.Request) {
 func (t *target) startBare(ctx context.Context) *platform.Service {
 	port, err := servers.FreePort()
 	t.must(err)
-	self, err := os.Executable()
+	path, err := os.Executable()
 	t.must(err)
 	s := &platform.Service{Port: port}
 	s.Process = servers.NewProcess(servers.Spec{
-		Name: "bare handler", Path: self, Args: []string{bareCommand, s.Addr()},
-		Ready: func(context.Context, int) error {
-			probe := newLoad(s.Addr(), 1)
-			defer probe.close()
-			_, err := probe[0].ask()
+		Name: "bare handler", Path: path, Args: []string{bareCommand, s.Addr()},
+		Ready: func(ctx context.Context, _ int) error {
+			_, _, err := saturate(ctx, s.Addr(), 1, time.Millisecond)
 			return err
 		},
 	})
 	t.must(s.Start(ctx))
 	return s
 }
+
+func (t *target) kill(s *platform.Service) { t.err = errors.Join(t.err, s.Kill()) }

@@ -3,23 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"petvote/infra/testenv"
+	"petvote/infra/tool"
 	"petvote/infra/wait"
 )
 
@@ -27,33 +22,30 @@ import (
 // sweep up after a killed run may take to see that nothing is left. It would kill what is left only later.
 const endsWithin, leftWithin = 30 * time.Second, 15 * time.Second
 
+// asBench makes this test program the bench, and the bare handler that it starts.
+const asBench = "PETVOTE_TEST_BENCH"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asBench) != "" {
+		os.Exit(tool.Main("bench", run))
+	}
+	os.Exit(m.Run())
+}
+
 func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
-	if runtime.GOOS != "linux" || testing.Short() {
-		t.Skip("runs a whole platform, and looks for its processes in /proc")
+	testenv.Slow(t)
+	if runtime.GOOS != "linux" {
+		t.Skip("looks for the run's processes in /proc")
 	}
-	dir, err := os.MkdirTemp("", "petvote-bench-test-")
-	testenv.Must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	testenv.Must(t, os.Chmod(dir, 0o755)) // Redis and PostgreSQL may run as users of their own
-	program := filepath.Join(dir, "bench")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	tmp := filepath.Join(dir, "tmp")
-	testenv.Must(t, os.Mkdir(tmp, 0o755))
-	for _, c := range []struct {
-		when string
-		wait func(await func(text string))
-	}{
-		{"before the load", func(await func(string)) { await("accept: ") }},
-		{"under load", func(await func(string)) {
-			await("accept: ")
-			loaded(t, dir)
-		}},
-	} {
-		t.Run(c.when, func(t *testing.T) {
-			cmd := exec.Command(program, "-run", "accept", "-out", filepath.Join(dir, "out"))
-			cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	for when, text := range map[string]string{"before the load": "accept: ", "under load": "round 2 of"} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			dir, err := os.MkdirTemp("", "petvote-bench-test-")
+			testenv.Must(t, err)
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			testenv.Must(t, os.Chmod(dir, 0o755)) // Redis and PostgreSQL may run as users of their own
+			cmd := exec.Command(os.Args[0], "-run", "accept")
+			cmd.Env = append(os.Environ(), "TMPDIR="+dir, asBench+"=yes")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C goes to all of the group
 			progress, err := cmd.StderrPipe()
 			testenv.Must(t, err)
@@ -61,36 +53,27 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 			t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() }) // where the test gave up
 			hangs := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 			defer hangs.Stop()
-			var all strings.Builder
-			said := bufio.NewScanner(progress)
-			c.wait(func(text string) {
-				for said.Scan() {
-					all.WriteString(said.Text() + "\n")
-					if strings.Contains(said.Text(), text) {
-						return
-					}
+			var all []string
+			var interrupted time.Time
+			for said := bufio.NewScanner(progress); said.Scan(); {
+				all = append(all, said.Text())
+				if interrupted.IsZero() && strings.Contains(said.Text(), text) {
+					interrupted = time.Now()
+					testenv.Must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
 				}
-				t.Fatalf("it ended without %q:\n%s", text, &all)
-			})
-			interrupted := time.Now()
-			testenv.Must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
-			last := ""
-			for said.Scan() {
-				last = said.Text()
-				all.WriteString(last + "\n")
 			}
 			_ = cmd.Wait() // its status is asked for below
 			took, status := time.Since(interrupted), cmd.ProcessState.ExitCode()
-			if took > endsWithin || status != 1 || last != "bench: interrupt signal received" {
-				t.Errorf("exit status %d after %v, the last line is %q of\n%s", status, took, last, &all)
+			if took > endsWithin || status != 1 || all[len(all)-1] != "bench: interrupt signal received" {
+				t.Errorf("exit status %d after %v:\n%s", status, took, strings.Join(all, "\n"))
 			}
-			left, err := os.ReadDir(tmp)
+			left, err := os.ReadDir(dir)
 			if err != nil || len(left) > 0 {
 				t.Errorf("left in the temporary folder: %v, %v", left, err)
 			}
 			testenv.Must(t, wait.Until(t.Context(), leftWithin, func(context.Context) error {
 				if left := processesOf(dir); len(left) > 0 {
-					return fmt.Errorf("still running: %q", slices.Collect(maps.Keys(left)))
+					return fmt.Errorf("still running: %q", left)
 				}
 				return nil
 			}))
@@ -98,39 +81,15 @@ func TestCtrlCInTheMiddleOfARunLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-var opsPort = regexp.MustCompile(`(?s)CONSUMER_NAME=vote-1\x00.*\x00OPS_PORT=(\d+)\x00`)
-
-// loaded waits until the vote service in a folder has answered votes.
-func loaded(t *testing.T, dir string) {
-	t.Helper()
-	testenv.Eventually(t, func() error {
-		port := opsPort.FindStringSubmatch(strings.Join(slices.Collect(maps.Values(processesOf(dir))), "\n"))
-		if port == nil {
-			return errors.New("no vote service runs")
-		}
-		resp, err := http.Get("http://127.0.0.1:" + port[1] + "/metrics")
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		if err == nil && !strings.Contains(string(text), `http_route="/vote"`) {
-			err = errors.New("no vote is answered")
-		}
-		return err
-	})
-}
-
-// processesOf are the processes that have to do with a folder: the environment of each by its command line.
-func processesOf(dir string) map[string]string {
-	found := make(map[string]string)
+// processesOf are the command lines of the processes that have to do with a folder.
+func processesOf(dir string) (found []string) {
 	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well-formed
 	for _, p := range all {
 		line, _ := os.ReadFile(filepath.Join(p, "cmdline")) // it may have ended
 		environ, _ := os.ReadFile(filepath.Join(p, "environ"))
 		cwd, _ := os.Readlink(filepath.Join(p, "cwd"))
 		if strings.Contains(string(line)+string(environ)+cwd, dir) {
-			found[string(line)] = string(environ)
+			found = append(found, string(line))
 		}
 	}
 	return found

@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"petvote/infra/platform"
-	"petvote/infra/wait"
-	"petvote/shared/votestore"
 )
 
 // manyVotes adds votes up to a number as if they had been cast over the last hours: rows, tally and history.
@@ -27,75 +22,35 @@ insert into history (minute, pet, votes)
 select date_trunc('minute', cast_at) as minute, pet, count(*) from fresh group by minute, pet
 on conflict (minute, pet) do update set votes = history.votes + excluded.votes`
 
-// measureRead times the read of the tally and the results page with few and with many stored votes.
+// measureRead times the results page with few and with many stored votes. The page alternates with a request that reads
+// nothing, since the machine may be slower the second time.
 func measureRead(ctx context.Context, t *target) (figures []figure) {
-	store, err := votestore.Config{URL: votestore.DatabaseURL(t.Postgres.URL())}.Open(ctx, 2, nil)
-	t.must(err)
-	defer store.Close()
-	// Each read alternates with one that finds nothing: a round trip takes three times as long after the cores slept.
-	reads := []struct {
-		name        string
-		read, empty func() error
-		first       float64 // the ratio of the two with the fewest votes
-	}{
-		{name: "reading the tally", read: func() error { _, err := store.Tally(ctx); return err },
-			empty: func() error { return t.DB.QueryRow(ctx, "select 1").Scan(new(int)) }},
-		{name: "the results page", read: func() error { return platform.Probe(ctx, t.Result.URL("/")) },
-			empty: func() error { return platform.Probe(ctx, t.Result.URL("/healthz")) }},
+	asking := func(path string) *side {
+		return &side{work: func() (int, time.Duration) {
+			requests, start := choose(t.bench, 500, 100), time.Now()
+			for range requests {
+				t.must(platform.Probe(ctx, t.Result.URL(path)))
+			}
+			return requests, time.Since(start)
+		}}
 	}
-	for _, votes := range choose(t.bench, []int{1000, 1_000_000, 10_000_000}, []int{1000, 100_000}) {
+	first := 0.0 // the ratio with few votes
+	for _, votes := range []int{1000, choose(t.bench, 1_000_000, 100_000)} {
 		_, err := t.DB.Exec(ctx, manyVotes, t.accepted, votes)
 		t.must(err)
-		t.vacuumed(ctx)
+		_, err = t.DB.Exec(ctx, "vacuum analyze")
+		t.must(err)
 		t.accepted = votes
-		for i := range reads {
-			r := &reads[i]
-			took, empty, err := inTurns(choose(t.bench, 3000, 500), r.read, r.empty)
-			t.must(err)
-			f := figure{Name: r.name + " with " + number(float64(votes)) + " stored votes", Unit: "µs", Value: took}
-			if r.first == 0 {
-				r.first = took / empty
-			} else {
-				f = f.against("with 1,000, at the same time", r.first*empty).atMost(1.2)
-			}
-			figures = append(figures, f)
+		page, nothing := asking("/"), asking("/healthz")
+		t.inTurns(6, page, nothing)
+		f := figure{name: "the results page with " + number(float64(votes)) + " stored votes", unit: "µs",
+			value: 1e6 / page.rate()}
+		if first == 0 {
+			first = nothing.rate() / page.rate()
+		} else {
+			f = f.against("with 1,000, at the same time", first*1e6/nothing.rate()).atMost(1.2)
 		}
+		figures = append(figures, f)
 	}
 	return figures
-}
-
-// vacuumed has PostgreSQL finish its work after a load, so that no read is slowed by it.
-func (t *target) vacuumed(ctx context.Context) {
-	for _, work := range []string{"vacuum analyze", "checkpoint"} {
-		_, err := t.DB.Exec(ctx, work)
-		t.must(err)
-	}
-	unix.Sync()
-	t.must(wait.Until(ctx, time.Minute, func(ctx context.Context) error {
-		var busy int
-		err := t.DB.QueryRow(ctx,
-			`select count(*) from pg_stat_activity where backend_type = 'autovacuum worker'`).Scan(&busy)
-		if err == nil && busy > 0 {
-			err = errors.New("PostgreSQL is still vacuuming")
-		}
-		return err
-	}))
-}
-
-// inTurns returns the median times of two kinds of calls, made in turn n times after a warm-up, in µs.
-func inTurns(n int, one, other func() error) (ofOne, ofOther float64, err error) {
-	calls := []func() error{one, other}
-	times := make([][]float64, len(calls))
-	for i := range n + n/4 {
-		for k, call := range calls {
-			took, err := seconds(call)
-			if err != nil {
-				return 0, 0, err
-			}
-			if i >= n/4 {
-				times[k] = append(times[k], took*1e6)
-			}
-		}
-	}
-	return median(times[0]), median(times[1]), nil
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -23,40 +20,22 @@ import (
 	"petvote/shared/ballot"
 )
 
-// report is the result of a run.
-type report struct {
-	Began   time.Time `json:"began"`
-	Took    string    `json:"took"`
-	Quick   bool      `json:"quick"`
-	Machine string    `json:"machine"` // and the servers
-	Figures []figure  `json:"figures"`
-}
-
-// write writes bench.json and bench.md into a folder and prints the table.
-func (r *report) write(dir string, out io.Writer) error {
-	raw, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
+// print prints the figures as a table in Markdown, aligned for a terminal.
+func (b *bench) print(out io.Writer, figures []figure) error {
+	kind := choose(b, "A whole run", "A quick run")
+	if b.rows != "" {
+		kind = "The rows " + b.rows
 	}
-	kind := "A whole run"
-	if r.Quick {
-		kind = "A quick run"
+	table := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	fmt.Fprintf(table, "%s, %v, on %s\n\n", kind, time.Since(b.start).Round(time.Second),
+		strings.Trim(describeMachine()+", "+b.servers, ", "))
+	line := func(cells ...string) { fmt.Fprintf(table, "| %s\t|\n", strings.Join(cells, "\t| ")) }
+	line("figure", "measured", "compared with", "ratio", "must be", "")
+	fmt.Fprintln(table, "|---\t|--:\t|--:\t|--:\t|--:\t|---\t|")
+	for _, f := range figures {
+		line(f.cells()...)
 	}
-	summary := fmt.Sprintf("%s, %s, on %s\n\n", kind, r.Took, r.Machine)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(table, summary, "figure\tmeasured\tcompared with\tratio\tmust be\t\n")
-	var markdown strings.Builder
-	fmt.Fprint(&markdown, summary, "| figure | measured | compared with | ratio | must be | |\n"+
-		"|---|--:|--:|--:|--:|---|\n")
-	for _, f := range r.Figures {
-		fmt.Fprintln(table, strings.Join(f.cells(), "\t")+"\t")
-		fmt.Fprintf(&markdown, "| %s |\n", strings.ReplaceAll(strings.Join(f.cells(), " | "), "\n", " "))
-	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "bench.json"), append(raw, '\n'), 0o644),
-		os.WriteFile(filepath.Join(dir, "bench.md"), []byte(markdown.String()), 0o644),
-		table.Flush(),
-	)
+	return table.Flush()
 }
 
 // describeMachine names the machine, as far as /proc describes it.
@@ -96,43 +75,40 @@ const (
 
 // figure is one line of the table.
 type figure struct {
-	Row       string  `json:"row"`
-	Name      string  `json:"figure"`
-	Value     float64 `json:"value"`
-	Unit      string  `json:"unit"`
-	Versus    string  `json:"compared_with,omitempty"`
-	Reference float64 `json:"reference,omitempty"`
-	Ratio     float64 `json:"ratio,omitempty"`
-	Must      string  `json:"must,omitempty"`
-	Verdict   verdict `json:"verdict,omitempty"` // "" where there is no limit
-	Note      string  `json:"note,omitempty"`
+	name      string
+	value     float64
+	unit      string // "": there is no value
+	versus    string // "": nothing is compared
+	reference float64
+	must      string
+	verdict   verdict // "" where there is no limit
 }
 
+// against compares a figure. A limit that is set before is one of the value, after it one of the ratio.
 func (f figure) against(what string, reference float64) figure {
-	f.Versus, f.Reference, f.Ratio = what, reference, f.Value/reference
+	f.versus, f.reference = what, reference
 	return f
 }
 
-// atLeast judges the ratio, or the value where nothing is compared.
 func (f figure) atLeast(bound float64) figure { return f.judge("≥ ", bound, f.judged() >= bound) }
 
 func (f figure) atMost(bound float64) figure { return f.judge("≤ ", bound, f.judged() <= bound) }
 
 func (f figure) judged() float64 {
-	if f.Versus != "" {
-		return f.Ratio
+	if f.versus != "" {
+		return f.value / f.reference
 	}
-	return f.Value
+	return f.value
 }
 
 func (f figure) judge(sign string, bound float64, ok bool) figure {
-	unit := f.Unit
-	if f.Versus != "" {
+	unit := f.unit
+	if f.versus != "" {
 		unit = "×"
 	}
-	f.Must, f.Verdict = strings.TrimSpace(sign+number(bound)+" "+unit), missed
+	f.must, f.verdict = sign+number(bound)+" "+unit, missed
 	if ok {
-		f.Verdict = met
+		f.verdict = met
 	}
 	return f
 }
@@ -140,17 +116,13 @@ func (f figure) judge(sign string, bound float64, ok bool) figure {
 // cells are the columns of the table.
 func (f figure) cells() []string {
 	value, reference, ratio := "", "", ""
-	if f.Unit != "" {
-		value = number(f.Value) + " " + f.Unit
+	if f.unit != "" {
+		value = number(f.value) + " " + f.unit
 	}
-	if f.Versus != "" {
-		reference, ratio = f.Versus+" "+number(f.Reference), number(f.Ratio)
+	if f.versus != "" {
+		reference, ratio = f.versus+" "+number(f.reference), number(f.value/f.reference)
 	}
-	last := string(f.Verdict)
-	if f.Note != "" {
-		last = strings.TrimPrefix(last+"; "+f.Note, "; ")
-	}
-	return []string{f.Name, value, reference, ratio, f.Must, last}
+	return []string{f.name, value, reference, ratio, f.must, string(f.verdict)}
 }
 
 func (f figure) String() string {

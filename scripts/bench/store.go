@@ -8,119 +8,146 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/wait"
 	"petvote/shared/ballot"
 	"petvote/shared/votestream"
 )
 
-// measureStore has one worker store a backlog, then has PostgreSQL copy the same rows into the same table.
-func measureStore(ctx context.Context, t *target) (figures []figure) {
+// measureStore has the vote service begin a backlog and one worker store it; then PostgreSQL copies the same rows into
+// the same table.
+func measureStore(ctx context.Context, t *target) []figure {
 	t.must(t.Worker.Stop(ctx))
-	votes := choose(t.bench, 500_000, 100_000)
-	var ours, copies, queueBytes, rowBytes, cpu []float64
-	for range choose(t.bench, 3, 1) {
-		t.fill(ctx, votes)
-		size, err := t.RDB.MemoryUsage(ctx, "votes", 0).Result()
-		t.must(err)
-		queueBytes = append(queueBytes, float64(size)/float64(votes))
-		before := cpuTime(t.Postgres.PID(), t.Redis.PID())
-		rate := t.storeBacklog(ctx, votes)
-		spent := cpuTime(t.Postgres.PID(), t.Redis.PID(), t.Worker.PID()) - before
-		cpu, ours = append(cpu, float64(spent.Microseconds())/float64(votes)), append(ours, rate)
-		t.must(t.Worker.Stop(ctx))
-		t.must(t.DB.QueryRow(ctx, `select pg_total_relation_size('votes')`).Scan(&size))
-		rowBytes = append(rowBytes, float64(size)/float64(votes))
-		copies = append(copies, t.copyBack(ctx, votes))
-		t.empty(ctx)
+	backlog := choose(t.bench, 500_000, 50_000)
+	var queued, stored []float64 // bytes a vote
+	var rows bytes.Buffer
+	accept := &side{
+		work: func() (int, time.Duration) { return t.saturate(ctx, t.Vote.Addr(), 64) },
+		after: func() {
+			t.fill(ctx, backlog)
+			queued = append(queued, float64(t.sum(ctx, "memory", "usage", votestream.Stream, "samples", 0))/float64(t.accepted))
+		},
 	}
-	name := "votes stored per second from a backlog of " + number(float64(votes)) + ", one worker"
-	stored := figure{Name: name, Unit: "/s", Value: median(ours)}
-	figures = append(figures, stored.against("COPY", median(copies)).atLeast(0.25))
-	if median(copies) >= 500_000 {
-		stored.Name = "the same, where COPY reaches 500,000/s"
-		figures = append(figures, stored.atLeast(80_000))
+	store := &side{
+		processes: t.withRedis(t.Worker, t.Postgres),
+		work:      func() (int, time.Duration) { return t.storeBacklog(ctx) },
+		after: func() {
+			t.balanced(ctx)
+			t.must(t.Worker.Stop(ctx))
+			var size int
+			t.must(t.DB.QueryRow(ctx, `select pg_total_relation_size('votes')`).Scan(&size))
+			stored = append(stored, float64(size)/float64(t.accepted))
+			rows.Reset()
+			t.copyRows(ctx, func(pg *pgconn.PgConn) (pgconn.CommandTag, error) {
+				return pg.CopyTo(ctx, &rows, `copy (select * from votes order by id) to stdout (format binary)`)
+			})
+			t.empty(ctx)
+		},
 	}
-	return append(figures,
-		figure{Name: "CPU to store one vote: worker, Redis and PostgreSQL", Unit: "µs", Value: median(cpu)},
-		figure{Name: "one waiting vote in Redis", Unit: "bytes", Value: median(queueBytes)},
-		figure{Name: "one stored vote in PostgreSQL, with its index entry", Unit: "bytes", Value: median(rowBytes)},
-	)
+	bare := &side{
+		processes: []process{self{}, t.Postgres},
+		work: func() (int, time.Duration) {
+			start := time.Now()
+			copied := t.copyRows(ctx, func(pg *pgconn.PgConn) (pgconn.CommandTag, error) {
+				return pg.CopyFrom(ctx, &rows, `copy votes from stdin (format binary)`)
+			})
+			return copied, time.Since(start)
+		},
+		after: func() { t.empty(ctx) },
+	}
+	t.inTurns(choose(t.bench, 4, 1), accept, store, bare)
+	rate := figure{name: "votes stored per second from a backlog, one worker", unit: "/s", value: store.rate()}
+	return []figure{
+		figure{name: "CPU to store a vote, worker, Redis and PostgreSQL", unit: "µs", value: store.cpu()}.
+			atMost(12.5).against("COPY", bare.cpu()),
+		rate.against("accepted, 64 connections", accept.rate()).atLeast(5),
+		rate.against("COPY", bare.rate()),
+		{name: "a waiting vote in Redis", unit: "bytes", value: median(queued)},
+		figure{name: "a stored vote in PostgreSQL, index included", unit: "bytes", value: median(stored)}.atMost(110),
+	}
 }
 
-// copyBack copies the stored rows out, empties the table and times the COPY back into it.
-func (t *target) copyBack(ctx context.Context, votes int) (perSecond float64) {
+// copyRows returns the number of rows that a COPY copied.
+func (t *target) copyRows(ctx context.Context, copy func(*pgconn.PgConn) (pgconn.CommandTag, error)) int {
 	conn, err := t.DB.Acquire(ctx)
 	t.must(err)
 	defer conn.Release()
-	var rows bytes.Buffer
-	pg := conn.Conn().PgConn()
-	_, err = pg.CopyTo(ctx, &rows, `copy (select * from votes order by id) to stdout (format binary)`)
+	tag, err := copy(conn.Conn().PgConn())
 	t.must(err)
-	t.empty(ctx)
-	start := time.Now()
-	tag, err := pg.CopyFrom(ctx, &rows, `copy votes from stdin (format binary)`)
-	took := time.Since(start)
-	if err == nil && tag.RowsAffected() != int64(votes) {
-		err = errors.New("COPY did not copy every vote")
-	}
-	t.must(err)
-	return float64(votes) / took.Seconds()
+	return int(tag.RowsAffected())
 }
 
-// fill adds votes to the stream as the vote service does, one trace in a hundred sampled.
-func (t *target) fill(ctx context.Context, votes int) {
-	const batch = 1000
-	pets := ballot.Choices()
-	for done := 0; done < votes; done += batch {
-		pipe := t.RDB.Pipeline()
-		for i := done; i < min(done+batch, votes); i++ {
-			id, err := uuid.NewV7()
-			t.must(err)
-			sampled := 0
-			if i%100 == 0 {
-				sampled = 1
+// newEntry is the XADD of the n-th entry, as the vote service adds it with one trace in a hundred sampled.
+func newEntry(stream string, n int) []any {
+	sampled := 0
+	if n%100 == 0 {
+		sampled = 1
+	}
+	return []any{"xadd", stream, "*", "id", uuid.Must(uuid.NewV7()).String(),
+		"vote", string(ballot.Choices()[n%len(ballot.Choices())]), "cast_at", time.Now().UTC().Format(time.RFC3339Nano),
+		"traceparent", fmt.Sprintf("00-%032x-%016x-%02x", n+1, n+1, sampled), "tracestate", ""}
+}
+
+// add adds entries while there are more, in pipelines to each Redis in turn, and returns their number.
+func (t *target) add(ctx context.Context, batch int, entry func(n int) []any, more func(added int) bool) (added int) {
+	for ; more(added); added += batch {
+		_, err := t.rdbs()[added/batch%len(t.rdbs())].Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i := range batch {
+				pipe.Do(ctx, entry(added+i)...)
 			}
-			pipe.Do(ctx, "xadd", votestream.Stream, "*", "id", id.String(), "vote", string(pets[i%len(pets)]),
-				"cast_at", time.Now().UTC().Format(time.RFC3339Nano),
-				"traceparent", fmt.Sprintf("00-%032x-%016x-%02x", i+1, i+1, sampled), "tracestate", "")
-		}
-		_, err := pipe.Exec(ctx)
+			return nil
+		})
 		t.must(err)
 	}
-	t.accepted += votes
+	return added
+}
+
+// fill adds votes to the queues until there are so many, or a few more.
+func (t *target) fill(ctx context.Context, votes int) {
+	entry := func(n int) []any { return newEntry(votestream.Stream, n) }
+	t.accepted += t.add(ctx, 1000, entry, func(added int) bool { return t.accepted+added < votes })
+}
+
+// sum adds up what all Redis answer to a command.
+func (t *target) sum(ctx context.Context, command ...any) (sum int) {
+	for _, rdb := range t.rdbs() {
+		n, err := rdb.Do(ctx, command...).Int()
+		t.must(err)
+		sum += n
+	}
+	return sum
 }
 
 // empty removes all stored votes, as if none had been cast.
 func (t *target) empty(ctx context.Context) {
-	t.accepted, t.unsure = 0, 0
+	t.accepted = 0
 	_, err := t.DB.Exec(ctx, `truncate votes, history, duplicates; update tally set votes = 0;
 update duplicate_count set n = 0; checkpoint`)
 	t.must(err)
 }
 
-// storeBacklog starts the worker, which must be stopped, and returns how many votes of the stream it stores in a
-// second, from the moment when the first are acked.
-func (t *target) storeBacklog(ctx context.Context, votes int) (perSecond float64) {
+// storeBacklog starts the worker, which must be stopped, and returns when it has stored the backlog. The time is
+// extrapolated from all votes but those acked first: the worker's start does not count.
+func (t *target) storeBacklog(ctx context.Context) (votes int, took time.Duration) {
+	votes = t.accepted
 	late := errors.New("the backlog is not stored after 2 minutes")
-	watched, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, late)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, late)
 	defer cancel()
-	t.must(t.Worker.Start(watched))
-	start, left := time.Time{}, int64(votes)
-	for {
-		n, err := t.RDB.XLen(watched, votestream.Stream).Result()
-		t.must(err)
-		now := time.Now()
-		if start.IsZero() && n < int64(votes) {
-			start, left = now, n
+	t.must(t.Worker.Start(ctx))
+	var first time.Time
+	for left := 0; ; {
+		n, now := t.sum(ctx, "xlen", votestream.Stream), time.Now()
+		if first.IsZero() && n < votes {
+			first, left = now, n
 		}
 		if n == 0 {
 			if left == 0 {
 				t.must(errors.New("the backlog is too small to measure"))
 			}
-			t.balanced(ctx)
-			return float64(left) / now.Sub(start).Seconds()
+			return votes, time.Duration(float64(now.Sub(first)) * float64(votes) / float64(left))
 		}
-		t.must(wait.For(watched, 2*time.Millisecond))
+		t.must(wait.For(ctx, 2*time.Millisecond))
 	}
 }

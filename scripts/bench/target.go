@@ -5,27 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/procfs"
+	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/servers"
 )
 
-// target is the platform that a row measures, with empty data, and the sum of the row's votes.
+// target is the platform that a row measures.
 type target struct {
 	*bench
 	*platform.Platform
-	accepted int
-	unsure   int   // refused or without an answer: any of them may have been accepted nevertheless
+	accepted int   // votes that must be stored in the end
 	err      error // ends the row
 }
 
@@ -35,19 +35,6 @@ func (t *target) must(err error) {
 		t.err = err
 		runtime.Goexit()
 	}
-}
-
-func (t *target) count(a *answers) {
-	t.accepted += a.accepted
-	t.unsure += a.shed + a.failed
-}
-
-// saturate keeps connections to the vote service busy, which must accept every vote.
-func (t *target) saturate(ctx context.Context, connections int, d time.Duration) *answers {
-	a, err := saturate(ctx, t.Vote.Addr(), connections, d)
-	t.must(err)
-	t.count(a)
-	return a
 }
 
 // measurement yields the figures of a row on a platform.
@@ -65,15 +52,21 @@ func untraced(measure measurement) func(context.Context, *bench) ([]figure, erro
 	}
 }
 
-// onPlatform starts a platform that sends a share of its traces to an endpoint, and closes it after the measurement,
-// even after Ctrl-C.
+// onPlatform starts a platform, with empty data, that sends a share of its traces to an endpoint. It closes it after
+// the measurement, even after Ctrl-C.
 func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure measurement) (f []figure, err error) {
+	if b.bin == "" {
+		b.say("  building the services")
+		if b.bin, err = platform.Programs(ctx, b.source, b.dir); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp(b.dir, "platform-")
 	if err != nil {
 		return nil, err
 	}
 	p, err := platform.Start(ctx, platform.Options{
-		Dir: dir, Bin: b.dir,
+		Dir: dir, Bin: b.bin,
 		Env: []string{
 			"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
 			"OTEL_TRACES_SAMPLER_ARG=" + share,
@@ -98,43 +91,95 @@ func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure 
 	return f, t.err
 }
 
-// balanced waits until the queue is empty and checks that every accepted vote is stored once. A row for which this does
-// not hold is refused.
+// balanced waits until the queues are empty and checks that every accepted vote is stored once. A row for which this
+// does not hold is refused.
 func (t *target) balanced(ctx context.Context) {
 	t.must(ledger.Drain(ctx, t))
 	s, err := ledger.Steady(ctx, t)
 	t.must(err)
-	if stored := int(s.Rows.Total()); stored < t.accepted || stored > t.accepted+t.unsure || s.Tally != s.Rows {
-		t.must(fmt.Errorf("%d votes were accepted and %d refused or cut off, %d are stored and %d counted",
-			t.accepted, t.unsure, stored, s.Tally.Total()))
+	if stored := int(s.Rows.Total()); stored != t.accepted || s.Tally != s.Rows {
+		t.must(fmt.Errorf("%d votes were accepted, %d are stored and %d counted", t.accepted, stored, s.Tally.Total()))
 	}
 }
 
-// cpuTime is the CPU time that processes and their children have used; 0 where there is no /proc.
-func cpuTime(pids ...int) (sum time.Duration) {
-	all, _ := procfs.AllProcs()
+func (t *target) rdbs() []*redis.Client { return []*redis.Client{t.RDB} }
+
+// withRedis adds every Redis to processes.
+func (t *target) withRedis(processes ...process) []process { return append(processes, t.Redis) }
+
+// side is one of several that work in turns.
+type side struct {
+	processes   []process                              // their CPU time counts
+	work        func() (votes int, took time.Duration) // a turn
+	after       func()                                 // cleans up after a turn; nil: nothing
+	rates, cpus []float64                              // votes a second, and µs of CPU a vote, of every turn
+}
+
+func (s *side) rate() float64 { return median(s.rates) }
+
+func (s *side) cpu() float64 { return median(s.cpus) }
+
+// inTurns has each side work in each round. The first of several rounds warms up.
+func (t *target) inTurns(rounds int, sides ...*side) {
+	for round := range rounds {
+		t.say("  round %d of %d", round+1, rounds)
+		for _, s := range sides {
+			before := cpuTime(s.processes)
+			votes, took := s.work()
+			cpu := cpuTime(s.processes) - before
+			if round > 0 || rounds == 1 {
+				s.rates = append(s.rates, float64(votes)/took.Seconds())
+				s.cpus = append(s.cpus, cpu*1e6/float64(votes))
+			}
+			if s.after != nil {
+				s.after()
+			}
+		}
+	}
+}
+
+// process is one whose CPU time counts. It may be restarted meanwhile.
+type process interface{ PID() int }
+
+// self is this program.
+type self struct{}
+
+func (self) PID() int { return os.Getpid() }
+
+// cpuTime is the CPU time in seconds that processes have used, with their children, living and ended; NaN where there is
+// no /proc. This program's children are the platform, and don't count as its own.
+func cpuTime(processes []process) (sum float64) {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		return math.NaN()
+	}
 	for _, p := range all {
 		stat, err := p.Stat()
 		if err != nil {
 			continue // it has ended
 		}
-		if slices.Contains(pids, stat.PID) || slices.Contains(pids, stat.PPID) {
-			sum += time.Duration(stat.CPUTime() * float64(time.Second))
+		for _, counted := range processes {
+			pid := counted.PID()
+			_, own := counted.(self)
+			if pid != stat.PID && (own || pid != stat.PPID) {
+				continue
+			}
+			if !own {
+				stat.UTime, stat.STime = stat.UTime+uint(stat.CUTime), stat.STime+uint(stat.CSTime)
+			}
+			sum += stat.CPUTime()
 		}
 	}
 	return sum
 }
 
-// memory is the sum of the services' memory now, and of their peaks, in MB.
-func (t *target) memory(services ...*platform.Service) (now, peak float64) {
-	for _, s := range services {
-		p, err := procfs.NewProc(s.PID())
-		if err != nil {
-			t.must(fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured))
-		}
-		status, err := p.NewStatus()
-		t.must(err)
-		now, peak = now+float64(status.VmRSS)/1e6, peak+float64(status.VmHWM)/1e6
+// memory is a service's memory now, in KB.
+func (t *target) memory(s *platform.Service) float64 {
+	p, err := procfs.NewProc(s.PID())
+	if err != nil {
+		t.must(fmt.Errorf("%w: this system has no /proc with a process's memory", errNotMeasured))
 	}
-	return now, peak
+	status, err := p.NewStatus()
+	t.must(err)
+	return float64(status.VmRSS) / 1e3
 }

@@ -5,78 +5,79 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sync/errgroup"
 
+	"petvote/infra/ledger"
 	"petvote/infra/voters"
 	"petvote/infra/wait"
 )
 
-// measureLatency watches a results page, and the length of the queue, while votes come in at constant rates.
+// measureLatency watches a results page while votes come in at constant rates.
 func measureLatency(ctx context.Context, t *target) (figures []figure) {
-	page := t.open(ctx, 1, voters.SSE)
-	defer page.close()
 	for _, rate := range []int{50, 1000, 5000} {
-		var lengths []float64
-		sampling, stop := context.WithCancel(ctx)
-		var sampler errgroup.Group
-		sampler.Go(func() error {
-			for wait.For(sampling, 100*time.Millisecond) == nil {
-				n, err := t.Queued(ctx)
-				if err != nil {
-					return err
-				}
-				lengths = append(lengths, float64(n))
-			}
-			return nil
-		})
-		delays, err := t.cast(ctx, page, rate, choose(t.bench, time.Minute, 2*time.Second))
-		stop()
-		t.must(errors.Join(err, sampler.Wait()))
+		delays, _ := t.watch(ctx, voters.SSE, 1, rate, choose(t.bench, 20, 2))
 		name := "click to screen at " + number(float64(rate)) + " votes/s"
-		growth := median(lengths[len(lengths)/2:]) - median(lengths[:len(lengths)/2])
 		figures = append(figures,
-			figure{Name: name + ", p50", Unit: "ms", Value: milliseconds(delays, 50)}.atMost(25),
-			figure{Name: name + ", p99", Unit: "ms", Value: milliseconds(delays, 99)}.atMost(250),
-			figure{Name: name + ", growth of the queue in the second half", Unit: "votes", Value: growth}.
-				atMost(float64(rate)/10))
+			figure{name: name + ", p50", unit: "ms", value: milliseconds(delays, 50)}.atMost(20),
+			figure{name: name + ", p99", unit: "ms", value: milliseconds(delays, 99)}.atMost(80))
 	}
 	return figures
 }
 
 // measureViewers opens many results pages on one result service while twenty votes a second are cast.
-func measureViewers(ctx context.Context, t *target) (figures []figure) {
+func measureViewers(ctx context.Context, t *target) []figure {
 	const rate = 20
-	d := choose(t.bench, 10*time.Second, 2*time.Second)
-	crowds := []struct {
-		name      string
-		pages     int
-		transport voters.Transport
-	}{
-		{"SSE", 1000, voters.SSE},
-		{"SSE", choose(t.bench, 10_000, 2000), voters.SSE},
-		{"Socket.IO", choose(t.bench, 1000, 200), voters.SocketIO},
+	seconds := choose(t.bench, 10, 2)
+	pages := choose(t.bench, 10_000, 1000)
+	delays, sse := t.watch(ctx, voters.SSE, pages, rate, seconds)
+	name := number(float64(pages)) + " viewers by SSE"
+	pages = choose(t.bench, 2000, 200)
+	_, socketIO := t.watch(ctx, voters.SocketIO, pages, rate, seconds)
+	return []figure{
+		figure{name: name + ", current after, p99", unit: "ms", value: milliseconds(delays, 99)}.atMost(300),
+		figure{name: name + ", memory each", unit: "KB", value: sse}.atMost(28),
+		figure{name: number(float64(pages)) + " viewers by Socket.IO, memory each", unit: "KB", value: socketIO}.atMost(60),
 	}
-	for _, c := range choose(t.bench, crowds, crowds[1:]) {
-		// A fresh service, so that its memory is that of these viewers alone.
-		t.must(errors.Join(t.Result.Stop(ctx), t.Result.Start(ctx), wait.For(ctx, time.Second)))
-		empty, _ := t.memory(t.Result)
-		crowd := t.open(ctx, c.pages, c.transport)
-		delays, err := t.cast(ctx, crowd, rate, d)
-		full, _ := t.memory(t.Result)
-		crowd.close()
-		t.must(err)
-		name := number(float64(c.pages)) + " viewers by " + c.name
-		p99 := figure{Name: name + ", current after, p99", Unit: "ms", Value: milliseconds(delays, 99)}
-		each := figure{Name: name + ", memory a viewer", Unit: "KB", Value: (full - empty) * 1000 / float64(c.pages)}
-		if c.name == "SSE" && c.pages > 1000 {
-			p99, each = p99.atMost(500), each.atMost(30)
-		}
-		figures = append(figures, p99, each)
+}
+
+// watch has a fresh result service show the results on pages while votes are cast, all of which must be accepted. It
+// returns how long after it was sent each vote was on each page, but for those of the first second, and the service's
+// memory a page, in KB.
+func (t *target) watch(
+	ctx context.Context, transport voters.Transport, pages, rate, seconds int,
+) (*hdrhistogram.Histogram, float64) {
+	t.say("  %d pages, %d votes/s for %d s", pages, rate, seconds)
+	t.must(errors.Join(t.Result.Stop(ctx), t.Result.Start(ctx), wait.For(ctx, time.Second)))
+	empty := t.memory(t.Result)
+	c := t.open(ctx, pages, transport)
+	defer c.close()
+	before, err := t.Stored(ctx)
+	t.must(err)
+	var mu sync.Mutex
+	var sent []float64
+	voters.Start(ctx, voters.Options{
+		URL: t.Vote.URL("/vote"), Rate: rate, Votes: rate * seconds, Start: c.opened,
+		Record: func(a ledger.Answer) {
+			mu.Lock()
+			defer mu.Unlock()
+			if sent = append(sent, a.Sent); a.Status != ledger.Accepted {
+				err = fmt.Errorf("a vote was %s: %s", a.Status, a.Error)
+			}
+		},
+	}).Wait()
+	t.must(errors.Join(context.Cause(ctx), err))
+	t.accepted += len(sent)
+	t.must(c.current(ctx, before+int64(len(sent))))
+	slices.Sort(sent)
+	delays := newDelays()
+	for _, v := range c.viewers {
+		pushes, _ := v.Pushes()
+		recordDelays(delays, sent, pushes, before)
 	}
-	return figures
+	return delays, (t.memory(t.Result) - empty) / float64(pages)
 }
 
 // crowd is a number of open results pages.
@@ -126,43 +127,23 @@ func (c *crowd) current(ctx context.Context, total int64) error {
 	})
 }
 
-// cast sends votes at a rate, all of which must be accepted, and returns how long after they were due they were on each
-// page, but for those of the first second.
-func (t *target) cast(ctx context.Context, c *crowd, rate int, d time.Duration) (*hdrhistogram.Histogram, error) {
-	before, err := t.Stored(ctx)
-	if err != nil {
-		return nil, err
-	}
-	votes := rate * int(d.Seconds())
-	l := newLoad(t.Vote.Addr(), max(4, rate/50)) // so few that none is idle until the service closes it
-	defer l.close()
-	start := time.Since(c.opened)
-	a, err := l.offer(ctx, float64(rate), d, 5*time.Second)
-	t.count(a)
-	if err == nil && a.accepted < votes {
-		err = fmt.Errorf("only %d of %d votes were accepted, %d were refused", a.accepted, votes, a.shed)
-	}
-	if err == nil {
-		err = c.current(ctx, before+int64(votes))
-	}
-	delays := newLatencies()
-	for _, v := range c.viewers {
-		pushes, _ := v.Pushes()
-		recordDelays(delays, start, rate, votes, pushes, before)
-	}
-	return delays, err
+// newDelays holds up to 10 s, in µs.
+func newDelays() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, 10*time.Second.Microseconds(), 3)
 }
 
-// recordDelays records how long after it was due each vote was on a page. A total of n shows the votes up to the n-th:
-// it does not say which votes, so they are taken in the order in which they were due.
-func recordDelays(
-	into *hdrhistogram.Histogram, start time.Duration, rate, votes int, pushes []voters.Push, before int64,
-) {
+func milliseconds(delays *hdrhistogram.Histogram, percentile float64) float64 {
+	return float64(delays.ValueAtPercentile(percentile)) / 1000
+}
+
+// recordDelays records how long after it was sent each vote was on a page. A total of n shows n votes: it does not say
+// which, so they are taken in the order in which they were sent.
+func recordDelays(into *hdrhistogram.Histogram, sent []float64, pushes []voters.Push, before int64) {
 	seen := 0
 	for _, p := range pushes {
-		for ; seen < votes && int64(seen) < p.Total-before; seen++ {
-			if seen >= rate { // not of the first second
-				delay := int64((p.At - start.Seconds() - float64(seen)/float64(rate)) * 1e6)
+		for ; seen < len(sent) && int64(seen) < p.Total-before; seen++ {
+			if sent[seen] >= sent[0]+1 { // not of the first second
+				delay := int64((p.At - sent[seen]) * 1e6)
 				_ = into.RecordValue(max(0, min(delay, into.HighestTrackableValue()))) // so it is within the bounds
 			}
 		}
