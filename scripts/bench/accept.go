@@ -21,29 +21,23 @@ import (
 func measureAccept(ctx context.Context, t *target) (figures []figure) {
 	bare := t.startBare(ctx)
 	defer t.kill(bare)
-	for _, must := range []struct {
-		connections int
-		cpu, rate   float64
-	}{{64, 2.4, 0.42}, {512, 2.0, 0.52}} {
-		ours, handler, xadd := t.accepting(ctx, must.connections), t.handling(ctx, bare, must.connections),
-			t.adding(ctx, must.connections)
-		sides, stored := []*side{ours, handler, xadd}, t.acceptingAndStoring(ctx, must.connections)
-		if must.connections == 64 {
-			sides = append(sides, stored)
-		}
-		t.inTurns(choose(t.bench, 6, 1), sides...)
-		with := fmt.Sprintf(", %d connections", must.connections)
+	compared := func(connections int, maxCPU, minRate float64, more ...*side) (handler *side) {
+		ours, handler, xadd := t.accepting(ctx, connections), t.handling(ctx, bare, connections), t.adding(ctx, connections)
+		t.inTurns(choose(t.bench, 6, 1), append(more, ours, handler, xadd)...)
+		with := fmt.Sprintf(", %d connections", connections)
 		cpu := figure{name: "CPU to accept a vote, vote and Redis" + with, unit: "µs", value: ours.cpu()}
 		rate := figure{name: "votes accepted per second" + with, unit: "/s", value: ours.rate()}
 		figures = append(figures,
-			cpu.against("bare handler", handler.cpu()).atMost(must.cpu),
+			cpu.against("bare handler", handler.cpu()).atMost(maxCPU),
 			cpu.against("bare handler and pipelined XADD", handler.cpu()+xadd.cpu()),
-			rate.against("bare handler", handler.rate()).atLeast(must.rate))
-		if must.connections == 64 {
-			rate = figure{name: "votes accepted and stored per second" + with, unit: "/s", value: stored.rate()}
-			figures = append(figures, rate.against("bare handler", handler.rate()).atLeast(0.30))
-		}
+			rate.against("bare handler", handler.rate()).atLeast(minRate))
+		return handler
 	}
+	stored := t.acceptingAndStoring(ctx, 64)
+	handler := compared(64, 2.4, 0.42, stored)
+	rate := figure{name: "votes accepted and stored per second, 64 connections", unit: "/s", value: stored.rate()}
+	figures = append(figures, rate.against("bare handler", handler.rate()).atLeast(0.30))
+	compared(512, 2.0, 0.52)
 	return figures
 }
 
@@ -94,7 +88,6 @@ func (t *target) accepting(ctx context.Context, connections int) *side {
 // acceptingAndStoring counts the votes that are stored by the end of the turn.
 func (t *target) acceptingAndStoring(ctx context.Context, connections int) *side {
 	return &side{
-		processes: t.withRedis(t.Vote, t.Worker, t.Postgres),
 		work: func() (int, time.Duration) {
 			before, err := t.Stored(ctx)
 			t.must(err)

@@ -25,7 +25,7 @@ const usage = `Usage: go run ./scripts/bench [-quick] [-run REGEXP]
 
 Builds the services (PETVOTE_BIN names a folder with built ones), runs them with a Redis and a PostgreSQL
 of their own, and prints a table in Markdown: figures, what they are compared with, and limits. It takes
-some minutes, with -quick one. Run it on a machine that does nothing else. Ctrl-C ends it and leaves
+some six minutes, with -quick one. Run it on a machine that does nothing else. Ctrl-C ends it and leaves
 nothing behind. Exit status 1: a limit is missed, or a figure is refused because its run had errors.
 
 The rows:

@@ -146,8 +146,8 @@ type self struct{}
 
 func (self) PID() int { return os.Getpid() }
 
-// cpuTime is the CPU time in seconds that processes have used, with their children, living and ended; NaN where there is
-// no /proc. This program's children are the platform, and don't count as its own.
+// cpuTime is the CPU time in seconds that processes have used, with their children, living and ended; NaN where there
+// is no /proc. This program's children are the platform, and don't count as its own.
 func cpuTime(processes []process) (sum float64) {
 	all, err := procfs.AllProcs()
 	if err != nil {
