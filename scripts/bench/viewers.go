@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -56,28 +55,34 @@ func (t *target) watch(
 	defer c.close()
 	before, err := t.Stored(ctx)
 	t.must(err)
-	var mu sync.Mutex
 	var sent []float64
-	voters.Start(ctx, voters.Options{
-		URL: t.Vote.URL("/vote"), Rate: rate, Votes: rate * seconds, Start: c.opened,
-		Record: func(a ledger.Answer) {
-			mu.Lock()
-			defer mu.Unlock()
-			if sent = append(sent, a.Sent); a.Status != ledger.Accepted {
-				err = fmt.Errorf("a vote was %s: %s", a.Status, a.Error)
-			}
-		},
-	}).Wait()
-	t.must(errors.Join(context.Cause(ctx), err))
-	t.accepted += len(sent)
-	t.must(c.current(ctx, before+int64(len(sent))))
+	for _, a := range t.cast(ctx, c.opened, rate, seconds)() {
+		if a.Status != ledger.Accepted {
+			t.must(fmt.Errorf("a vote was %s: %s", a.Status, a.Error))
+		}
+		sent = append(sent, a.Sent)
+	}
 	slices.Sort(sent)
+	t.must(c.current(ctx, before+int64(len(sent))))
 	delays := newDelays()
 	for _, v := range c.viewers {
 		pushes, _ := v.Pushes()
 		recordDelays(delays, sent, pushes, before)
 	}
 	return delays, (t.memory(t.Result) - empty) / float64(pages)
+}
+
+// cast casts votes at a rate. The result waits for the answers.
+func (t *target) cast(ctx context.Context, start time.Time, rate, seconds int) func() []ledger.Answer {
+	l := ledger.New(nil)
+	all := voters.Start(ctx, voters.Options{URL: t.Vote.URL("/vote"), Rate: rate, Votes: rate * seconds, Start: start,
+		Record: l.Add})
+	return func() []ledger.Answer {
+		all.Wait()
+		t.must(context.Cause(ctx))
+		t.accepted += l.Count(ledger.Accepted)
+		return l.Answers()
+	}
 }
 
 // crowd is a number of open results pages.
