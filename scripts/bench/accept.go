@@ -63,9 +63,9 @@ func (t *target) turn() time.Duration {
 	return choose(t.bench, 1500*time.Millisecond, 300*time.Millisecond)
 }
 
-// saturate loads an address for a turn.
+// saturate keeps connections busy for a turn.
 func (t *target) saturate(ctx context.Context, addr string, connections int) (int, time.Duration) {
-	votes, took, err := saturate(ctx, addr, connections, t.turn())
+	votes, took, err := load(ctx, addr, connections, 0, t.turn())
 	t.must(err)
 	if addr == t.Vote.Addr() {
 		t.accepted += votes
@@ -168,7 +168,7 @@ func (t *target) startBare(ctx context.Context) *platform.Service {
 	s.Process = servers.NewProcess(servers.Spec{
 		Name: "bare handler", Path: path, Args: []string{bareCommand, s.Addr()},
 		Ready: func(ctx context.Context, _ int) error {
-			_, _, err := saturate(ctx, s.Addr(), 1, time.Millisecond)
+			_, _, err := load(ctx, s.Addr(), 1, 0, time.Millisecond)
 			return err
 		},
 	})

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"petvote/infra/wait"
 	"petvote/shared/ballot"
 )
 
@@ -63,10 +64,12 @@ func (v *voter) vote() error {
 	}
 }
 
-// saturate keeps connections busy for a time: each sends its next vote as soon as the last is answered. Every vote must
-// be accepted.
-func saturate(ctx context.Context, addr string, connections int, d time.Duration) (int, time.Duration, error) {
-	var accepted atomic.Int64
+// load sends votes over connections for a time, all of which must be accepted. At a rate, each is sent when it is due
+// and its connection has the answer to the last; without one, at rate 0, each as soon as the last is answered.
+func load(
+	ctx context.Context, addr string, connections, rate int, d time.Duration,
+) (accepted int, took time.Duration, err error) {
+	var sum atomic.Int64
 	start := time.Now()
 	voting, stop := errgroup.WithContext(ctx)
 	for i := range connections {
@@ -76,15 +79,24 @@ func saturate(ctx context.Context, addr string, connections int, d time.Duration
 				return err
 			}
 			defer v.conn.Close()
-			for time.Since(start) < d && stop.Err() == nil {
+			for n := i; ; n += connections {
+				due := time.Since(start)
+				if rate > 0 {
+					due = time.Duration(n) * time.Second / time.Duration(rate)
+				}
+				if due >= d {
+					return nil
+				}
+				if rate > 0 && wait.For(stop, time.Until(start.Add(due))) != nil || stop.Err() != nil {
+					return nil
+				}
 				if err := v.vote(); err != nil {
 					return err
 				}
-				accepted.Add(1)
+				sum.Add(1)
 			}
-			return nil
 		})
 	}
-	err := voting.Wait()
-	return int(accepted.Load()), time.Since(start), errors.Join(err, context.Cause(ctx))
+	err = voting.Wait()
+	return int(sum.Load()), time.Since(start), errors.Join(err, context.Cause(ctx))
 }

@@ -83,10 +83,15 @@ func TestALoadAcceptsNoAnswerButWhole200s(t *testing.T) {
 	t.Cleanup(server.Close)
 	for answer, fails := range map[int]bool{http.StatusOK: false, http.StatusServiceUnavailable: true} {
 		status.Store(int32(answer))
-		votes, took, err := saturate(t.Context(), server.Listener.Addr().String(), 3, 20*time.Millisecond)
+		votes, took, err := load(t.Context(), server.Listener.Addr().String(), 3, 0, 20*time.Millisecond)
 		if (err != nil) != fails || !fails && (votes < 3 || took < 20*time.Millisecond) {
 			t.Errorf("status %d: %d votes in %v, %v", answer, votes, took, err)
 		}
+	}
+	status.Store(http.StatusOK)
+	votes, took, err := load(t.Context(), server.Listener.Addr().String(), 3, 100, 200*time.Millisecond)
+	if err != nil || votes != 20 || took < 190*time.Millisecond {
+		t.Errorf("at 100 votes/s: %d in %v, %v", votes, took, err)
 	}
 	for _, answer := range []string{"HTTP/1.1 200 OK\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", "HTTP"} {
 		client, service := net.Pipe()
@@ -127,15 +132,14 @@ type pid int
 func (p pid) PID() int { return int(p) }
 
 func TestAVoteIsTimedByTheFirstTotalThatHoldsIt(t *testing.T) {
-	// Two votes a second, the first of them at 100.
-	sent := []float64{1, 1.5, 2, 2.5}
+	// Two votes a second from 1 s on, the first of them at 100.
 	pushes := []voters.Push{{At: 1, Total: 100}, {At: 2.1, Total: 103}, {At: 2.7, Total: 120}}
 	for n, want := range map[int]struct {
 		count int64
 		most  float64
 	}{1: {0, 0}, 2: {1, 100}, 3: {2, 200}} {
 		delays := newDelays()
-		recordDelays(delays, sent, pushes[:n], 100)
+		recordDelays(delays, time.Second, 2, 4, pushes[:n], 100)
 		if most := math.Round(milliseconds(delays, 100)); delays.TotalCount() != want.count || most != want.most {
 			t.Errorf("after %d pushes: %d votes are timed, the slowest at %v ms", n, delays.TotalCount(), most)
 		}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"petvote/infra/ledger"
 	"petvote/infra/voters"
 	"petvote/infra/wait"
 )
@@ -43,7 +42,7 @@ func measureViewers(ctx context.Context, t *target) []figure {
 }
 
 // watch has a fresh result service show the results on pages while votes are cast, all of which must be accepted. It
-// returns how long after it was sent each vote was on each page, but for those of the first second, and the service's
+// returns how long after it was due each vote was on each page, but for those of the first second, and the service's
 // memory a page, in KB.
 func (t *target) watch(
 	ctx context.Context, transport voters.Transport, pages, rate, seconds int,
@@ -55,34 +54,18 @@ func (t *target) watch(
 	defer c.close()
 	before, err := t.Stored(ctx)
 	t.must(err)
-	var sent []float64
-	for _, a := range t.cast(ctx, c.opened, rate, seconds)() {
-		if a.Status != ledger.Accepted {
-			t.must(fmt.Errorf("a vote was %s: %s", a.Status, a.Error))
-		}
-		sent = append(sent, a.Sent)
-	}
-	slices.Sort(sent)
-	t.must(c.current(ctx, before+int64(len(sent))))
+	connections := max(4, rate/50) // so few that none is idle until the service closes it
+	start := time.Since(c.opened)
+	votes, _, err := load(ctx, t.Vote.Addr(), connections, rate, time.Duration(seconds)*time.Second)
+	t.must(err)
+	t.accepted += votes
+	t.must(c.current(ctx, before+int64(votes)))
 	delays := newDelays()
 	for _, v := range c.viewers {
 		pushes, _ := v.Pushes()
-		recordDelays(delays, sent, pushes, before)
+		recordDelays(delays, start, rate, votes, pushes, before)
 	}
 	return delays, (t.memory(t.Result) - empty) / float64(pages)
-}
-
-// cast casts votes at a rate. The result waits for the answers.
-func (t *target) cast(ctx context.Context, start time.Time, rate, seconds int) func() []ledger.Answer {
-	l := ledger.New(nil)
-	all := voters.Start(ctx, voters.Options{URL: t.Vote.URL("/vote"), Rate: rate, Votes: rate * seconds, Start: start,
-		Record: l.Add})
-	return func() []ledger.Answer {
-		all.Wait()
-		t.must(context.Cause(ctx))
-		t.accepted += l.Count(ledger.Accepted)
-		return l.Answers()
-	}
 }
 
 // crowd is a number of open results pages.
@@ -141,14 +124,16 @@ func milliseconds(delays *hdrhistogram.Histogram, percentile float64) float64 {
 	return float64(delays.ValueAtPercentile(percentile)) / 1000
 }
 
-// recordDelays records how long after it was sent each vote was on a page. A total of n shows n votes: it does not say
-// which, so they are taken in the order in which they were sent.
-func recordDelays(into *hdrhistogram.Histogram, sent []float64, pushes []voters.Push, before int64) {
+// recordDelays records how long after it was due each vote was on a page. A total of n shows n votes: it does not say
+// which, so they are taken in the order in which they were due.
+func recordDelays(
+	into *hdrhistogram.Histogram, start time.Duration, rate, votes int, pushes []voters.Push, before int64,
+) {
 	seen := 0
 	for _, p := range pushes {
-		for ; seen < len(sent) && int64(seen) < p.Total-before; seen++ {
-			if sent[seen] >= sent[0]+1 { // not of the first second
-				delay := int64((p.At - sent[seen]) * 1e6)
+		for ; seen < votes && int64(seen) < p.Total-before; seen++ {
+			if seen >= rate { // not of the first second
+				delay := int64((p.At - start.Seconds() - float64(seen)/float64(rate)) * 1e6)
 				_ = into.RecordValue(max(0, min(delay, into.HighestTrackableValue()))) // so it is within the bounds
 			}
 		}
