@@ -91,6 +91,13 @@ func (h *hub) publish(c ballot.Counts) (changed bool) {
 	return true
 }
 
+// size is the number of viewers.
+func (h *hub) size() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.viewers)
+}
+
 // audience returns the viewers by their transport, and the counts so far.
 func (h *hub) audience() (viewers map[string]int64, pushes, conflated, refused int64) {
 	h.mu.Lock()

@@ -62,7 +62,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	if err != nil {
 		return err
 	}
-	watcher := newTallyWatcher(refresher, subscribing, db.Subscribe)
+	watcher := newTallyWatcher(refresher, hub.size, subscribing, db.Subscribe)
 	cleanups.Background("tally watcher", watcher.push)
 	cleanups.Background("tally notices", watcher.listen)
 	inspector := lifecycle.NewInspector(lifecycle.When(cache.ready, db.Inspect))

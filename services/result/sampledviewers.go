@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/time/rate"
+
 	"petvote/shared/tracecontext"
 	"petvote/shared/votestore"
 )
@@ -13,19 +15,22 @@ const (
 	tracesEvent = "push_traces"
 	maxSampled  = 3 // viewers notified of one push
 	maxNotified = 8 // traces in one notification
+	tracesPerS  = 80
 )
 
 // sampledViewers notifies a few of the SSE viewers of the traces behind a push, so that their pages report when they
 // have drawn it. Reports from all of 10,000 pages would be a flood, and a single page may be in the background.
 type sampledViewers struct {
-	next refresher
+	next  refresher
+	limit *rate.Limiter // of traces: a page sends a request for each
 
 	mu    sync.Mutex
 	boxes map[chan []string]struct{} // of the viewers that may be sampled; each holds one notification
 }
 
 func newSampledViewers(next refresher) *sampledViewers {
-	return &sampledViewers{next: next, boxes: map[chan []string]struct{}{}}
+	return &sampledViewers{next: next, limit: rate.NewLimiter(tracesPerS, maxSampled*maxNotified),
+		boxes: map[chan []string]struct{}{}}
 }
 
 // Refresh notifies the viewers once the tally has been pushed.
@@ -56,7 +61,7 @@ func (s *sampledViewers) leave(box chan []string) {
 func (s *sampledViewers) notify(traces []tracecontext.TraceContext) {
 	var parents []string
 	for _, t := range traces {
-		if t.Sampled() && len(parents) < maxNotified {
+		if t.Sampled() && len(parents) < maxNotified && s.limit.Allow() {
 			parents = append(parents, t.Parent)
 		}
 	}

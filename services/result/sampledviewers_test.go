@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"petvote/infra/testenv"
 	"petvote/shared/tracecontext"
@@ -84,6 +85,26 @@ func TestASlowSampledViewerStillReportsEarlierPushes(t *testing.T) {
 	notify(t, s, many[:maxNotified-1]...)
 	notify(t, s, many...)
 	wantNotified(t, boxes, 1, many[:maxNotified]...)
+}
+
+func TestPagesAreNotFloodedWithTraces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSampledViewers(&fakeRefresher{})
+		box := s.join()
+		notified := 0
+		for range 10 * int(time.Second/pushEvery) {
+			notify(t, s, recorded(1), recorded(2), recorded(3))
+			select {
+			case parents := <-box:
+				notified += len(parents)
+			default:
+			}
+			time.Sleep(pushEvery)
+		}
+		if most := 10*tracesPerS + maxSampled*maxNotified; notified < 10*tracesPerS || notified > most {
+			t.Errorf("in ten seconds a page was notified of %d traces, want at most %d", notified, most)
+		}
+	})
 }
 
 // Whether the push still waits in the mailbox or was sent before, perhaps after a poll just ahead of the notice.

@@ -80,8 +80,8 @@ func (c *tallyCache) Refresh(ctx context.Context, _ votestore.Notice) error {
 	return err
 }
 
-// maxPushes covers more than three minutes at ten pushes a second.
-const maxPushes = 2048
+// maxPushes covers more than three minutes at sixty pushes a second.
+const maxPushes = 12 << 10
 
 // pushTimes remembers when a vote first appeared on the pages: the snapshot of each tally pushed shows which was the
 // first to count a transaction. Votes that the oldest entry already counts are reported as shown, without a time.
@@ -104,7 +104,7 @@ func (p *pushTimes) add(s votestore.Snapshot, at time.Time) {
 	case n > 0 && s.OlderThan(p.pushes[n-1].snapshot):
 		p.pushes = p.pushes[:0]
 	case n == maxPushes:
-		p.pushes = slices.Delete(p.pushes, 0, 1)
+		p.pushes = slices.Delete(p.pushes, 0, maxPushes/16) // not one by one, since the others move
 	}
 	p.pushes = append(p.pushes, pushTime{s, at})
 }

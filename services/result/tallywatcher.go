@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	pushEvery  = 100 * time.Millisecond // at least: ten pushes a second
+	pushEvery  = 16 * time.Millisecond  // at most, about once in a frame
+	perViewer  = 10 * time.Microsecond  // between two pushes, about what one costs
 	pollEvery  = 2 * time.Second        // in case a notice was lost
 	retryEvery = 500 * time.Millisecond // after a failed read
 	pollAlone  = 100 * time.Millisecond // while no notices come
@@ -26,10 +27,11 @@ type refresher interface {
 	Refresh(ctx context.Context, n votestore.Notice) error
 }
 
-// tallyWatcher is the only reader of the tally, for all viewers. It reads on each notice of a change, and every 2 s.
-// While no notices come it reads ten times a second.
+// tallyWatcher is the only reader of the tally, for all viewers. It reads at once on a notice of a change, but not more
+// often than its viewers allow, and every 2 s. While no notices come it reads ten times a second.
 type tallyWatcher struct {
 	cache     refresher
+	viewers   func() int
 	subscribe func(context.Context) (*votestore.Subscription, error)
 	policy    *resilience.Policy // for subscribing; it never gives up
 	notices   chan votestore.Notice
@@ -39,9 +41,10 @@ type tallyWatcher struct {
 	readable   atomic.Bool  // the last read succeeded
 }
 
-func newTallyWatcher(cache refresher, p *resilience.Policy,
+func newTallyWatcher(cache refresher, viewers func() int, p *resilience.Policy,
 	subscribe func(context.Context) (*votestore.Subscription, error)) *tallyWatcher {
-	w := &tallyWatcher{cache: cache, subscribe: subscribe, policy: p, notices: make(chan votestore.Notice)}
+	w := &tallyWatcher{cache: cache, viewers: viewers, subscribe: subscribe, policy: p,
+		notices: make(chan votestore.Notice)}
 	w.notifiedAt.Store(time.Now().UnixNano())
 	return w
 }
@@ -117,6 +120,11 @@ func (w *tallyWatcher) receive(ctx context.Context, sub *votestore.Subscription)
 	}
 }
 
+// interval is the shortest time between two pushes.
+func (w *tallyWatcher) interval() time.Duration {
+	return max(pushEvery, time.Duration(w.viewers())*perViewer)
+}
+
 // push reads and pushes until ctx ends. Notices are merged until a read succeeds.
 func (w *tallyWatcher) push(ctx context.Context) error {
 	poll, pause := time.NewTimer(pollEvery), time.NewTimer(0)
@@ -140,7 +148,7 @@ func (w *tallyWatcher) push(ctx context.Context) error {
 			continue
 		}
 		paused, due = true, false
-		pause.Reset(pushEvery)
+		pause.Reset(w.interval())
 		err := w.cache.Refresh(ctx, pending)
 		w.readable.Store(err == nil)
 		switch {

@@ -54,10 +54,10 @@ func (r *fakeRefresher) calls() (times []time.Duration, traces [][]string) {
 	return times, traces
 }
 
-// pushing runs a watcher's push until the test's end.
-func pushing(t *testing.T, r *fakeRefresher) *tallyWatcher {
+// pushing runs a watcher's push, to a number of viewers, until the test's end.
+func pushing(t *testing.T, r *fakeRefresher, viewers int) *tallyWatcher {
 	t.Helper()
-	w := newTallyWatcher(r, nil, nil)
+	w := newTallyWatcher(r, func() int { return viewers }, nil, nil)
 	w.setNotified(true)
 	r.start = time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,7 +92,7 @@ func numbered(first, n int) []string {
 func TestANoticeIsReadAtOnceAndElseTheTallyEveryTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeRefresher{}
-		w := pushing(t, r)
+		w := pushing(t, r, 0)
 		time.Sleep(7 * time.Second)
 		if times, _ := r.calls(); !slices.Equal(times, []time.Duration{pollEvery, 2 * pollEvery, 3 * pollEvery}) {
 			t.Errorf("reads at %v", times)
@@ -110,7 +110,7 @@ func TestANoticeIsReadAtOnceAndElseTheTallyEveryTwoSeconds(t *testing.T) {
 func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeRefresher{}
-		w := pushing(t, r)
+		w := pushing(t, r, 0)
 		time.Sleep(pollEvery + time.Millisecond)
 		w.setNotified(false)
 		time.Sleep(pollEvery)
@@ -145,35 +145,43 @@ func TestWhileNoNoticesComeTheTallyIsReadTenTimesASecondAndAFindingSaysSo(t *tes
 	})
 }
 
-func TestABurstOfNoticesIsReadTenTimesASecondWithAllItsTraces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &fakeRefresher{takes: 20 * time.Millisecond}
-		w := pushing(t, r)
-		for i := range 1000 {
-			w.notices <- notice(fmt.Sprint(i))
-			time.Sleep(2 * time.Millisecond)
-		}
-		burst := time.Since(r.start)
-		time.Sleep(time.Second)
-		times, traces := r.calls()
-		if most := int(burst/pushEvery) + 2; len(times) > most || len(times) < most-2 {
-			t.Errorf("%d reads in %v of notices: %v", len(times), burst, times)
-		}
-		for i := 1; i < len(times); i++ {
-			if gap := times[i] - times[i-1]; gap < pushEvery {
-				t.Errorf("reads %v apart", gap)
+func TestABurstOfNoticesIsReadAsOftenAsTheViewersAllowWithAllItsTraces(t *testing.T) {
+	for viewers, every := range map[int]time.Duration{
+		0: 16 * time.Millisecond, 1000: 16 * time.Millisecond, 2000: 20 * time.Millisecond,
+		10_000: 100 * time.Millisecond, 50_000: 500 * time.Millisecond,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &fakeRefresher{takes: 5 * time.Millisecond}
+			w := pushing(t, r, viewers)
+			for i := range 1000 {
+				w.notices <- notice(fmt.Sprint(i))
+				time.Sleep(8 * time.Millisecond)
 			}
-		}
-		if all := slices.Concat(traces...); !slices.Equal(all, numbered(0, 1000)) {
-			t.Errorf("%d traces were read for, want each once and in order: %v", len(all), all)
-		}
-	})
+			burst := time.Since(r.start)
+			time.Sleep(time.Second)
+			times, traces := r.calls()
+			if times[0] != 0 {
+				t.Errorf("%d viewers: the first read at %v, want it at once", viewers, times[0])
+			}
+			if most := int(burst/every) + 2; len(times) > most || len(times) < most-2 {
+				t.Errorf("%d viewers: %d reads in %v of notices: %v", viewers, len(times), burst, times)
+			}
+			for i := 1; i < len(times); i++ {
+				if gap := times[i] - times[i-1]; gap < every {
+					t.Errorf("%d viewers: reads %v apart", viewers, gap)
+				}
+			}
+			if all := slices.Concat(traces...); !slices.Equal(all, numbered(0, 1000)) {
+				t.Errorf("%d viewers: %d traces were read for, want each once and in order: %v", viewers, len(all), all)
+			}
+		})
+	}
 }
 
 func TestAFailedReadIsRepeatedSoonForTheSameVotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeRefresher{err: errDown}
-		w := pushing(t, r)
+		w := pushing(t, r, 0)
 		w.notices <- notice("a", "b")
 		time.Sleep(retryEvery)
 		times, traces := r.calls()
@@ -199,7 +207,7 @@ func TestTracesAreKeptUpToABound(t *testing.T) {
 		for _, second := range []int{0, 1, 33, 34, 35, 63, 64, 1000} {
 			synctest.Test(t, func(t *testing.T) {
 				r := &fakeRefresher{err: errDown}
-				w := pushing(t, r)
+				w := pushing(t, r, 0)
 				time.Sleep(time.Second)
 				w.notices <- notice(numbered(0, first)...)
 				r.calls()
@@ -222,7 +230,7 @@ func TestTracesAreKeptUpToABound(t *testing.T) {
 func TestSubscribingGoesOnUntilTheServiceStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int32
-		w := newTallyWatcher(nil, subscribePolicy(nil), func(context.Context) (*votestore.Subscription, error) {
+		w := newTallyWatcher(nil, nil, subscribePolicy(nil), func(context.Context) (*votestore.Subscription, error) {
 			tries.Add(1)
 			return nil, errDown
 		})
@@ -246,7 +254,7 @@ func TestASubscriptionThatEndsAtOnceIsNotRenewedAtOnce(t *testing.T) {
 	testenv.Must(t, err)
 	t.Cleanup(db.Close)
 	var opened atomic.Int32
-	w := newTallyWatcher(nil, subscribePolicy(nil), func(ctx context.Context) (*votestore.Subscription, error) {
+	w := newTallyWatcher(nil, nil, subscribePolicy(nil), func(ctx context.Context) (*votestore.Subscription, error) {
 		sub, err := db.Subscribe(ctx)
 		if err == nil {
 			opened.Add(1)
