@@ -32,6 +32,7 @@ let failedPolls = 0;
 let missed = 0; // polls that have brought votes for the first time since the last push
 let heardAt = now(); // when the service last answered
 let pushedAt = 0; // when the last push arrived
+let push; // the last one, {votes, first}, until the next frame draws it
 let behind = 0; // answers in a row with fewer votes than were shown when the request was sent
 const rate = new Rate();
 let announced = document.title;
@@ -48,17 +49,9 @@ const stream = new SharedStream('events', {
   onVotes(votes, first) {
     heardAt = pushedAt = now();
     missed = 0;
-    const changed = show(votes);
-    if (first) rate.restart();
-    if (votesShown()) rate.add(totalShown());
-    // The first event may repeat an old tally; a change was read just now.
-    if (changed && !first) {
-      setAge(0);
-      stale = false;
-      showState();
-    } else if (currentAge() === undefined) {
-      pollNow();
-    }
+    const waits = push !== undefined;
+    push = { votes, first: first || push?.first };
+    if (!waits) attempt(() => requestAnimationFrame(drawPush)) ?? drawPush();
   },
   onTraces(parents) {
     if (document.hidden) return; // nothing is drawn
@@ -78,6 +71,7 @@ const stream = new SharedStream('events', {
 const pollNow = pollTally({
   snapshot: votesShown,
   onTally(tally, before) {
+    drawPush();
     failedPolls = 0;
     heardAt = now();
     stale = tally.stale;
@@ -113,6 +107,24 @@ showHistory();
 document.addEventListener('visibilitychange', () => { heardAt = now(); }); // a hidden page does not poll
 setInterval(showState, 1_000);
 setInterval(announce, ANNOUNCE_MS);
+
+// Draws the last push, unless it is drawn already.
+function drawPush() {
+  if (!push) return;
+  const { votes, first } = push;
+  push = undefined;
+  const changed = show(votes);
+  if (first) rate.restart();
+  if (votesShown()) rate.add(totalShown());
+  // The first event may repeat an old tally; a change was read just now.
+  if (changed && !first) {
+    setAge(0);
+    stale = false;
+    showState();
+  } else if (currentAge() === undefined) {
+    pollNow();
+  }
+}
 
 // Shows votes and the leader, and returns whether they have changed.
 function show(votes, options) {

@@ -4,8 +4,8 @@
 // One visible tab, the leader, opens the stream, and passes on what arrives, and every second its state. The others follow.
 // A tab that becomes visible asks for the leader, and leads if none answers. So does a visible follower that gets nothing
 // for three seconds. Of two leaders the one with the higher id steps down. A leader that is hidden or closed steps down too,
-// and says so. Hidden tabs never lead, since browsers slow them down or freeze them. Where the browser refuses
-// BroadcastChannel, every visible tab leads.
+// and says so. Hidden tabs neither lead nor follow, since browsers slow them down or freeze them, and what they are sent
+// would pile up. Where the browser refuses BroadcastChannel, every visible tab leads.
 
 import { attempt } from './fallbacks.js';
 import { Stream } from './stream.js';
@@ -17,7 +17,7 @@ const SILENT_MS = 3_000;
 export class SharedStream {
   #url;
   #handlers;
-  #tabs;
+  #tabs; // the channel to them, while this tab is visible
   #id = Math.random();
   #stream; // while this tab leads
   #announcing; // the timer of that
@@ -30,10 +30,8 @@ export class SharedStream {
   constructor(url, handlers) {
     this.#url = url;
     this.#handlers = handlers;
-    this.#tabs = attempt(() => new BroadcastChannel(`petvote.results ${new URL(url, location.href)}`));
-    this.#tabs?.addEventListener('message', ({ data }) => this.#receive(data));
-    document.addEventListener('visibilitychange', () => (document.hidden ? this.#stepDown() : this.#seek()));
-    addEventListener('pagehide', () => this.#stepDown());
+    document.addEventListener('visibilitychange', () => (document.hidden ? this.#leave() : this.#seek()));
+    addEventListener('pagehide', () => this.#leave());
     addEventListener('pageshow', () => this.#seek());
     this.#setState('connecting');
     this.#seek();
@@ -48,6 +46,7 @@ export class SharedStream {
     if (this.#stream) return;
     clearTimeout(this.#timer);
     if (document.hidden) return this.#setState('connecting');
+    this.#tabs ??= this.#join();
     this.#post({ seeking: true });
     this.#timer = setTimeout(() => this.#lead(), this.#tabs ? ANSWER_MS * (1 + Math.random()) : 0);
   }
@@ -71,10 +70,21 @@ export class SharedStream {
     });
   }
 
-  #stepDown() {
-    if (!this.#stream) return;
-    this.#close();
-    this.#post({ steppedDown: true });
+  #join() {
+    const tabs = attempt(() => new BroadcastChannel(`petvote.results ${new URL(this.#url, location.href)}`));
+    tabs?.addEventListener('message', ({ data }) => this.#receive(data));
+    return tabs;
+  }
+
+  #leave() {
+    clearTimeout(this.#timer);
+    if (this.#stream) {
+      this.#close();
+      this.#post({ steppedDown: true });
+    }
+    this.#tabs?.close();
+    this.#tabs = undefined;
+    this.#leader = undefined; // what comes next comes after a gap
     this.#setState('connecting');
   }
 
