@@ -83,6 +83,18 @@ func TestAPushIsEncodedOnceForAllViewers(t *testing.T) {
 	}
 }
 
+// BenchmarkPush is the time under the lock, for viewers of whom none has taken the push before.
+func BenchmarkPush(b *testing.B) {
+	h := newHub(10_000)
+	for range h.limit {
+		enter(h, transportSSE)
+	}
+	b.ReportAllocs()
+	for n := int64(0); b.Loop(); n++ {
+		publish(h, dogs(n))
+	}
+}
+
 // wantAudience checks what the hub counts.
 func wantAudience(t *testing.T, h *hub, sse, socketIO, pushes, conflated int64) {
 	t.Helper()

@@ -90,13 +90,14 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	}
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
-	sockets := newSocketServer(hub, cfg)
+	events, sockets := &sseHandler{hub: hub, sampled: sampled, stopping: streams}, newSocketServer(hub, cfg)
+	cleanups.Add("event streams", func(context.Context) error { events.streams.Wait(); return nil })
 	cleanups.Add("socket.io", sockets.Close)
 	server := lifecycle.Server{
 		Listener: socket, Health: health, DrainDelay: time.Duration(cfg.ShutdownDelay),
 		IdleTimeout: time.Duration(cfg.IdleTimeout), MaxConnections: int(cfg.MaxConnections),
 		OnDrain: func() { endStreams(); sockets.Stop() },
-		Handler: routes(tel, pages, api, front, &sseHandler{hub, sampled, streams}, sockets, health),
+		Handler: routes(tel, pages, api, front, events, sockets, health),
 	}
 	return server.Run(ctx)
 }

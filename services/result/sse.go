@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -15,53 +18,88 @@ const (
 	sseHello       = "retry: 1000\n\n" // the browser's delay before it reconnects, in milliseconds
 )
 
+var sseHeartbeat = []byte(":\n\n")
+
 // sseEvent encodes an event. The value must be one that always encodes as JSON.
 func sseEvent(name string, value any) []byte {
 	data, _ := json.Marshal(value)
 	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, data)
 }
 
-// sseHandler answers GET /events: the tally at once, then after each change.
+// sseHandler answers GET /events: the tally at once, then after each change. It takes the connection over from the HTTP
+// server, which holds 10 KB more for one, and whose writing of chunks takes longer. An answer ends with its connection.
 type sseHandler struct {
 	hub      *hub
 	sampled  *sampledViewers
 	stopping context.Context // ends the streams when the service stops
+	streams  sync.WaitGroup  // to wait for
 }
 
 func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
 	v, err := h.hub.join(transportSSE)
 	if err != nil {
-		w.Header().Set("Retry-After", "5")
+		header.Set("Retry-After", "5")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer h.hub.leave(v)
-	stream := http.NewResponseController(w)
-	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no")
-	send := func(b []byte) bool {
-		if err := stream.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
-			return false
-		}
-		_, err := w.Write(b)
-		return err == nil && stream.Flush() == nil
-	}
-	if !send([]byte(sseHello)) {
+	if r.Method == http.MethodHead {
+		h.hub.leave(v)
 		return
 	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		h.hub.leave(v)
+		http.Error(w, err.Error(), http.StatusHTTPVersionNotSupported)
+		return
+	}
+	header.Set("Connection", "close")
+	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	hello := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
+	_ = header.Write(hello) // to memory
+	hello.WriteString("\r\n" + sseHello)
+	// The request ends here, and nothing below refers to it.
+	h.streams.Go(func() {
+		defer h.hub.leave(v)
+		defer context.AfterFunc(h.stopping, func() { _ = conn.Close() })()
+		defer conn.Close()
+		h.stream(conn, v, hello.Bytes())
+	})
+}
+
+// stream sends what is due until the connection ends.
+func (h *sseHandler) stream(conn net.Conn, v *viewer, hello []byte) {
+	send := func(b []byte) bool {
+		if conn.SetWriteDeadline(time.Now().Add(writeWithin)) != nil {
+			return false
+		}
+		_, err := conn.Write(b)
+		return err == nil
+	}
+	if !send(hello) {
+		return
+	}
+	gone := make(chan struct{})
+	h.streams.Go(func() {
+		defer close(gone)
+		for ignored := make([]byte, 64); ; {
+			if _, err := conn.Read(ignored); err != nil {
+				return
+			}
+		}
+	})
 	notifications := h.sampled.join()
 	defer h.sampled.leave(notifications)
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
 	var newest *frame
 	for {
-		next := []byte(":\n\n")
+		next := sseHeartbeat
 		select {
-		case <-r.Context().Done():
-			return
-		case <-h.stopping.Done():
+		case <-gone:
 			return
 		case newest = <-v.mailbox:
 			next = newest.sse

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,23 +15,34 @@ import (
 	"testing/synctest"
 	"time"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
 // wire is a client's connection in memory, which may be blocked or broken.
 type wire struct {
-	header http.Header
+	net.Conn // no other methods are called
+	header   http.Header
+	closed   chan struct{}
+	close    func()
 
 	mu       sync.Mutex
+	head     string
 	sent     strings.Builder
-	written  strings.Builder // and not yet flushed
 	deadline time.Time
 	broken   bool
 	blocked  chan struct{} // writes wait until it is nil or closed
 }
 
-func (w *wire) Header() http.Header { return w.header }
-func (w *wire) WriteHeader(int)     {}
+func (w *wire) Header() http.Header                          { return w.header }
+func (w *wire) WriteHeader(int)                              {}
+func (w *wire) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w, nil, nil }
+func (w *wire) Close() error                                 { w.close(); return nil }
+
+func (w *wire) Read([]byte) (int, error) {
+	<-w.closed
+	return 0, io.EOF
+}
 
 func (w *wire) Write(b []byte) (int, error) {
 	if w.blocked != nil {
@@ -39,14 +53,13 @@ func (w *wire) Write(b []byte) (int, error) {
 	if w.broken {
 		return 0, errors.New("broken pipe")
 	}
-	return w.written.Write(b)
-}
-
-func (w *wire) Flush() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sent.WriteString(w.written.String())
-	w.written.Reset()
+	n := len(b)
+	if w.head == "" {
+		head, body, _ := strings.Cut(string(b), "\r\n\r\n")
+		w.head, b = head+"\r\n\r\n", []byte(body)
+	}
+	w.sent.Write(b)
+	return n, nil
 }
 
 func (w *wire) SetWriteDeadline(t time.Time) error {
@@ -71,27 +84,27 @@ type watching struct {
 	t       *testing.T
 	hub     *hub
 	sampled *sampledViewers
-	hangUp  func() // the client goes
 	stop    func() // the service stops
 	stopped chan struct{}
 }
 
 func watch(t *testing.T, w *wire, current ...ballot.Counts) *watching {
 	t.Helper()
-	w.header = http.Header{}
+	w.header, w.closed = http.Header{}, make(chan struct{})
+	w.close = sync.OnceFunc(func() { close(w.closed) })
 	h := newHub(100_000)
 	publish(h, current...)
-	client, hangUp := context.WithCancel(t.Context())
 	service, stop := context.WithCancel(t.Context())
-	s := &watching{wire: w, t: t, hub: h, sampled: newSampledViewers(&fakeRefresher{}), hangUp: hangUp, stop: stop,
+	s := &watching{wire: w, t: t, hub: h, sampled: newSampledViewers(&fakeRefresher{}), stop: stop,
 		stopped: make(chan struct{})}
 	go func() {
-		r := httptest.NewRequestWithContext(client, http.MethodGet, "/events", nil)
-		(&sseHandler{hub: h, sampled: s.sampled, stopping: service}).ServeHTTP(w, r)
+		streams := &sseHandler{hub: h, sampled: s.sampled, stopping: service}
+		streams.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/events", nil))
+		streams.streams.Wait()
 		close(s.stopped)
 	}()
 	t.Cleanup(func() {
-		hangUp()
+		w.close()
 		stop()
 		<-s.stopped
 		if err := viewers(h, transportSSE, 0)(); err != nil {
@@ -121,9 +134,11 @@ func TestAStreamBeginsWithTheTallyAndGoesOnWithEachChange(t *testing.T) {
 		first := ballot.Counts{Dogs: 1, Cats: 2, Lizards: 3}
 		s := watch(t, &wire{}, first)
 		s.want("retry: 1000\n\n" + event(first))
-		if h := s.header; h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" ||
-			h.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("header %v", h)
+		answer, err := http.ReadResponse(bufio.NewReader(strings.NewReader(s.head)), nil)
+		testenv.Must(t, err)
+		if h := answer.Header; answer.StatusCode != 200 || !answer.Close || h.Get("Content-Type") != "text/event-stream" ||
+			h.Get("Cache-Control") != "no-store" || h.Get("X-Accel-Buffering") != "no" || h.Get("Date") == "" {
+			t.Errorf("head %q", s.head)
 		}
 		for n := range int64(3) {
 			time.Sleep(time.Second)
@@ -153,7 +168,7 @@ func TestAStreamBeforeTheFirstTallyIsOpenAndHasAHeartbeat(t *testing.T) {
 
 func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	for name, end := range map[string]func(*watching){
-		"client":  func(s *watching) { s.hangUp() },
+		"client":  func(s *watching) { s.close() },
 		"service": func(s *watching) { s.stop() },
 		"wire":    func(s *watching) { s.mu.Lock(); s.broken = true; s.mu.Unlock(); publish(s.hub, dogs(1)) },
 	} {
@@ -176,6 +191,15 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // also if the client is gone at the start
 		<-watch(t, &wire{broken: true}, dogs(1)).stopped
 	})
+}
+
+func TestHeadEndsAtOnce(t *testing.T) {
+	h, answer := newHub(1), httptest.NewRecorder()
+	(&sseHandler{hub: h, sampled: newSampledViewers(nil), stopping: t.Context()}).
+		ServeHTTP(answer, httptest.NewRequest(http.MethodHead, "/events", nil))
+	if err := viewers(h, transportSSE, 0)(); err != nil || answer.Header().Get("Content-Type") != "text/event-stream" {
+		t.Errorf("%d %v, %v", answer.Code, answer.Header(), err)
+	}
 }
 
 func TestAStreamTooManyIsRefused(t *testing.T) {

@@ -83,13 +83,15 @@ func TestViewersThatStopReadingDelayNobodyAndPileUpNothing(t *testing.T) {
 	sockets := newSocketServer(h, socketSettings)
 	stopping, stop := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
-	mux.Handle("GET /events", &sseHandler{h, newSampledViewers(nil), stopping})
+	streams := &sseHandler{hub: h, sampled: newSampledViewers(nil), stopping: stopping}
+	mux.Handle("GET /events", streams)
 	mux.Handle("/socket.io/", sockets)
 	server := httptest.NewUnstartedServer(mux)
 	server.Listener = narrow{server.Listener}
 	server.Start()
 	t.Cleanup(func() {
 		stop()
+		streams.streams.Wait()
 		if err := sockets.Close(context.Background()); err != nil {
 			t.Error(err)
 		}

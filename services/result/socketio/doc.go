@@ -32,7 +32,7 @@
 //
 // # Limits
 //
-// A viewer by websocket occupies 13 KB, mostly the stacks of its two goroutines, and one that polls a request. Frames
+// A viewer by websocket occupies 20 KB, mostly the stacks of its two goroutines, and one that polls 45 KB. Frames
 // are encoded once for all, and a slow viewer gets the newest, never a backlog. A client that takes longer than 10 s
 // for a write, or than the ping time-out for a pong, is disconnected.
 package socketio
