@@ -50,7 +50,7 @@ type Proof struct {
 
 // Books are accepted = stored + duplicates + dead-lettered + waiting + in flight, as differences to a beginning.
 type Books struct {
-	Accepted   int64 `json:"accepted"` // entries ever added to the stream
+	Accepted   int64 `json:"accepted"` // entries ever added to a queue
 	Stored     int64 `json:"stored"`
 	Duplicates int64 `json:"duplicates"`
 	Dead       int64 `json:"dead"`
@@ -58,12 +58,12 @@ type Books struct {
 	Difference int64 `json:"difference"`
 }
 
-// Drain waits until the stream is empty, for a minute at most.
+// Drain waits until all queues are empty, for a minute at most.
 func Drain(ctx context.Context, store Store) error {
 	return wait.Until(ctx, drainLimit, func(ctx context.Context) error {
 		n, err := store.Queued(ctx)
 		if err == nil && n > 0 {
-			err = fmt.Errorf("%d votes are still in the queue", n)
+			err = fmt.Errorf("%d votes are still queued", n)
 		}
 		return err
 	})

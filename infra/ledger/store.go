@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +20,7 @@ type Store interface {
 	Standings(ctx context.Context) (Standings, error)
 	// StoredSince are the stored votes that were cast since then.
 	StoredSince(ctx context.Context, since time.Time) (map[uuid.UUID]ballot.Choice, error)
-	// Queued is the number of entries in the stream.
+	// Queued is the number of entries in all queues.
 	Queued(ctx context.Context) (int64, error)
 	// Stored is the sum of the tally.
 	Stored(ctx context.Context) (int64, error)
@@ -29,8 +30,8 @@ type Store interface {
 type Standings struct {
 	Rows, Tally ballot.Counts // in PostgreSQL: the rows counted one by one, and the sums that it keeps
 	Duplicates  int64
-	Added, Dead int64 // in Redis: entries ever added to the stream, and dead letters ever added
-	Waiting     int64 // entries in the stream, with those in flight
+	Added, Dead int64 // in all queues: entries ever added, and dead letters ever added
+	Waiting     int64 // in all queues: entries, with those in flight
 }
 
 // The queries behind a Store. Standings counts the rows one by one, and so relies on nothing that the services rely on.
@@ -46,22 +47,26 @@ from (select count(*) filter (where pet = 'dogs'), count(*) filter (where pet = 
 
 // Direct is a Store that asks the servers by clients of its own.
 type Direct struct {
-	Queue *votestream.Queue
-	DB    *pgxpool.Pool
+	Queues []*votestream.Queue
+	DB     *pgxpool.Pool
 }
 
-// Standings asks PostgreSQL, then Redis.
+// Standings asks PostgreSQL, then each queue.
 func (d Direct) Standings(ctx context.Context) (s Standings, err error) {
 	row := d.DB.QueryRow(ctx, StandingsSQL)
 	if err := row.Scan(&s.Rows.Dogs, &s.Rows.Cats, &s.Rows.Lizards, &s.Tally.Dogs, &s.Tally.Cats, &s.Tally.Lizards,
 		&s.Duplicates); err != nil {
 		return Standings{}, fmt.Errorf("ask PostgreSQL: %w", err)
 	}
-	stream, err := d.Queue.Stats(ctx)
-	if err != nil {
-		return Standings{}, fmt.Errorf("ask Redis: %w", err)
+	for _, queue := range d.Queues {
+		stream, err := queue.Stats(ctx)
+		if err != nil {
+			return Standings{}, fmt.Errorf("ask Redis: %w", err)
+		}
+		s.Added += stream.Added
+		s.Waiting += stream.Waiting + stream.InFlight
+		s.Dead += stream.Dead
 	}
-	s.Added, s.Waiting, s.Dead = stream.Added, stream.Waiting+stream.InFlight, stream.Dead
 	return s, nil
 }
 
@@ -80,10 +85,14 @@ func (d Direct) StoredSince(ctx context.Context, since time.Time) (map[uuid.UUID
 	return stored, nil
 }
 
-// Queued asks Redis.
-func (d Direct) Queued(ctx context.Context) (int64, error) {
-	stream, err := d.Queue.Stats(ctx)
-	return stream.Waiting + stream.InFlight, err
+// Queued asks each queue.
+func (d Direct) Queued(ctx context.Context) (n int64, err error) {
+	for _, queue := range d.Queues {
+		stream, failed := queue.Stats(ctx)
+		n += stream.Waiting + stream.InFlight
+		err = errors.Join(err, failed)
+	}
+	return n, err
 }
 
 // Stored asks PostgreSQL.

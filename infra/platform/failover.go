@@ -21,9 +21,9 @@ func (p *Platform) AddStandby(ctx context.Context) (*servers.Postgres, error) {
 	return standby, p.Postgres.Synchronize(ctx)
 }
 
-// AddReplica starts a replica of Redis, and returns once it has caught up.
+// AddReplica starts a replica of the first Redis, and returns once it has caught up.
 func (p *Platform) AddReplica(ctx context.Context) (*servers.Redis, error) {
-	replica, err := p.newRedis(p.nextDir(Redis), 0)
+	replica, err := p.newRedis(Redis, p.nextDir(Redis), 0)
 	if err == nil {
 		err = replica.Start(ctx)
 	}
@@ -47,12 +47,12 @@ func (p *Platform) ReplacePostgres(with *servers.Postgres) error {
 	return nil
 }
 
-// ReplaceRedis is like ReplacePostgres. The old server must refuse writes.
+// ReplaceRedis is like ReplacePostgres, for the first queue. The old server must refuse writes.
 func (p *Platform) ReplaceRedis(ctx context.Context, with *servers.Redis) error {
 	if err := p.Proxies.lead(Redis, with.Addr()); err != nil {
 		return err
 	}
-	p.Redis = with
+	p.Redis, p.Redises[0] = with, with
 	if p.Queue.Ping(ctx) == nil { // the platform's own client has had to notice
 		return nil
 	}

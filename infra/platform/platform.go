@@ -27,7 +27,7 @@ import (
 	"petvote/shared/votestream"
 )
 
-// The parts of the platform.
+// The parts of the platform. With several queues there are redis2, redis3 and so on: see [Queue].
 const (
 	Vote     = "vote"
 	Worker   = "worker"
@@ -39,7 +39,16 @@ const (
 // Services are the platform's own programs, in the order of their start.
 var Services = []string{Worker, Result, Vote}
 
-// Ports are those of the parts; 0 is a free port, kept for the platform's life.
+// Queue is the part that holds a queue, by its place in the list from 0: redis, redis2, …
+func Queue(place int) string {
+	if place == 0 {
+		return Redis
+	}
+	return Redis + strconv.Itoa(place+1)
+}
+
+// Ports are those of the parts; 0 is a free port, kept for the platform's life. Further queues take the ports after
+// Redis's.
 type Ports struct{ Vote, Result, VoteOps, WorkerOps, ResultOps, Redis, Postgres int }
 
 // Options describe a platform. The zero value of a field means what its comment says.
@@ -49,9 +58,11 @@ type Options struct {
 	Ports Ports
 	Env   []string // of every service; overrides the platform's names and links, but not its ports and addresses
 
+	Queues int // each a Redis of its own; 0: one
+
 	Commands map[string][]string // by service: the command line that runs in place of its program
 
-	Redis    func(*servers.RedisConfig)    // changes the configuration before the start; nil: does not
+	Redis    func(*servers.RedisConfig)    // changes the configuration of each before the start; nil: does not
 	Postgres func(*servers.PostgresConfig) // the same
 
 	Proxies bool                        // puts a proxy on every edge from a service to a server
@@ -61,13 +72,16 @@ type Options struct {
 
 // Platform is a whole platform. Its clients look past the faults of the proxies.
 type Platform struct {
-	Redis                *servers.Redis
+	Redis                *servers.Redis   // the first queue's
+	Redises              []*servers.Redis // all
 	Postgres             *servers.Postgres
 	Vote, Worker, Result *Service
 	Proxies              *Proxies // nil without Options.Proxies
 
-	RDB           *redis.Client
-	ledger.Direct // Queue and DB
+	RDB           *redis.Client        // the first queue's
+	RDBs          []*votestream.Client // all
+	Queue         *votestream.Queue    // the first
+	ledger.Direct                      // Queues and DB
 
 	options Options
 	servers []servers.Server
@@ -115,14 +129,26 @@ func New(o Options) (p *Platform, err error) {
 	if err := errors.Join(os.MkdirAll(o.Dir, 0o711), os.Chmod(o.Dir, 0o711)); err != nil { // servers run as other users
 		return p, err
 	}
-	if p.Redis, err = p.newRedis(Redis, o.Ports.Redis); err != nil {
-		return p, err
+	for place := range max(o.Queues, 1) {
+		port := o.Ports.Redis
+		if port != 0 {
+			port += place
+		}
+		server, err := p.newRedis(Queue(place), Queue(place), port)
+		if err != nil {
+			return p, err
+		}
+		p.Redises = append(p.Redises, server)
 	}
+	p.Redis = p.Redises[0]
 	if p.Postgres, err = p.newPostgres(Postgres, o.Ports.Postgres, nil); err != nil {
 		return p, err
 	}
 	if o.Proxies {
-		upstream := map[string]string{Redis: p.Redis.Addr(), Postgres: p.Postgres.Addr()}
+		upstream := map[string]string{Postgres: p.Postgres.Addr()}
+		for place, server := range p.Redises {
+			upstream[Queue(place)] = server.Addr()
+		}
 		if p.Proxies, err = newProxies(upstream); err != nil {
 			return p, err
 		}
@@ -142,8 +168,9 @@ func New(o Options) (p *Platform, err error) {
 }
 
 // newRedis describes a server in a folder of the platform's. Close discards it.
-func (p *Platform) newRedis(dir string, port int) (*servers.Redis, error) {
-	cfg := servers.RedisConfig{Dir: filepath.Join(p.options.Dir, dir), Port: port, Output: p.options.Output(Redis)}
+func (p *Platform) newRedis(name, dir string, port int) (*servers.Redis, error) {
+	cfg := servers.RedisConfig{Name: name, Dir: filepath.Join(p.options.Dir, dir), Port: port,
+		Output: p.options.Output(name)}
 	if p.options.Redis != nil {
 		p.options.Redis(&cfg)
 	}
@@ -170,13 +197,23 @@ func (p *Platform) newPostgres(dir string, port int, standbyOf *servers.Postgres
 
 // connect makes the platform's own clients, which connect when they are first used.
 func (p *Platform) connect() (err error) {
-	redisAddr, postgresURL := p.Redis.Addr(), p.Postgres.URL()
+	var addresses votestream.Hosts
+	for place, server := range p.Redises {
+		address := server.Addr()
+		if p.Proxies != nil {
+			address = p.Proxies.relays[Queue(place)].Addr()
+		}
+		addresses = append(addresses, address)
+	}
+	p.RDBs = votestream.Config{Hosts: addresses}.Dial(0)
+	for _, rdb := range p.RDBs {
+		p.Queues = append(p.Queues, votestream.NewQueue(rdb))
+	}
+	p.RDB, p.Queue = p.RDBs[0].Client, p.Queues[0]
+	postgresURL := p.Postgres.URL()
 	if p.Proxies != nil {
-		redisAddr = p.Proxies.relays[Redis].Addr()
 		postgresURL = strings.Replace(postgresURL, p.Postgres.Addr(), p.Proxies.relays[Postgres].Addr(), 1)
 	}
-	rdb := votestream.Config{Hosts: votestream.Hosts{redisAddr}}.Dial(0)[0]
-	p.RDB, p.Queue = rdb.Client, votestream.NewQueue(rdb)
 	p.DB, err = pgxpool.New(context.Background(), postgresURL+"&pool_max_conns=4")
 	return err
 }
@@ -211,11 +248,22 @@ func (p *Platform) Ready(ctx context.Context) error {
 	})
 }
 
+// Parts are the names of all parts. A stop in the reverse order stores and shows every accepted vote.
+func (p *Platform) Parts() (names []string) {
+	for place := range p.Redises {
+		names = append(names, Queue(place))
+	}
+	return append(names, Postgres, Result, Worker, Vote)
+}
+
 // Part returns a part by its name.
 func (p *Platform) Part(name string) (Part, error) {
+	for place, server := range p.Redises {
+		if name == Queue(place) {
+			return server, nil
+		}
+	}
 	switch name {
-	case Redis:
-		return p.Redis, nil
 	case Postgres:
 		return p.Postgres, nil
 	case Vote, Worker, Result:
@@ -251,10 +299,7 @@ func (p *Platform) Release() (err error) {
 	if p.DB != nil {
 		p.DB.Close()
 	}
-	if p.RDB != nil {
-		err = p.RDB.Close()
-	}
-	return err
+	return errors.Join(err, each(p.RDBs, func(rdb *votestream.Client) error { return rdb.Close() }))
 }
 
 // each calls do for all at once.
@@ -278,21 +323,23 @@ func Environ(user []string) []string {
 
 // environment directs a service to the servers, or to its proxies in front of them.
 func (p *Platform) environment(s *Service, name string, further []string) []string {
-	edge := func(server, address string) (host, port string) {
+	edge := func(server, address string) string {
 		if p.Proxies != nil {
 			address = p.Proxies.address(name, server)
 		}
-		host, port, _ = net.SplitHostPort(address)
-		return host, port
+		return address
 	}
-	redisHost, redisPort := edge(Redis, p.Redis.Addr())
-	postgresHost, postgresPort := edge(Postgres, p.Postgres.Addr())
+	var queues []string
+	for place, server := range p.Redises {
+		queues = append(queues, edge(Queue(place), server.Addr()))
+	}
+	postgresHost, postgresPort, _ := net.SplitHostPort(edge(Postgres, p.Postgres.Addr()))
 	return slices.Concat([]string{
 		"LISTEN_HOST=" + servers.Loopback, "CONSUMER_NAME=" + name + "-1",
 		"VOTE_URL=" + p.Vote.URL(""), "RESULT_URL=" + p.Result.URL(""),
 	}, p.options.Env, []string{
 		"PORT=" + strconv.Itoa(s.Port), "OPS_PORT=" + strconv.Itoa(s.Ops),
-		"REDIS_HOST=" + redisHost, "REDIS_PORT=" + redisPort,
+		"REDIS_HOST=" + strings.Join(queues, ","),
 		"POSTGRES_HOST=" + postgresHost, "POSTGRES_PORT=" + postgresPort,
 		"POSTGRES_USER=petvote", "POSTGRES_PASSWORD=petvote", "POSTGRES_DB=petvote",
 	}, further)

@@ -25,7 +25,7 @@ func TestServicesGetTheUsersEnvironmentButNoOtherServers(t *testing.T) {
 	env := p.Vote.Spec.Env
 	got := strings.Join(env, "\n")
 	for _, want := range []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "LOG_LEVEL=debug", "REDIS_HOST=127.0.0.1", "REDIS_PORT=16379",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "LOG_LEVEL=debug", "REDIS_HOST=127.0.0.1:16379",
 		"POSTGRES_PORT=15432", "VOTE_URL=" + p.Vote.URL(""), "CONSUMER_NAME=vote-1",
 	} {
 		if !slices.Contains(env, want) {
@@ -37,6 +37,35 @@ func TestServicesGetTheUsersEnvironmentButNoOtherServers(t *testing.T) {
 	}
 	if strings.Index(got, "LISTEN_HOST=0.0.0.0") < strings.Index(got, "LISTEN_HOST=127.0.0.1") {
 		t.Errorf("the user can't choose where services listen:\n%s", got)
+	}
+}
+
+func TestSeveralQueuesAreServersOfTheirOwnInOneList(t *testing.T) {
+	p, err := New(Options{Dir: testenv.NewFolder(t), Queues: 2, Ports: Ports{Redis: 16379}})
+	testenv.Must(t, err)
+	defer func() { _ = p.Close(context.Background()) }()
+	for _, service := range Services {
+		if env := p.Service(service).Spec.Env; !slices.Contains(env, "REDIS_HOST=127.0.0.1:16379,127.0.0.1:16380") {
+			t.Errorf("%s is not given both: %q", service, env)
+		}
+	}
+	second, err := p.Part("redis2")
+	if err != nil || second != p.Redises[1] || second.Name() != "redis2" || p.Redises[0] != p.Redis ||
+		p.Redis.Dir == p.Redises[1].Dir || len(p.Queues) != 2 || p.Queues[0] != p.Queue {
+		t.Errorf("%v, %v, %+v", second, err, p)
+	}
+	proxied, err := New(Options{Dir: testenv.NewFolder(t), Queues: 2, Proxies: true})
+	testenv.Must(t, err)
+	defer func() { _ = proxied.Close(context.Background()) }()
+	for _, edge := range []string{"vote-redis", "vote-redis2", "worker-redis2", "result-redis2"} {
+		client, server, _ := strings.Cut(edge, "-")
+		if address := proxied.Proxies.address(client, server); !strings.Contains(
+			strings.Join(proxied.Service(client).Spec.Env, "\n"), address) {
+			t.Errorf("%s is not given %s", client, edge)
+		}
+	}
+	if found, err := proxied.Proxies.matching("", Redis); err != nil || len(found) != len(Services) {
+		t.Errorf("%d edges to the first, %v", len(found), err)
 	}
 }
 
@@ -52,9 +81,9 @@ func TestACutEdgeIsCutForItsServiceAlone(t *testing.T) {
 		if err := p.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		for _, part := range []Part{p.Vote, p.Worker, p.Result, p.Redis, p.Postgres} {
-			if part.Running() {
-				t.Error("a part runs on")
+		for _, name := range p.Parts() {
+			if part, err := p.Part(name); err != nil || part.Running() {
+				t.Errorf("%s runs on, %v", name, err)
 			}
 		}
 	}()

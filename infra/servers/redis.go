@@ -17,6 +17,7 @@ import (
 
 // RedisConfig describes a private Redis server. The zero value of a field means what its comment says.
 type RedisConfig struct {
+	Name      string    // of the process; "": redis
 	Dir       string    // holds its data; made if missing; required
 	Port      int       // 0: a free one, kept from then on
 	MaxMemory string    // as in redis.conf; "": 256mb
@@ -62,8 +63,8 @@ func NewRedis(cfg RedisConfig) (*Redis, error) {
 		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
 	}
 	r.Process = NewProcess(Spec{
-		Name: "redis", Path: command[0], Args: append(args, cfg.Args...), Env: cfg.Env, Dir: at.Dir, Credential: at.owner,
-		Output: cfg.Output, Ready: r.ready,
+		Name: cmp.Or(cfg.Name, "redis"), Path: command[0], Args: append(args, cfg.Args...), Env: cfg.Env, Dir: at.Dir,
+		Credential: at.owner, Output: cfg.Output, Ready: r.ready,
 	})
 	return r, nil
 }

@@ -71,7 +71,7 @@ func newRig(t *testing.T, choose ...func(*platform.Options)) *rig {
 	t.Cleanup(func() {
 		r.voter.Close()
 		if t.Failed() {
-			for _, name := range append(platform.Services, platform.Redis, platform.Postgres) {
+			for _, name := range p.Parts() {
 				part, _ := p.Part(name)
 				r.showLog(name, part)
 			}
@@ -358,7 +358,7 @@ func (r *rig) stored() map[uuid.UUID]ballot.Choice {
 	return stored
 }
 
-// drained waits until the stream is empty.
+// drained waits until all queues are empty, and returns the first one's figures.
 func (r *rig) drained() votestream.Stats {
 	r.t.Helper()
 	r.must(ledger.Drain(r.t.Context(), r))
@@ -376,7 +376,7 @@ func (r *rig) audit() {
 // auditBeside is audit where that many votes were stored past the ledger.
 func (r *rig) auditBeside(others int64) {
 	r.t.Helper()
-	ctx, store := r.t.Context(), ledger.Direct{Queue: r.Queue, DB: r.DB}
+	ctx, store := r.t.Context(), r.Direct
 	r.must(ledger.Drain(ctx, store))
 	proof, err := r.ledger.Prove(ctx, store, ledger.Standings{}, func(context.Context) (ballot.Counts, error) {
 		a, err := r.tally()
