@@ -39,12 +39,11 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 	if err := checkPorts(o.wanted); err != nil {
 		return err
 	}
-	order := []string{platform.Redis, platform.Postgres, platform.Result, platform.Worker, platform.Vote}
 	log := newLog(os.Stdout)
 	bin := filepath.Join(home, "bin")
 	link := func(port int) string { return fmt.Sprintf(":%d%s", port, basePath()) }
 	p, err := platform.New(platform.Options{
-		Dir: home, Bin: bin, Output: log.part, Live: true, Ports: o.ports,
+		Dir: home, Bin: bin, Output: log.part, Live: true, Ports: o.ports, Queues: o.queues,
 		Env: append([]string{ // pages know each other by the name in the browser's address
 			"LOG_FORMAT=text", "VOTE_URL=" + link(o.ports.Vote), "RESULT_URL=" + link(o.ports.Result),
 		}, platform.Environ(os.Environ())...),
@@ -57,7 +56,7 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 	supervisor := &supervisor{log: log, backoff: defaultBackoff}
 	log.say("building the services")
 	if err = platform.Build(stop, source, bin); err == nil {
-		err = start(stop, supervisor, p, order)
+		err = start(stop, supervisor, p)
 	}
 	if err == nil {
 		fmt.Print(summary(o.ports, home, supervisor.keepers))
@@ -71,8 +70,8 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 }
 
 // start starts the parts in order and waits until every service is ready.
-func start(ctx context.Context, s *supervisor, p *platform.Platform, order []string) error {
-	for _, name := range order {
+func start(ctx context.Context, s *supervisor, p *platform.Platform) error {
+	for _, name := range p.Parts() {
 		program, err := p.Part(name)
 		if err == nil && name == platform.Result { // it logs each time that it finds no tables
 			migration := p.Service(platform.Worker).Spec

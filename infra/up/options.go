@@ -27,9 +27,10 @@ const (
 type options struct {
 	mode   mode
 	folder string
+	queues int
 	ports  platform.Ports
 	wanted []*port  // the same ports, described
-	set    []string // the ports set by a flag or the environment, as the variables that the Compose files read
+	set    []string // what a flag or the environment sets, as the variables that the Compose files read
 }
 
 const usage = `Usage: ./scripts/up [--docker | --local] [--data DIR] [--vote-port N ...]
@@ -48,6 +49,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 	local := flags.Bool("local", false, "use processes of this machine")
 	flags.StringVar(&o.folder, "data", "",
 		"with --local: the `folder` for the data (default /var/lib/petvote for root, else ~/.local/state/petvote)")
+	flags.IntVar(&o.queues, "queues", 1, "`number` of queues, each a Redis of its own: 1 or 2")
 	for _, p := range o.wanted {
 		flags.IntVar(p.number, p.flag(), *p.number, fmt.Sprintf("`port` for %s; also by %s", p.purpose, p.variable))
 		if text := getenv(p.variable); text != "" {
@@ -74,9 +76,18 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 				bad = append(bad, fmt.Errorf("--%s is for --local; Docker publishes no such port", p.flag()))
 			}
 		}
+		if set["queues"] {
+			o.set = append(o.set, "COMPOSE_PROFILES="+map[int]string{2: "two-queues"}[o.queues])
+		}
+		if o.queues == 2 {
+			o.wanted = append(o.wanted,
+				&port{number: new(o.ports.Redis + 1), variable: "REDIS_PORT", purpose: "the second Redis"})
+		}
 		switch {
 		case len(bad) > 0:
 			return errors.Join(bad...)
+		case o.queues < 1 || o.queues > 2:
+			return errors.New("--queues: want 1 or 2")
 		case set["data"] && o.folder == "":
 			return errors.New("--data: want a folder")
 		case *docker && *local:
@@ -105,7 +116,7 @@ type port struct {
 }
 
 // localPorts sets the ports of the local mode to their defaults and describes them. Redis and PostgreSQL are off their
-// usual ports, so that they run beside others.
+// usual ports, so that they run beside others. A second Redis takes the port after the first one's.
 func localPorts(p *platform.Ports) []*port {
 	*p = platform.Ports{
 		Vote: 8084, Result: 8085, VoteOps: 9464, WorkerOps: 9465, ResultOps: 9466, Redis: 16379, Postgres: 15432,
@@ -116,7 +127,7 @@ func localPorts(p *platform.Ports) []*port {
 		{number: &p.VoteOps, variable: "VOTE_OPS_PORT", purpose: "metrics and health of vote"},
 		{number: &p.WorkerOps, variable: "WORKER_OPS_PORT", purpose: "metrics and health of worker"},
 		{number: &p.ResultOps, variable: "RESULT_OPS_PORT", purpose: "metrics and health of result"},
-		{number: &p.Redis, variable: "REDIS_PORT", purpose: "Redis"},
+		{number: &p.Redis, variable: "REDIS_PORT", purpose: "Redis; a second one takes the next"},
 		{number: &p.Postgres, variable: "POSTGRES_PORT", purpose: "PostgreSQL"},
 	}
 }

@@ -23,6 +23,14 @@ func TestAFlagWinsOverTheEnvironmentAndTheEnvironmentOverTheDefault(t *testing.T
 	}
 }
 
+func TestASecondQueueTakesTheNextPortAndComposesProfile(t *testing.T) {
+	o, _, ok := parse([]string{"--queues", "2", "--redis-port", "7000", "--data", "/data"}, environment{}.get, io.Discard)
+	if !ok || o.queues != 2 || !slices.Equal(o.set, []string{"REDIS_PORT=7000", "COMPOSE_PROFILES=two-queues"}) ||
+		!slices.ContainsFunc(o.wanted, func(p *port) bool { return *p.number == 7001 }) {
+		t.Errorf("got %+v", o)
+	}
+}
+
 func TestModes(t *testing.T) {
 	for args, want := range map[string]mode{
 		"": modeAny, "--docker": modeDocker, "--local": modeLocal, "--data /data": modeLocal,
@@ -46,6 +54,7 @@ func TestBadArgumentsAndVariablesAreRefusedByNameAndHelpNamesAll(t *testing.T) {
 		{"--docker --data /tmp", nil, 2, []string{"--data"}},
 		{"--vote-port 0", nil, 2, []string{"--vote-port=0: want a port from 1 to 65535"}},
 		{"--data=", nil, 2, []string{"--data"}},
+		{"--queues 3", nil, 2, []string{"--queues: want 1 or 2"}},
 		{"--redis-port 70000", nil, 2, []string{"--redis-port=70000: "}},
 		{"start", nil, 2, []string{`"start"`}},
 		{"--fast", nil, 2, []string{"-fast"}},
