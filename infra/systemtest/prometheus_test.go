@@ -94,6 +94,7 @@ func (r *rig) prometheusConfig(dir string, targets map[string]int, every time.Du
 			r.t.Fatalf("prometheus.yml has the job %s, which the rig does not have", job["job_name"])
 		}
 		delete(job, "dns_sd_configs")
+		delete(job, "file_sd_configs")
 		job["static_configs"] = []any{map[string]any{"targets": []string{"127.0.0.1:" + strconv.Itoa(port)}}}
 	}
 	rules := map[string][]byte{}
