@@ -157,14 +157,31 @@ func Remove(ctx context.Context, name string) error {
 	return err
 }
 
-// Redis runs a command by the client inside Redis's container, with the password found there: it publishes no port.
-func (p Project) Redis(ctx context.Context, command ...string) (string, error) {
-	list, err := p.Of(ctx, platform.Redis)
+// Redis runs a command by the client inside the container of a Redis, with the password found there: it publishes no
+// port.
+func (p Project) Redis(ctx context.Context, part string, command ...string) (string, error) {
+	list, err := p.Of(ctx, part)
 	if err != nil {
 		return "", err
 	}
-	cli := []string{"exec", list[0].ID, "sh", "/usr/local/etc/redis/redis.sh", "cli"}
+	return list[0].redis(ctx, command...)
+}
+
+func (c Container) redis(ctx context.Context, command ...string) (string, error) {
+	cli := []string{"exec", c.ID, "sh", "/usr/local/etc/redis/redis.sh", "cli"}
 	return Docker(ctx, append(cli, command...)...)
+}
+
+// queues are the containers of all Redis, running or not, in the order of the queues; there is at least one.
+func (p Project) queues(ctx context.Context) (queues []Container, err error) {
+	all, err := p.All(ctx)
+	for place := 0; len(all[platform.Queue(place)]) > 0; place++ {
+		queues = append(queues, all[platform.Queue(place)][0])
+	}
+	if err == nil && len(queues) == 0 {
+		err = fmt.Errorf("no container of %s", platform.Redis)
+	}
+	return queues, err
 }
 
 // Query runs SQL by the client inside PostgreSQL's container as the owner of a database (empty: the platform's own). It
@@ -186,8 +203,13 @@ func number(out string, err error) (int64, error) {
 	return strconv.ParseInt(out, 10, 64)
 }
 
-func (p Project) Queued(ctx context.Context) (int64, error) {
-	return number(p.Redis(ctx, "XLEN", votestream.Stream))
+func (p Project) Queued(ctx context.Context) (n int64, err error) {
+	queues, err := p.queues(ctx)
+	for _, queue := range queues {
+		length, failed := number(queue.redis(ctx, "XLEN", votestream.Stream))
+		n, err = n+length, errors.Join(err, failed)
+	}
+	return n, err
 }
 
 func (p Project) Stored(ctx context.Context) (int64, error) {
@@ -203,8 +225,12 @@ func (p Project) Standings(ctx context.Context) (s ledger.Standings, err error) 
 	if err != nil {
 		return s, fmt.Errorf("ask PostgreSQL: %w", err)
 	}
-	if s.Added, s.Waiting, err = p.stream(ctx, votestream.Stream); err == nil {
-		s.Dead, _, err = p.stream(ctx, votestream.DeadStream)
+	queues, err := p.queues(ctx)
+	for _, queue := range queues {
+		added, waiting, failed := queue.stream(ctx, votestream.Stream)
+		dead, _, failedDead := queue.stream(ctx, votestream.DeadStream)
+		s.Added, s.Waiting, s.Dead = s.Added+added, s.Waiting+waiting, s.Dead+dead
+		err = errors.Join(err, failed, failedDead)
 	}
 	return s, err
 }
@@ -212,11 +238,11 @@ func (p Project) Standings(ctx context.Context) (s ledger.Standings, err error) 
 var streamInfo = regexp.MustCompile(`(?s)^length\n(\d+)\n.*?\nentries-added\n(\d+)\n`)
 
 // stream returns how many entries were ever added to a stream, and how many it holds. A missing stream has none.
-func (p Project) stream(ctx context.Context, key string) (added, length int64, err error) {
-	if n, err := number(p.Redis(ctx, "EXISTS", key)); err != nil || n == 0 {
+func (c Container) stream(ctx context.Context, key string) (added, length int64, err error) {
+	if n, err := number(c.redis(ctx, "EXISTS", key)); err != nil || n == 0 {
 		return 0, 0, err
 	}
-	out, err := p.Redis(ctx, "XINFO", "STREAM", key)
+	out, err := c.redis(ctx, "XINFO", "STREAM", key)
 	if found := streamInfo.FindStringSubmatch(out); err == nil && found != nil {
 		length, err = strconv.ParseInt(found[1], 10, 64)
 		added, _ = strconv.ParseInt(found[2], 10, 64)

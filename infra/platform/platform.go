@@ -248,7 +248,7 @@ func (p *Platform) Ready(ctx context.Context) error {
 	})
 }
 
-// Parts are the names of all parts. A stop in the reverse order stores and shows every accepted vote.
+// Parts are the names of all parts, the queues first. A stop in the reverse order stores and shows every accepted vote.
 func (p *Platform) Parts() (names []string) {
 	for place := range p.Redises {
 		names = append(names, Queue(place))

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 		return status
 	}
 	if o.list {
-		for _, s := range scenario.All() {
+		for _, s := range scenario.All(o.queues) {
 			fmt.Fprintf(out, "%-20s %s\n", s.Name, s.Hypothesis)
 		}
 		return 0
@@ -105,7 +105,7 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	if err := undoLeftovers(ctx, t, say); err != nil {
 		return nil, err
 	}
-	chosen, skipped, err := o.choose(t.Can)
+	chosen, skipped, err := o.choose(t)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 
 	machine := fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	r = &record.Run{Started: time.Now(), Command: o.command(args), Machine: machine,
-		Target: o.target, Worker: o.worker, Rate: o.rate, Retry: o.retry, Seed: o.seed}
+		Target: o.target, Queues: t.Queues(), Worker: o.worker, Rate: o.rate, Retry: o.retry, Seed: o.seed}
 	o.limits.Sampling = t.Sampling()
 	runner := &runner{target: t, options: o, answers: answers, log: say}
 	err = runner.runAll(ctx, chosen, r)
@@ -134,7 +134,7 @@ func attack(ctx context.Context, o options, args []string, progress io.Writer) (
 	return r, err
 }
 
-// undoLeftovers undoes the faults that an earlier run left, and waits until the platform has recovered.
+// undoLeftovers undoes the faults that an earlier run left, and waits until every service has recovered.
 func undoLeftovers(ctx context.Context, t target.Target, say *log.Logger) error {
 	left := t.Leftovers()
 	for _, f := range left {
@@ -146,6 +146,11 @@ func undoLeftovers(ctx context.Context, t target.Target, say *log.Logger) error 
 	if len(left) == 0 {
 		return nil
 	}
+	return allReady(ctx, t)
+}
+
+// allReady waits until every service is ready, and not just degraded.
+func allReady(ctx context.Context, t target.Target) error {
 	return wait.Until(ctx, recoveryLimit, func(ctx context.Context) error {
 		for _, service := range platform.Services {
 			if h, err := t.Health(ctx, service); err != nil || h.Status != "ready" {
@@ -165,13 +170,17 @@ func openTarget(ctx context.Context, o *options, progress io.Writer) (target.Tar
 			if c != nil {
 				o.target += " project " + string(c.Project)
 			}
+			if err == nil && o.queues > c.Queues() {
+				err = errors.Join(errors.New("the platform has one queue; COMPOSE_PROFILES=two-queues docker compose up -d, "+
+					"with the files that it was started with, adds a second"), c.Close(ctx))
+			}
 			return c, err
 		}
 		fmt.Fprintf(progress, "No containers to break (%v): starting processes instead.\n", err)
 	}
 	o.target = targetLocal
 	jaeger := cmp.Or(string(o.jaeger), os.Getenv("JAEGER_UI_URL"))
-	return local.Start(ctx, o.worker == workerNaive, jaeger, progress)
+	return local.Start(ctx, o.queues, o.worker == workerNaive, jaeger, progress)
 }
 
 // loadAverage is the machine's over the last minute; 0 where there is no /proc.

@@ -13,11 +13,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"petvote/infra/containers"
+	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/infra/testenv"
 	"petvote/scripts/chaos/record"
@@ -82,8 +84,8 @@ func held(t *testing.T, code int, r record.Run, scenarios int) {
 
 func TestTheRealWorkerLosesNothing(t *testing.T) {
 	testenv.Slow(t)
-	const several = "kill-postgres,cut-vote-redis,crash-after-commit,failover-postgres,failover-redis"
-	code, r := chaos(t.Context(), t, new(trigger), "-scenario", several, "-rate", "150")
+	const several = "kill-postgres,hang-one-redis,crash-after-commit,failover-postgres,failover-redis"
+	code, r := chaos(t.Context(), t, new(trigger), "-scenario", several, "-rate", "150", "-queues", "2")
 	held(t, code, r, 5)
 	for _, o := range r.Scenarios {
 		p := o.Proof
@@ -92,14 +94,60 @@ func TestTheRealWorkerLosesNothing(t *testing.T) {
 			t.Errorf("%s: %+v", o.Name, p)
 		}
 	}
-	if r.Scenarios[1].Proof.Refused == 0 {
-		t.Error("no vote was refused while Redis was cut off")
+	if p := r.Scenarios[1].Proof; p.Accepted < p.Sent*99/100 { // a busy machine refuses one now and then
+		t.Errorf("only %d of %d votes were accepted while one of two Redis hung", p.Accepted, p.Sent)
 	}
-	if !slices.ContainsFunc(r.Scenarios[0].Episodes, func(i record.Interval) bool {
-		return i.Service == "worker" && i.What == "breaker postgres" && i.State == "open" && i.To > i.From
-	}) {
-		t.Errorf("nothing shows that the worker's breaker opened: %+v", r.Scenarios[0].Episodes)
+	for i, opened := range []record.Interval{{Service: "worker", What: "breaker postgres"},
+		{Service: "vote", What: "breaker redis-1"}} {
+		if !slices.ContainsFunc(r.Scenarios[i].Episodes, func(i record.Interval) bool {
+			return i.Service == opened.Service && i.What == opened.What && i.State == "open" && i.To > i.From
+		}) {
+			t.Errorf("nothing shows that %s of %s opened: %+v", opened.What, opened.Service, r.Scenarios[i].Episodes)
+		}
 	}
+}
+
+// recovering is a target that records what is done to it. Its services are degraded for a while after each fault.
+type recovering struct {
+	target.Target
+	done     []string
+	degraded int
+}
+
+func (r *recovering) Prepare(context.Context, scenario.Fault) error { return nil }
+
+func (r *recovering) Inject(_ context.Context, f scenario.Fault) error {
+	r.done = append(r.done, f.String())
+	return nil
+}
+
+func (r *recovering) Undo(_ context.Context, f scenario.Fault) error {
+	r.done, r.degraded = append(r.done, "end of "+f.String()), 3
+	return nil
+}
+
+func (r *recovering) Health(context.Context, string) (target.Health, error) {
+	if r.degraded--; r.degraded > 0 {
+		return target.Health{Status: "degraded"}, nil
+	}
+	r.done = append(r.done, "ready")
+	return target.Health{Status: "ready"}, nil
+}
+
+func TestAFaultInTurnWaitsForTheRecoveryFromTheOneBefore(t *testing.T) {
+	flip, _, err := scenario.Choose("flip-flop", 2, func(scenario.Fault) bool { return true })
+	testenv.Must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		on := new(recovering)
+		r := &runner{target: on, log: log.New(io.Discard, "", 0)}
+		windows, err := r.disturb(t.Context(), flip[0], &observer{answers: ledger.New(nil)})
+		const healthy = "ready, ready, ready, "
+		const want = "kill redis2, end of kill redis2, " + healthy + "pause redis, end of pause redis, " + healthy +
+			"kill redis, end of kill redis, " + healthy + "pause redis2, end of pause redis2"
+		if got := strings.Join(on.done, ", "); err != nil || len(windows) != 4 || got != want {
+			t.Errorf("%s, %v", got, err)
+		}
+	})
 }
 
 func TestTheNaiveWorkerIsCaught(t *testing.T) {
@@ -170,7 +218,7 @@ func (v *vanishing) Health(ctx context.Context, service string) (target.Health, 
 
 func TestTheRunEndsWhenThePlatformIsRemoved(t *testing.T) {
 	testenv.Slow(t)
-	platform, err := local.Start(t.Context(), false, "", io.Discard)
+	platform, err := local.Start(t.Context(), 1, false, "", io.Discard)
 	testenv.Must(t, err)
 	defer func() { testenv.Must(t, platform.Close(t.Context())) }()
 	answers, err := os.Create(filepath.Join(t.TempDir(), "answers"))
@@ -178,7 +226,7 @@ func TestTheRunEndsWhenThePlatformIsRemoved(t *testing.T) {
 	defer answers.Close()
 	v := &vanishing{Target: platform}
 	said := &trigger{word: "pause worker begins", pull: func() { v.removed.Store(true) }}
-	pause, _, err := scenario.Choose("pause-worker", v.Can)
+	pause, _, err := scenario.Choose("pause-worker", 1, v.Can)
 	testenv.Must(t, err)
 	pause[0].Steps[0].Lasts = time.Hour
 	r := &runner{target: v, options: options{rate: 50}, answers: answers, log: log.New(said, "", 0)}
@@ -192,6 +240,7 @@ func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, args := range []string{
 		"-target moon", "-worker lazy", "-worker naive", "-rate 0", "-scenario kill-everyone", "-seed 3", "-random 1s",
 		"-random 1m -scenario all", "-project x/y", "-target compose -scenario slow-redis", "-project x -target local",
+		"-queues 3", "-target local -scenario flip-flop", "-target local -worker naive -queues 2",
 		"-jaeger not-a-url",
 		"-accept-within 0s", "more",
 	} {
@@ -205,7 +254,7 @@ func TestArgumentsThatMakeNoSenseAreRefused(t *testing.T) {
 	if helped != 0 || !strings.Contains(help.String(), "Exit status") {
 		t.Errorf("-help: exit status %d, %s", helped, &help)
 	}
-	if listed != 0 || strings.Count(list.String(), "\n") != len(scenario.All()) {
+	if listed != 0 || strings.Count(list.String(), "\n") != len(scenario.All(1)) {
 		t.Errorf("-list: exit status %d, %s", listed, &list)
 	}
 }

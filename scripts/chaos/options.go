@@ -13,6 +13,7 @@ import (
 	"petvote/infra/tool"
 	"petvote/scripts/chaos/record"
 	"petvote/scripts/chaos/scenario"
+	"petvote/scripts/chaos/target"
 	"petvote/scripts/chaos/target/compose"
 	"petvote/shared/config"
 )
@@ -20,6 +21,7 @@ import (
 type options struct {
 	target    string // compose, local or auto
 	project   string
+	queues    int
 	scenarios string
 	random    time.Duration
 	seed      uint64
@@ -57,6 +59,7 @@ Send no other votes during the run.
 
   go run ./scripts/chaos -scenario kill-worker,kill-redis -report /tmp/chaos
   go run ./scripts/chaos -target local -random 2m -seed 7
+  go run ./scripts/chaos -target local -queues 2 -scenario kill-one-redis,flip-flop
   go run ./scripts/chaos -target local -scenario kill-postgres -worker naive    # a worker that loses votes
 
 `
@@ -75,6 +78,8 @@ func parse(args []string, out io.Writer) (o options, status int, ok bool) {
 		"`platform` to break: compose, local, or auto: containers if they run, else processes")
 	flags.StringVar(&o.project, "project", "",
 		"with -target compose: the Compose project (default: Compose's own choice: COMPOSE_PROJECT_NAME, .env, petvote)")
+	flags.IntVar(&o.queues, "queues", 1,
+		"with -target local: the `number` of queues, 1 or 2; with containers: how many there must be at least")
 	flags.StringVar(&o.scenarios, "scenario", "all", "`names`, separated by commas; -list shows them")
 	flags.DurationVar(&o.random, "random", 0, "draw random faults for this long instead of running scenarios")
 	flags.Uint64Var(&o.seed, "seed", 0, "for -random: the same seed draws the same faults (default: a new one each time)")
@@ -112,7 +117,11 @@ func (o options) check(set map[string]bool) error {
 	if o.target == targetCompose {
 		can = new(compose.Target).Can
 	}
-	_, _, impossible := scenario.Choose(o.scenarios, can)
+	queues := o.queues
+	if o.target != targetLocal {
+		queues = 2 // containers may have them
+	}
+	_, _, impossible := scenario.Choose(o.scenarios, queues, can)
 	for _, c := range []struct {
 		wrong   bool
 		problem string
@@ -121,6 +130,8 @@ func (o options) check(set map[string]bool) error {
 			"-target: want compose, local or auto"},
 		{o.worker != "real" && o.worker != workerNaive, "-worker: want real or naive"},
 		{o.worker == workerNaive && o.target != targetLocal, "-worker naive goes with -target local"},
+		{o.queues < 1 || o.queues > 2, "-queues: want 1 or 2"},
+		{o.worker == workerNaive && o.queues > 1, "-worker naive reads only one queue"},
 		{set["project"] && o.project == "" || strings.ContainsAny(o.project, "/ \t"),
 			"-project: want the name of a Compose project"},
 		{o.rate < 1 || o.rate > 10_000, "-rate: want 1 to 10000"},
@@ -139,11 +150,11 @@ func (o options) check(set map[string]bool) error {
 }
 
 // choose returns the scenarios to run and the names of those that the target can't do.
-func (o options) choose(can func(scenario.Fault) bool) ([]scenario.Scenario, []string, error) {
+func (o options) choose(t target.Target) ([]scenario.Scenario, []string, error) {
 	if o.random > 0 {
-		return []scenario.Scenario{scenario.Random(o.seed, o.random, can)}, nil, nil
+		return []scenario.Scenario{scenario.Random(o.seed, o.random, t.Queues(), t.Can)}, nil, nil
 	}
-	return scenario.Choose(o.scenarios, can)
+	return scenario.Choose(o.scenarios, t.Queues(), t.Can)
 }
 
 // command repeats the run.

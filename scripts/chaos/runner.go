@@ -132,12 +132,20 @@ func (r *runner) run(ctx context.Context, s scenario.Scenario) (o record.Outcome
 func isGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), containers.ErrNone) }
 
 // disturb injects the scenario's faults when they are due and undoes each of them when it has lasted, even if ctx ends
-// meanwhile. The fault windows are in the order of the steps; faults that were never injected have none.
+// meanwhile. Of faults in turn, each waits for the recovery from the one before. The fault windows are in the order of
+// the steps; faults that were never injected have none.
 func (r *runner) disturb(ctx context.Context, s scenario.Scenario, o *observer) ([]record.FaultWindow, error) {
 	begin := time.Now().Add(warmUp)
 	var steps sync.WaitGroup
 	windows, errs := make([]record.FaultWindow, len(s.Steps)), make([]error, len(s.Steps))
 	for i, st := range s.Steps {
+		if s.InTurn && i > 0 {
+			steps.Wait()
+			if err := allReady(ctx, r.target); err != nil {
+				windows[i-1].Problem = err.Error()
+			}
+			begin = time.Now()
+		}
 		steps.Go(func() {
 			if wait.For(ctx, time.Until(begin.Add(st.At))) != nil {
 				return

@@ -15,6 +15,7 @@ type Run struct {
 	Command     string    `json:"command"` // repeats the run
 	Machine     string    `json:"machine"`
 	Target      string    `json:"target"` // local, or the Compose project
+	Queues      int       `json:"queues"` // each a Redis of its own
 	Worker      string    `json:"worker"` // real or naive
 	Rate        int       `json:"rate"`   // votes per second, offered whether or not earlier ones are answered
 	Retry       bool      `json:"retry"`  // votes that were not accepted were sent again under the same key
@@ -51,7 +52,7 @@ type FaultWindow struct {
 	RefusedShare  float64  `json:"refused_share"`            // of the votes sent from From until votes were accepted again
 	LongestGap    float64  `json:"longest_gap"`              // the longest time without an accepted vote
 	AcceptedAgain *float64 `json:"accepted_again,omitempty"` // after To; 0: they were accepted all along
-	Drained       *float64 `json:"drained,omitempty"`        // after To: the queue holds only votes just cast
+	Drained       *float64 `json:"drained,omitempty"`        // after To: the queues hold only votes just cast
 	Current       *float64 `json:"current,omitempty"`        // after To: the page shows every vote stored by then
 	Problem       string   `json:"problem,omitempty"`        // contradicts the hypothesis by itself
 	Traces        []Trace  `json:"traces,omitempty"`         // of the accepted votes that waited longest meanwhile
@@ -82,13 +83,13 @@ type Sample struct {
 	Total    int     `json:"total"`               // accepted since the scenario began
 	Stored   *int64  `json:"stored,omitempty"`    // since the scenario began
 	OnScreen *int64  `json:"on_screen,omitempty"` // since the scenario began
-	Queue    *int64  `json:"queue,omitempty"`     // entries in the stream
+	Queue    *int64  `json:"queue,omitempty"`     // entries in all queues
 }
 
 // Interval is a time during which a service reported a problem, or nothing.
 type Interval struct {
 	Service string  `json:"service"`
-	What    string  `json:"what"`  // breaker redis, breaker postgres, or readiness
+	What    string  `json:"what"`  // breaker redis, breaker redis-1, breaker postgres, readiness
 	State   string  `json:"state"` // open or half-open; unavailable, degraded, draining or no answer
 	From    float64 `json:"from"`
 	To      float64 `json:"to"`

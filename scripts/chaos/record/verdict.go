@@ -89,7 +89,10 @@ func (r *Run) ExitStatus() int {
 // answers that took too long.
 func (o *Outcome) noticed(s scenario.Scenario, answers []ledger.Answer, limits Limits) (slow []string) {
 	few := tolerated * float64(o.Proof.Sent)
-	if n := o.Proof.Refused + o.Proof.Unknown; s.Unnoticed && float64(n) > few {
+	if s.NoneRefused {
+		few = 0
+	}
+	if n := o.Proof.Refused + o.Proof.Unknown; (s.Unnoticed || s.NoneRefused) && float64(n) > few {
 		slow = append(slow, fmt.Sprintf("voters noticed: %d of %d votes were not accepted", n, o.Proof.Sent))
 	}
 	if n := unexplained(o.Faults, answers); float64(n) > few {

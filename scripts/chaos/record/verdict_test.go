@@ -52,6 +52,8 @@ func TestTheProofAndTheRecoveryAreTwoVerdicts(t *testing.T) {
 
 		{"refusals that voters should not notice", Verdict{Held, Slow}, 3, "voters noticed",
 			func(c *trial) { c.s.Unnoticed, c.o.Proof.Refused = true, 30 }},
+		{"a refusal where there shall be none", Verdict{Held, Slow}, 3, "voters noticed: 1 of 100",
+			func(c *trial) { c.s.NoneRefused, c.o.Proof.Refused = true, 1 }},
 		{"refusals long after the fault", Verdict{Held, Slow}, 3, "no fault explains",
 			func(c *trial) { c.answers = voting(10, 6, 8, ledger.Refused) }},
 		{"no answer", Verdict{Held, Slow}, 3, "no answer", func(c *trial) { c.answers = voting(10, 2, 3, ledger.Unknown) }},

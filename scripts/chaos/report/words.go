@@ -184,7 +184,11 @@ func Summarise(out io.Writer, r *record.Run) {
 		explain(o.Name+": the proof was refuted", o.Failures)
 		explain(o.Name+": recovery was "+recovery(o), o.Slow)
 	}
-	fmt.Fprintf(out, "\n%s: %s.\n", r.Target, headline(r).Text)
+	queues := ""
+	if r.Queues > 1 {
+		queues = fmt.Sprintf(", %d queues", r.Queues)
+	}
+	fmt.Fprintf(out, "\n%s%s: %s.\n", r.Target, queues, headline(r).Text)
 }
 
 // Line sums a scenario up when it ends.

@@ -11,11 +11,11 @@ import (
 
 // Random draws faults: any number at once, but never two on the same process or the same network path. The same seed
 // and length on the same target give the same faults.
-func Random(seed uint64, length time.Duration, can func(Fault) bool) Scenario {
+func Random(seed uint64, length time.Duration, queues int, can func(Fault) bool) Scenario {
 	dice := rand.New(rand.NewPCG(seed, 0))
 	s := Scenario{Name: "random", Overlapping: true,
 		Hypothesis: fmt.Sprintf("Whatever happens (seed %d), no accepted vote is lost and none is counted twice.", seed)}
-	candidates := slices.DeleteFunc(everyFault(dice), func(f Fault) bool { return !can(f) })
+	candidates := slices.DeleteFunc(everyFault(dice, queues), func(f Fault) bool { return !can(f) })
 	free := make(map[string]time.Duration) // when a resource may be broken again
 	for at := time.Duration(0); ; at += between(dice, 500*time.Millisecond, 4*time.Second) {
 		f, lasts := candidates[dice.IntN(len(candidates))], between(dice, 500*time.Millisecond, 6*time.Second)
@@ -39,22 +39,27 @@ func between(dice *rand.Rand, least, most time.Duration) time.Duration {
 
 // everyFault has each kind on each part it can be done to, except those that only make sense in a scenario of their
 // own.
-func everyFault(dice *rand.Rand) []Fault {
-	var all []Fault
-	for _, part := range Parts {
+func everyFault(dice *rand.Rand, queues int) []Fault {
+	parts, edges := Parts, []string{"vote-redis", "worker-redis", "worker-postgres", "result-postgres"}
+	all := []Fault{{Kind: Memory, Part: platform.Redis}, {Kind: Connections, Part: platform.Postgres},
+		{Kind: Crawl, Part: platform.Postgres, N: 5 + dice.IntN(95)}}
+	if queues > 1 {
+		parts, edges = append(slices.Clone(parts), Redis2), append(edges, "vote-"+Redis2, "worker-"+Redis2)
+		all = append(all, Fault{Kind: Memory, Part: Redis2})
+	}
+	for _, part := range parts {
 		all = append(all, Fault{Kind: Kill, Part: part}, Fault{Kind: Pause, Part: part}, Fault{Kind: Stop, Part: part})
 	}
 	for _, part := range platform.Services {
 		all = append(all, Fault{Kind: Restart, Part: part})
 	}
-	for _, edge := range []string{"vote-redis", "worker-redis", "worker-postgres", "result-postgres"} {
+	for _, edge := range edges {
 		all = append(all, Fault{Kind: Cut, Part: edge}, Fault{Kind: Slow, Part: edge, N: 100 + dice.IntN(2900)},
 			Fault{Kind: Jitter, Part: edge, N: 50 + dice.IntN(450)}, Fault{Kind: Reset, Part: edge, N: dice.IntN(300)},
 			Fault{Kind: SlowClose, Part: edge, N: 100 + dice.IntN(900)},
 			Fault{Kind: Bandwidth, Part: edge, N: 4 + dice.IntN(60)})
 	}
-	return append(all, Fault{Kind: Memory, Part: platform.Redis}, Fault{Kind: Connections, Part: platform.Postgres},
-		Fault{Kind: Crawl, Part: platform.Postgres, N: 5 + dice.IntN(95)})
+	return all
 }
 
 // resource names the part or the network path that no other fault may touch at the same time.

@@ -10,7 +10,10 @@ import (
 	"petvote/infra/platform"
 )
 
-// Parts are all parts of the platform.
+// Redis2 is the part that holds the second queue.
+var Redis2 = platform.Queue(1)
+
+// Parts are all parts of a platform with one queue.
 var Parts = append([]string{platform.Redis, platform.Postgres}, platform.Services...)
 
 // Kind is the kind of a fault.
@@ -24,7 +27,7 @@ const (
 	Pause       Kind = "pause"    // frozen: connections stay open, nothing answers
 	Crash       Kind = "crash"    // workers that crash at a named point, one after the other, replace the worker
 	Lose        Kind = "lose"     // a second worker dies for good with votes in hand; over when another has claimed them
-	Memory      Kind = "memory"   // Redis may use no more memory than it uses already
+	Memory      Kind = "memory"   // a Redis may use no more memory than it uses already
 	Connections Kind = "connects" // PostgreSQL takes no new connections, and the existing ones are cut
 	Crawl       Kind = "crawl"    // PostgreSQL needs much time for each vote that it stores
 	Failover    Kind = "failover" // another server takes the part over behind the same address; over when it leads there
@@ -97,7 +100,9 @@ type Scenario struct {
 	Hypothesis  string
 	Steps       []Step
 	DrainWithin time.Duration // limit for the queue to drain and the page to be current; 0: the run's own limits
-	Unnoticed   bool          // voters notice nothing
+	Unnoticed   bool          // voters notice nothing, but for one in a hundred on a busy machine
+	NoneRefused bool          // not one vote is refused
+	InTurn      bool          // a step begins its time after every service has recovered from the one before
 	Overlapping bool          // faults overlap, so only the recovery after the last one is held to the limits
 }
 
@@ -112,14 +117,19 @@ type Step struct {
 // before it is claimed, and workers look for such entries every half of that.
 const TakeoverLimit = 20 * time.Second
 
-// All returns the scenarios of "-scenario all", in this order.
-func All() []Scenario {
+// All returns the scenarios of "-scenario all" for a number of queues, in this order. Those that say Redis break the
+// first; if there is a second, it takes the votes meanwhile.
+func All(queues int) []Scenario {
 	const down = 4 * time.Second
 	const noticed, unnoticed = false, true
 	one := func(name, hypothesis string, unnoticed bool, lasts time.Duration, f Fault) Scenario {
 		return Scenario{Name: name, Hypothesis: hypothesis, Steps: []Step{{0, f, lasts}}, Unnoticed: unnoticed}
 	}
-	return []Scenario{
+	oneRedis := func(how, what string, f Kind) Scenario {
+		return Scenario{Name: how + "-one-redis", NoneRefused: true, Steps: []Step{{0, Fault{Kind: f, Part: Redis2}, down}},
+			Hypothesis: "One of two Redis " + what + ": no vote is refused, and what it holds is counted once it is back."}
+	}
+	all := []Scenario{
 		one("kill-worker", "Voters notice nothing. Queued votes are stored once the worker is back.",
 			unnoticed, down, Fault{Kind: Kill, Part: platform.Worker}),
 		one("kill-vote", "Nobody can vote while it is down. No accepted vote is lost.",
@@ -171,8 +181,34 @@ func All() []Scenario {
 			{0, Fault{Kind: Kill, Part: platform.Worker}, down}, {0, Fault{Kind: Kill, Part: platform.Redis}, down},
 			{0, Fault{Kind: Kill, Part: platform.Postgres}, down}, {0, Fault{Kind: Kill, Part: platform.Result}, down},
 			{0, Fault{Kind: Kill, Part: platform.Vote}, down},
-		}, Hypothesis: "All five parts are killed at the same moment. Every vote accepted before is still there."},
+		}, Hypothesis: "All parts are killed at the same moment. Every vote accepted before is still there."},
+		oneRedis("kill", "dies", Kill), oneRedis("hang", "hangs", Pause), oneRedis("fill", "is out of memory", Memory),
+		oneRedis("cut", "is cut off", Cut),
+		{Name: "flip-flop", NoneRefused: true, InTurn: true, Steps: []Step{
+			{0, Fault{Kind: Kill, Part: Redis2}, down}, {down, Fault{Kind: Pause, Part: platform.Redis}, down},
+			{down, Fault{Kind: Kill, Part: platform.Redis}, down}, {down, Fault{Kind: Pause, Part: Redis2}, down},
+		}, Hypothesis: "Two Redis die and hang in turns, never both at once: no vote is refused."},
 	}
+	for i := range all {
+		s := &all[i]
+		f := s.Steps[0].Fault
+		switch _, server := f.Edge(); {
+		case queues < 2:
+		case s.Name == "all-at-once":
+			s.Steps = append(s.Steps, Step{0, Fault{Kind: Kill, Part: Redis2}, down})
+		case server == platform.Redis:
+			s.Unnoticed, s.Hypothesis = true, "The other queue takes the votes: voters notice nothing."
+		}
+	}
+	return all
+}
+
+// needsTwoQueues reports whether the scenario breaks a second queue.
+func (s Scenario) needsTwoQueues() bool {
+	return slices.ContainsFunc(s.Steps, func(st Step) bool {
+		_, server := st.Fault.Edge()
+		return server == Redis2
+	})
 }
 
 func crashes(point string) Scenario {
@@ -196,21 +232,25 @@ func shaky(server string, unnoticed bool) Scenario {
 }
 
 // Choose returns the scenarios of a comma-separated list of names. "all" stands for every scenario that the target can
-// do; skipped names the others.
-func Choose(list string, can func(Fault) bool) (chosen []Scenario, skipped []string, err error) {
+// do with its number of queues; skipped names the others.
+func Choose(list string, queues int, can func(Fault) bool) (chosen []Scenario, skipped []string, err error) {
 	for name := range strings.SplitSeq(list, ",") {
 		known := false
-		for _, s := range All() {
+		for _, s := range All(queues) {
 			if name != s.Name && name != "all" {
 				continue
 			}
 			known = true
-			impossible := slices.ContainsFunc(s.Steps, func(st Step) bool { return !can(st.Fault) })
+			fewQueues := queues < 2 && s.needsTwoQueues()
+			impossible := fewQueues || slices.ContainsFunc(s.Steps, func(st Step) bool { return !can(st.Fault) })
 			switch {
 			case !impossible:
 				chosen = append(chosen, s)
 			case name == "all":
 				skipped = append(skipped, s.Name)
+			case fewQueues:
+				return nil, nil, fmt.Errorf("scenario %s needs two queues: -queues 2 (with containers: start them with "+
+					"COMPOSE_PROFILES=two-queues)", name)
 			default:
 				return nil, nil, fmt.Errorf("scenario %s needs proxies and servers of its own: run it with -target local", name)
 			}

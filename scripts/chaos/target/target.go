@@ -20,7 +20,9 @@ type Target interface {
 	ledger.Store
 
 	Addresses() Addresses
-	// Can reports whether the target can inject a fault.
+	// Queues is the number of queues.
+	Queues() int
+	// Can reports whether the target can inject a fault, if it has the part.
 	Can(f scenario.Fault) bool
 	// Leftovers are the faults that an earlier run has not undone.
 	Leftovers() []scenario.Fault

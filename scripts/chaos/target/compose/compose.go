@@ -22,6 +22,7 @@ import (
 // Target implements target.Target.
 type Target struct {
 	containers.Project
+	queues  []string // their parts
 	at      target.Addresses
 	journal *journal
 }
@@ -45,6 +46,9 @@ func Open(ctx context.Context, project, jaeger string) (*Target, error) {
 			return nil, fmt.Errorf("the project %s has no container of %s; ./scripts/up --docker starts it", project, part)
 		}
 	}
+	for place := 0; len(all[platform.Queue(place)]) > 0; place++ {
+		c.queues = append(c.queues, platform.Queue(place))
+	}
 	if ui := all["jaeger"]; jaeger == "" && len(ui) > 0 {
 		jaeger = ui[0].Published()
 	}
@@ -66,6 +70,8 @@ func defaultProject(ctx context.Context) string {
 	}
 	return cmp.Or(config.Name, os.Getenv("COMPOSE_PROJECT_NAME"), "petvote")
 }
+
+func (c *Target) Queues() int { return len(c.queues) }
 
 func (c *Target) Addresses() target.Addresses { return c.at }
 

@@ -35,6 +35,7 @@ alter database :"db" allow_connections true;`
 var unplugged = map[string]string{
 	platform.Vote + "-" + platform.Redis:      platform.Vote,
 	platform.Worker + "-" + platform.Postgres: platform.Postgres,
+	scenario.Redis2: scenario.Redis2,
 }
 
 // Can excludes what needs a proxy between the containers, or a server more.
@@ -49,7 +50,7 @@ func (c *Target) Leftovers() []scenario.Fault { return slices.Clone(c.journal.fa
 // Inject notes the fault, and Redis's memory limit with it, then injects it.
 func (c *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	if f.Kind == scenario.Memory {
-		out, err := c.Redis(ctx, "CONFIG", "GET", "maxmemory")
+		out, err := c.Redis(ctx, f.Part, "CONFIG", "GET", "maxmemory")
 		_, limit, found := strings.Cut(out, "\n")
 		if err == nil && !found {
 			err = errors.New("CONFIG GET maxmemory returned nothing")
@@ -81,13 +82,13 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 	defer cancel()
 	switch f.Kind {
 	case scenario.Memory:
-		info, err := c.Redis(whole, "INFO", "memory")
+		info, err := c.Redis(whole, f.Part, "INFO", "memory")
 		if err != nil {
 			return err
 		}
 		_, rest, _ := strings.Cut(info, "\nused_memory:")
 		used, _, _ := strings.Cut(rest, "\r")
-		_, err = c.Redis(whole, "CONFIG", "SET", "maxmemory", used)
+		_, err = c.Redis(whole, f.Part, "CONFIG", "SET", "maxmemory", used)
 		return err
 	case scenario.Connections:
 		_, err := c.Query(whole, "postgres", refuseConnections)
@@ -118,9 +119,12 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 		}
 		return target.CrashWorkers(ctx, crash, f.Arg)
 	case scenario.Lose:
-		return target.LoseWorker(ctx, crash, func(ctx context.Context) ([]string, error) {
-			out, err := c.Redis(ctx, "XPENDING", votestream.Stream, votestream.Group)
-			return strings.Fields(out), err
+		return target.LoseWorker(ctx, crash, func(ctx context.Context) (holders []string, err error) {
+			for _, part := range c.queues {
+				out, failed := c.Redis(ctx, part, "XPENDING", votestream.Stream, votestream.Group)
+				holders, err = append(holders, strings.Fields(out)...), errors.Join(err, failed)
+			}
+			return holders, err
 		})
 	}
 	return fmt.Errorf("no fault %q", f.Kind)
@@ -129,7 +133,7 @@ func (c *Target) inject(ctx context.Context, f scenario.Fault) error {
 func (c *Target) undo(ctx context.Context, f scenario.Fault) (err error) {
 	switch f.Kind {
 	case scenario.Memory:
-		_, err = c.Redis(ctx, "CONFIG", "SET", "maxmemory", f.Arg)
+		_, err = c.Redis(ctx, f.Part, "CONFIG", "SET", "maxmemory", f.Arg)
 		return err
 	case scenario.Connections:
 		_, err = c.Query(ctx, "postgres", allowConnections)
@@ -164,10 +168,10 @@ func (c *Target) revive(ctx context.Context, part string) error {
 
 // answers asks a part for the least that shows it is up.
 func (c *Target) answers(ctx context.Context, part string) (err error) {
-	switch part {
-	case platform.Redis:
-		_, err = c.Redis(ctx, "PING")
-	case platform.Postgres:
+	switch {
+	case slices.Contains(c.queues, part):
+		_, err = c.Redis(ctx, part, "PING")
+	case part == platform.Postgres:
 		_, err = c.Query(ctx, "postgres", "select 1")
 	default:
 		_, err = c.Health(ctx, part)

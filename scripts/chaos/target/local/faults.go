@@ -43,11 +43,12 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	}
 	switch f.Kind {
 	case scenario.Memory:
-		info, err := t.RDB.InfoMap(ctx, "memory").Result()
+		rdb := t.redis(f.Part)
+		info, err := rdb.InfoMap(ctx, "memory").Result()
 		if err != nil {
 			return err
 		}
-		return t.RDB.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
+		return rdb.ConfigSet(ctx, "maxmemory", info["Memory"]["used_memory"]).Err()
 	case scenario.Connections:
 		t.release = exhaust(t.Postgres.URL())
 		return nil
@@ -65,12 +66,15 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 		}
 		return target.CrashWorkers(ctx, t.crash, f.Arg)
 	case scenario.Lose:
-		return target.LoseWorker(ctx, t.crash, func(ctx context.Context) ([]string, error) {
-			pending, err := t.RDB.XPending(ctx, votestream.Stream, votestream.Group).Result()
-			if err != nil {
-				return nil, err
+		return target.LoseWorker(ctx, t.crash, func(ctx context.Context) (holders []string, err error) {
+			for _, rdb := range t.RDBs {
+				pending, err := rdb.XPending(ctx, votestream.Stream, votestream.Group).Result()
+				if err != nil {
+					return nil, err
+				}
+				holders = slices.AppendSeq(holders, maps.Keys(pending.Consumers))
 			}
-			return slices.Collect(maps.Keys(pending.Consumers)), nil
+			return holders, nil
 		})
 	}
 	part, err := t.Part(f.Part)
@@ -90,6 +94,11 @@ func (t *Target) Inject(ctx context.Context, f scenario.Fault) error {
 	return fmt.Errorf("no fault %q", f.Kind)
 }
 
+// redis is the client of a queue's part.
+func (t *Target) redis(part string) *votestream.Client {
+	return t.RDBs[slices.Index(t.Parts(), part)] // the queues come first
+}
+
 func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	if f.OnNetwork() {
 		client, server := f.Edge()
@@ -97,7 +106,7 @@ func (t *Target) Undo(ctx context.Context, f scenario.Fault) error {
 	}
 	switch f.Kind {
 	case scenario.Memory:
-		return t.RDB.ConfigSet(ctx, "maxmemory", maxMemory).Err()
+		return t.redis(f.Part).ConfigSet(ctx, "maxmemory", maxMemory).Err()
 	case scenario.Connections:
 		if t.release != nil {
 			t.release()

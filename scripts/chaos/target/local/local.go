@@ -32,7 +32,7 @@ const maxMemory = "256mb" // of Redis
 
 // Start installs missing servers, then builds and starts a platform, and returns when all of it is ready. On an error
 // nothing is left running. The naive worker is [NaiveWorker] in this very program.
-func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (_ *Target, err error) {
+func Start(ctx context.Context, queues int, naive bool, jaeger string, log io.Writer) (_ *Target, err error) {
 	root, err := platform.Root(ctx)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (_ *Ta
 		return nil, err
 	}
 	options := platform.Options{Dir: filepath.Join(scratch, "platform"), Bin: bin, Env: platform.Environ(os.Environ()),
-		Proxies: true, Live: true, // a service is back when it answers, whatever it still waits for
+		Queues: queues, Proxies: true, Live: true, // a service is back when it answers, whatever it still waits for
 		Redis: func(c *servers.RedisConfig) { c.MaxMemory = maxMemory }}
 	if naive {
 		self, err := os.Executable()
@@ -72,6 +72,8 @@ func Start(ctx context.Context, naive bool, jaeger string, log io.Writer) (_ *Ta
 func (t *Target) Addresses() target.Addresses {
 	return target.Addresses{Vote: t.Vote.URL(""), Result: t.Result.URL(""), Jaeger: t.jaeger}
 }
+
+func (t *Target) Queues() int { return len(t.Redises) }
 
 func (t *Target) Sampling() time.Duration { return record.Timestep }
 
