@@ -1,0 +1,158 @@
+package systemtest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"petvote/infra/ledger"
+	"petvote/infra/platform"
+	"petvote/shared/ballot"
+)
+
+func withTwoQueues(o *platform.Options) { o.Queues, o.Proxies = 2, true }
+
+// entered casts votes until one has entered by a queue, by its place.
+func (r *rig) entered(place int) ledger.Answer {
+	r.t.Helper()
+	var a ledger.Answer
+	r.eventually(func() error {
+		if a = r.vote(ballot.Cats); !strings.HasPrefix(a.Entry, fmt.Sprintf("%d/", place)) {
+			return fmt.Errorf("the votes enter at %s", a.Entry)
+		}
+		return nil
+	})
+	return a
+}
+
+// degraded checks that a service is ready without one of its queues, and names it.
+func (r *rig) degraded(s *platform.Service, queue int) error {
+	var health struct {
+		Status       string
+		Dependencies []struct {
+			Name string
+			Up   bool
+		}
+	}
+	if err := r.get(s.OpsURL("/readyz"), &health); err != nil {
+		return err
+	}
+	for _, d := range health.Dependencies {
+		if place, ok := strings.CutPrefix(d.Name, "redis-"); ok && d.Up == (place == fmt.Sprint(queue)) {
+			return fmt.Errorf("%s says %+v, want only redis-%d down", s.Name(), health, queue)
+		}
+	}
+	if health.Status != "degraded" || len(health.Dependencies) < 2 {
+		return fmt.Errorf("%s says %+v", s.Name(), health)
+	}
+	return nil
+}
+
+// allReady checks that no service lacks anything.
+func (r *rig) allReady() error {
+	for _, name := range platform.Services {
+		var health struct{ Status string }
+		if err := r.get(r.Service(name).OpsURL("/readyz"), &health); err != nil || health.Status != "ready" {
+			return fmt.Errorf("%s is %q, %w", name, health.Status, err)
+		}
+	}
+	return nil
+}
+
+// state is that of a vote's receipt at an entry.
+func (r *rig) state(vote uuid.UUID, entry string) (string, error) {
+	var receipt struct {
+		ID    uuid.UUID
+		State string
+	}
+	err := r.get(r.Result.URL("/votes/"+vote.String()+"?entry="+url.QueryEscape(entry)), &receipt)
+	if err == nil && receipt.ID != vote {
+		err = fmt.Errorf("the receipt of another vote: %+v", receipt)
+	}
+	return receipt.State, err
+}
+
+// Each in its turn, either queue is lost for a while. No voter is refused, and what lay in it is counted afterwards.
+func TestTheLossOfOneOfTwoQueuesRefusesNoVote(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, withTwoQueues)
+	ctx := t.Context()
+	const outage = 3 * time.Second
+	r.eventually(r.allReady)
+
+	// lost runs a fault of a queue under load, which the services of a list notice.
+	lost := func(name string, place int, begin, end func() error, notice ...*platform.Service) {
+		r.step(name, func(r *rig) {
+			known := r.entered(place)
+			r.during(100, func() {
+				r.awaitAnswer(ledger.Accepted)
+				r.must(begin())
+				for _, s := range notice {
+					r.eventually(func() error { return r.degraded(s, place) })
+				}
+				if a := r.cast(known.Vote, known.Pet); !strings.HasPrefix(a.Entry, fmt.Sprintf("%d/", 1-place)) {
+					r.t.Errorf("sent again while its queue is lost, a vote got %+v", a)
+				}
+				r.elapse(outage)
+				r.must(end())
+				r.eventually(r.allReady)
+				r.awaitAnswer(ledger.Accepted)
+			})
+			r.wantOnly(ledger.Accepted)
+			r.audit()
+		})
+	}
+	for place, server := range r.Redises {
+		lost(server.Name()+" killed", place, server.Kill, starts(r, server), r.Vote, r.Worker)
+		lost(server.Name()+" hung", place, server.Pause, server.Resume, r.Vote, r.Worker)
+	}
+	lost("redis2 full", 1,
+		func() error { return r.RDBs[1].ConfigSet(ctx, "maxmemory", "1mb").Err() },
+		func() error { return r.RDBs[1].ConfigSet(ctx, "maxmemory", "256mb").Err() }, r.Vote)
+	// Its answers are lost, so it takes the votes all the same, and they enter by the other one too.
+	cut := platform.Toxic{Name: "cut", Type: "timeout", Stream: "downstream"}
+	before, err := r.Standings(ctx)
+	r.must(err)
+	lost("redis cut off", 0,
+		func() error { return r.Proxies.Disturb(platform.Vote, platform.Redis, cut) },
+		func() error { return r.Proxies.Calm(ctx, platform.Vote, platform.Redis, cut) }, r.Vote)
+	if after, err := r.Standings(ctx); err != nil || after.Duplicates-before.Duplicates < 2 { // one was sent again by the test
+		t.Errorf("%d duplicates, %v: no vote entered by both queues", after.Duplicates-before.Duplicates, err)
+	}
+
+	r.step("receipts name the queue", func(r *rig) {
+		r.must(r.Worker.Pause())
+		waiting := []ledger.Answer{r.entered(0), r.entered(1)}
+		for _, a := range waiting {
+			if state, err := r.state(a.Vote, a.Entry); state != "queued" {
+				r.t.Errorf("the vote at %s is %q, %v", a.Entry, state, err)
+			}
+		}
+		r.must(r.Worker.Resume())
+		for _, a := range waiting {
+			r.eventually(func() error {
+				if state, err := r.state(a.Vote, a.Entry); state != "counted" && state != "shown" {
+					return fmt.Errorf("the vote at %s is %q, %w", a.Entry, state, err)
+				}
+				return nil
+			})
+		}
+		r.audit()
+	})
+
+	r.step("both lost", func(r *rig) {
+		r.must(errors.Join(r.Redises[0].Kill(), r.Redises[1].Kill()))
+		r.eventually(func() error { return r.wantStatus(r.Vote.OpsURL("/readyz"), 503) })
+		if a := r.cast(uuid.New(), ballot.Dogs); a.Status != ledger.Refused {
+			r.t.Errorf("%+v", a)
+		}
+		r.must(errors.Join(r.Redises[0].Start(ctx), r.Redises[1].Start(ctx)))
+		r.eventually(r.allReady)
+		r.audit()
+	})
+}
