@@ -3,6 +3,7 @@
 package containertest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/containers"
 	"petvote/infra/testenv"
 )
 
@@ -23,28 +25,30 @@ func TestEveryContainerIsConfined(t *testing.T) {
 		t.Errorf("the migration has not come to its end: %+v", c)
 	}
 	for name, c := range all {
-		t.Run(name, func(t *testing.T) {
-			h := c.HostConfig
-			if !h.ReadonlyRootfs || h.Privileged || !slices.Contains(h.CapDrop, "ALL") || len(h.CapAdd) > 0 ||
-				!slices.Contains(h.SecurityOpt, "no-new-privileges:true") {
-				t.Errorf("not confined: %+v", h)
-			}
-			if h.Memory == 0 || h.PidsLimit < 512 { // a Go program starts a thread for each CPU, and more
-				t.Errorf("memory bound %d, processes %d", h.Memory, h.PidsLimit)
-			}
-			if name == "migrate-1" {
-				return
-			}
-			if h.RestartPolicy.Name != "unless-stopped" {
-				t.Errorf("restart policy %q", h.RestartPolicy.Name)
-			}
-			users := docker(ctx, t, "top", c.ID, "-eo", "pid,uid")
-			for _, line := range strings.Split(users, "\n")[1:] {
-				if f := strings.Fields(line); len(f) != 2 || f[1] == "0" {
-					t.Errorf("a process runs as root: %q", line)
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { confined(ctx, t, name, c) })
+	}
+}
+
+func confined(ctx context.Context, t *testing.T, name string, c containers.Container) {
+	h := c.HostConfig
+	if !h.ReadonlyRootfs || h.Privileged || !slices.Contains(h.CapDrop, "ALL") || len(h.CapAdd) > 0 ||
+		!slices.Contains(h.SecurityOpt, "no-new-privileges:true") {
+		t.Errorf("not confined: %+v", h)
+	}
+	if h.Memory == 0 || h.PidsLimit < 512 { // a Go program starts a thread for each CPU, and more
+		t.Errorf("memory bound %d, processes %d", h.Memory, h.PidsLimit)
+	}
+	if name == "migrate-1" {
+		return
+	}
+	if h.RestartPolicy.Name != "unless-stopped" {
+		t.Errorf("restart policy %q", h.RestartPolicy.Name)
+	}
+	users := docker(ctx, t, "top", c.ID, "-eo", "pid,uid")
+	for _, line := range strings.Split(users, "\n")[1:] {
+		if f := strings.Fields(line); len(f) != 2 || f[1] == "0" {
+			t.Errorf("a process runs as root: %q", line)
+		}
 	}
 }
 

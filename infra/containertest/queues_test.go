@@ -1,0 +1,103 @@
+//go:build containers
+
+package containertest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"petvote/infra/ledger"
+	"petvote/infra/testenv"
+)
+
+// One variable adds a second queue, which takes the votes while the first is dead. The steps of services/README.md
+// remove it again.
+func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T) {
+	ctx := within(t, 6*time.Minute)
+	two := *platform
+	two.env = append(slices.Clone(platform.env), "COMPOSE_PROFILES=two-queues")
+	compose := func(s *stack, args ...string) string {
+		t.Helper()
+		out, err := s.docker(ctx, s.compose(args...)...)
+		testenv.Must(t, err)
+		return out
+	}
+	queues := func(want string) {
+		t.Helper()
+		for _, name := range []string{"vote-1", "worker-1", "result-1"} {
+			if c := inspect(ctx, t)[name]; !slices.Contains(c.Config.Env, "REDIS_HOST="+want) {
+				t.Errorf("%s is not given %s: %q", name, want, c.Config.Env)
+			}
+		}
+	}
+	scale := fmt.Sprint("worker=", workers)
+	queues("redis")
+	t.Cleanup(func() {
+		if t.Failed() { // the tests that follow expect one queue
+			t.Log(two.logs())
+			testenv.Must(t, errors.Join(platform.down(), platform.up(running)))
+		}
+	})
+	compose(&two, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker", "redis2", "redis2-exporter")
+	queues("redis,redis2")
+	for _, name := range []string{"redis2-1", "redis2-exporter-1"} {
+		t.Run(name, func(t *testing.T) { confined(ctx, t, name, inspect(ctx, t)[name]) })
+	}
+	eventually(ctx, t, func() error {
+		var answer struct{ Result []struct{ Value [2]any } }
+		err := data(ctx, platform.prometheus+"/api/v1/query?query="+
+			url.QueryEscape(`redis_up{instance="redis2-exporter:9121"}`), &answer)
+		if r := answer.Result; err == nil && (len(r) != 1 || r[0].Value[1] != "1") {
+			err = fmt.Errorf("the second exporter: %+v", r)
+		}
+		return err
+	})
+
+	report := t.TempDir()
+	out, err := chaos(ctx, t, buildChaos(ctx, t), t.TempDir(), "-rate", "100", "-report", report, "-queues", "2",
+		"-scenario", "kill-redis,cut-one-redis,fill-one-redis").CombinedOutput()
+	t.Logf("%s", out)
+	if !proved(err) {
+		t.Error(err)
+	}
+	var r struct {
+		Scenarios []struct {
+			Proof struct{ Sent, Accepted int }
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(report, "report.json"))
+	testenv.Must(t, errors.Join(err, json.Unmarshal(text, &r)))
+	for _, s := range r.Scenarios {
+		if p := s.Proof; p.Accepted == 0 || p.Accepted < p.Sent*99/100 { // a busy machine refuses one now and then
+			t.Errorf("%+v", p)
+		}
+	}
+	if len(r.Scenarios) != 3 {
+		t.Errorf("%d scenarios", len(r.Scenarios))
+	}
+
+	compose(platform, "up", "--detach", "--wait", "vote")
+	testenv.Must(t, ledger.Drain(ctx, store))
+	if n, err := store.Redis(ctx, "redis2", "XLEN", "votes"); n != "0" {
+		t.Errorf("%s votes are in the second queue, %v", n, err)
+	}
+	compose(platform, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker")
+	compose(platform, "--profile", "two-queues", "rm", "--stop", "--force", "redis2", "redis2-exporter")
+	queues("redis")
+	votes := platform.vote(ctx, t)
+	time.Sleep(2 * time.Second)
+	votes.audit(ctx, platform)
+	if refused := votes.ledger.Count(ledger.Refused); refused > 0 {
+		t.Errorf("%d votes were refused without the second queue", refused)
+	}
+	if n := len(inspect(ctx, t)); n != 9+workers {
+		t.Errorf("%d containers are left", n)
+	}
+}
