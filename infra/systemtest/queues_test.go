@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
 	"petvote/shared/ballot"
+	"petvote/shared/votestream"
 )
 
 func withTwoQueues(o *platform.Options) { o.Queues, o.Proxies = 2, true }
@@ -145,6 +147,33 @@ func TestTheLossOfOneOfTwoQueuesRefusesNoVote(t *testing.T) {
 		r.audit()
 	})
 
+	// Queues number their entries by their clocks, so equal ones happen.
+	r.step("equal entry ids", func(r *rig) {
+		before, err := r.Standings(ctx)
+		r.must(err)
+		r.must(r.Worker.Pause())
+		first := time.Now().Add(time.Second).UnixMilli()
+		add := func(place, sequence int, vote uuid.UUID) {
+			r.must(r.RDBs[place].XAdd(ctx, &redis.XAddArgs{Stream: votestream.Stream, ID: fmt.Sprintf("%d-%d", first, sequence),
+				Values: []any{"id", vote.String(), "vote", "dogs", "cast_at", time.Now().UTC().Format(time.RFC3339Nano)}}).Err())
+		}
+		same, one, other := uuid.New(), uuid.New(), uuid.New()
+		add(0, 0, same)
+		add(1, 0, same)
+		add(0, 1, one)
+		add(1, 1, other)
+		for place, vote := range []uuid.UUID{one, other} {
+			if state, err := r.state(vote, fmt.Sprintf("%d/%d-1", place, first)); state != "queued" {
+				r.t.Errorf("the vote in queue %d is %q, %v", place, state, err)
+			}
+		}
+		r.must(r.Worker.Resume())
+		r.auditBeside(3)
+		after, err := r.Standings(ctx)
+		if err != nil || after.Added-before.Added != 4 || after.Duplicates-before.Duplicates != 1 {
+			r.t.Errorf("before %+v, after %+v, %v", before, after, err)
+		}
+	})
 	r.step("both lost", func(r *rig) {
 		r.must(errors.Join(r.Redises[0].Kill(), r.Redises[1].Kill()))
 		r.eventually(func() error { return r.wantStatus(r.Vote.OpsURL("/readyz"), 503) })
@@ -153,6 +182,6 @@ func TestTheLossOfOneOfTwoQueuesRefusesNoVote(t *testing.T) {
 		}
 		r.must(errors.Join(r.Redises[0].Start(ctx), r.Redises[1].Start(ctx)))
 		r.eventually(r.allReady)
-		r.audit()
+		r.auditBeside(3)
 	})
 }
