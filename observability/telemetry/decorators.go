@@ -54,6 +54,8 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 		outcome := ok
 		if err != nil {
 			outcome = failed
+		} else if span.IsRecording() {
+			span.SetAttributes(semconv.MessagingDestinationPartitionID(entry.Queue))
 		}
 		duration.Record(ctx, time.Since(start).Seconds(), outcome...)
 		end(span, err)

@@ -2,19 +2,28 @@ package telemetry
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"petvote/shared/config"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
 
-// ObserveStream exports the queue's state and its side of the ledger. The vote service calls it, so that the queue
-// stays visible while there is no worker.
-func (t *Telemetry) ObserveStream(read func(context.Context) (votestream.Stats, error)) error {
+// Stream is one queue, as [Telemetry.ObserveStreams] reads it.
+type Stream struct {
+	Queue, Server string // the queue's name, and its Redis's
+	Read          func(context.Context) (votestream.Stats, error)
+}
+
+// ObserveStreams exports the queues' states and their side of the ledger. The vote service calls it, so that the queues
+// stay visible while there is no worker. All are read at once, so that a scrape waits for several that hang no longer
+// than for one.
+func (t *Telemetry) ObserveStreams(streams ...Stream) error {
 	i := t.instruments()
 	accepted := i.total("petvote.books.accepted", "{vote}", "Entries ever added to the stream, as counted by Redis.")
 	dead := i.total("petvote.books.dead_lettered", "{vote}", "Entries ever dead-lettered, as counted by Redis.")
@@ -23,14 +32,36 @@ func (t *Telemetry) ObserveStream(read func(context.Context) (votestream.Stats, 
 	deadNow := i.gauge("petvote.stream.dead_letters", "{vote}", "Dead letters waiting for an operator.")
 	oldest := i.gauge("petvote.stream.oldest.age", "s", "Age of the oldest unacknowledged entry, 0 if there is none.")
 	skew := i.gauge("petvote.clock.skew", "s", "How far a server's clock is ahead of this process's.")
-	return observeStats(i, read, func(o metric.Observer, s votestream.Stats) {
-		o.ObserveInt64(accepted, s.Added)
-		o.ObserveInt64(dead, s.Dead)
-		o.ObserveFloat64(waiting, float64(s.Waiting))
-		o.ObserveFloat64(inFlight, float64(s.InFlight))
-		o.ObserveFloat64(deadNow, float64(s.DeadNow))
-		o.ObserveFloat64(oldest, s.Oldest.Seconds())
-		o.ObserveFloat64(skew, s.Ahead.Seconds(), metric.WithAttributes(attribute.String("petvote.server", "redis")))
+	readable := i.gauge("petvote.stream.readable", "", "1 for each queue whose figures could be read, 0 for each other.")
+	type figures struct {
+		votestream.Stats
+		err error
+	}
+	return observeStats(i, func(ctx context.Context) ([]figures, error) {
+		all := make([]figures, len(streams))
+		var reading sync.WaitGroup
+		for n, stream := range streams {
+			reading.Go(func() { all[n].Stats, all[n].err = stream.Read(ctx) })
+		}
+		reading.Wait()
+		return all, nil
+	}, func(o metric.Observer, all []figures) {
+		for n, s := range all {
+			queue := metric.WithAttributes(semconv.MessagingDestinationPartitionID(streams[n].Queue))
+			if s.err != nil {
+				o.ObserveFloat64(readable, 0, queue)
+				continue
+			}
+			o.ObserveFloat64(readable, 1, queue)
+			o.ObserveInt64(accepted, s.Added, queue)
+			o.ObserveInt64(dead, s.Dead, queue)
+			o.ObserveFloat64(waiting, float64(s.Waiting), queue)
+			o.ObserveFloat64(inFlight, float64(s.InFlight), queue)
+			o.ObserveFloat64(deadNow, float64(s.DeadNow), queue)
+			o.ObserveFloat64(oldest, s.Oldest.Seconds(), queue)
+			o.ObserveFloat64(skew, s.Ahead.Seconds(),
+				metric.WithAttributes(attribute.String("petvote.server", streams[n].Server)))
+		}
 	})
 }
 

@@ -26,7 +26,7 @@ func publish(t *testing.T, tel *Telemetry, ctx context.Context, err error) (
 	arrived votestream.Message, inside trace.SpanContext,
 ) {
 	t.Helper()
-	entry := votestream.Entry{Queue: "0", ID: "1-0"}
+	entry := votestream.Entry{Queue: "1", ID: "1-0"}
 	p := must(tel.Publisher(func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 		arrived, inside = m, trace.SpanContextFromContext(ctx)
 		return entry, err
@@ -55,6 +55,9 @@ func TestAPublishedMessageCarriesTheContextOfItsSpan(t *testing.T) {
 	}
 	if got := attributeOf(span.Attributes(), "messaging.message.id"); got != m.Vote.ID.String() {
 		t.Errorf("message id %q, want %v", got, m.Vote.ID)
+	}
+	if got := attributeOf(span.Attributes(), "messaging.destination.partition.id"); got != "1" {
+		t.Errorf("published to queue %q, want 1", got)
 	}
 }
 

@@ -42,6 +42,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		inspections  []lifecycle.Check
 		dependencies []lifecycle.Dependency
 		observations []error
+		streams      []telemetry.Stream
 	)
 	for _, rdb := range cfg.Redis.Dial(0) {
 		name := rdb.Name()
@@ -55,10 +56,11 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		inspections = append(inspections, stream.Inspect)
 		dependencies = append(dependencies,
 			lifecycle.Dependency{Health: monitor.Health, Required: true, Group: "redis"})
-		observations = append(observations, tel.ObserveBreakers(policy, statsPolicy),
-			tel.ObserveStream(func(ctx context.Context) (votestream.Stats, error) {
+		observations = append(observations, tel.ObserveBreakers(policy, statsPolicy))
+		streams = append(streams, telemetry.Stream{Queue: rdb.Queue(), Server: name,
+			Read: func(ctx context.Context) (votestream.Stats, error) {
 				return resilience.Call(ctx, statsPolicy, stream.Stats)
-			}))
+			}})
 	}
 	admission := newAdmission(all, cfg.MaxInFlight)
 	publisher, err := tel.Publisher(admission.Publish)
@@ -75,6 +77,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveFindings(health.Findings),
 		tel.ObserveAdmission(admission.stats),
+		tel.ObserveStreams(streams...),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err
