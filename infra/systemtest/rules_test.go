@@ -84,7 +84,7 @@ type selector struct {
 }
 
 // token matches a text, a window, a grouping, an operator, a number or a function, or else a metric with its matchers.
-var token = regexp.MustCompile(`"[^"]*"|\[[^\]]*\]|\b(?:by|on)\s*\([^)]*\)|\b(?:and|or|unless|sum|max|min)\b|` +
+var token = regexp.MustCompile(`"[^"]*"|\[[^\]]*\]|\b(?:by|on)\s*\([^)]*\)|\b(?:and|or|unless|sum|max|min|count)\b|` +
 	`\b\d[\w.]*|\w+\s*\(|([a-zA-Z_:][\w:]*)(\{(?:"(?:[^"\\]|\\.)*"|[^}"])*\})?`)
 
 var matcher = regexp.MustCompile(`(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"`)
