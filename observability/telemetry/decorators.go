@@ -92,7 +92,8 @@ func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, er
 			}
 		}
 		size.Record(ctx, float64(len(batch)))
-		ctx, spans := process.start(ctx, start, messages, attrs...)
+		ofQueue := semconv.MessagingDestinationPartitionID(batch[0].Queue) // a batch is of one queue
+		ctx, spans := process.start(ctx, start, messages, append(attrs[:len(attrs):len(attrs)], ofQueue)...)
 		for i, d := range batch {
 			span, ok := spans[d.EntryID]
 			if !ok {

@@ -33,7 +33,7 @@ func deliveries(traces ...tracecontext.TraceContext) []votestream.Delivery {
 	batch := make([]votestream.Delivery, len(traces))
 	for i, tc := range traces {
 		vote := ballot.Vote{ID: uuid.New(), Pet: ballot.Cats, CastAt: time.Now()}
-		batch[i] = votestream.Delivery{EntryID: fmt.Sprintf("%d-%d", time.Now().Add(-time.Second).UnixMilli(), i),
+		batch[i] = votestream.Delivery{Queue: "1", EntryID: fmt.Sprintf("%d-%d", time.Now().Add(-time.Second).UnixMilli(), i),
 			Deliveries: 1, Message: votestream.Message{Trace: tc, Vote: vote}}
 	}
 	return batch
@@ -62,7 +62,8 @@ func TestASingleVoteIsProcessedInItsOwnTrace(t *testing.T) {
 	}
 	attrs := span.Attributes()
 	if attributeOf(attrs, "messaging.message.id") != batch[0].Message.Vote.ID.String() ||
-		attributeOf(attrs, "petvote.entry.id") != batch[0].EntryID {
+		attributeOf(attrs, "petvote.entry.id") != batch[0].EntryID ||
+		attributeOf(attrs, "messaging.destination.partition.id") != "1" {
 		t.Errorf("attributes %v", attrs)
 	}
 	var wait float64
