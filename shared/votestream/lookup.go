@@ -17,6 +17,9 @@ type Entry struct{ Queue, ID string }
 // String returns "<queue>/<entry ID>".
 func (e Entry) String() string { return e.Queue + "/" + e.ID }
 
+// MarshalText is String, for logs in JSON.
+func (e Entry) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
 // ErrMalformedEntry reports a text that is no [Entry].
 var ErrMalformedEntry = errors.New("an entry must be a queue and an entry's ID, like 0/1767323045001-0")
 

@@ -1,8 +1,10 @@
 package votestream
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,7 +17,8 @@ import (
 
 func TestAnEntryIsNamedByItsQueueAndID(t *testing.T) {
 	for _, text := range []string{"0/1767323045001-0", "12/0-1", "0/18446744073709551615-18446744073709551615"} {
-		if e, err := ParseEntry(text); err != nil || e.String() != text {
+		e, err := ParseEntry(text)
+		if shown, _ := json.Marshal(e); err != nil || e.String() != text || string(shown) != strconv.Quote(text) {
 			t.Errorf("%s: %+v, %v", text, e, err)
 		}
 	}
