@@ -54,8 +54,8 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
 }
 
-// A zero would look like an empty stream; a failed scrape would lose all other metrics too. The queues are read at once:
-// here one waits for the other.
+// A zero would look like an empty stream; a failed scrape would lose all other metrics too. The queues are read at
+// once: here one waits for the other.
 func TestAMetricThatCanNotBeReadIsMissingFromTheScrape(t *testing.T) {
 	tel := started(t)
 	met, bounded := make(chan struct{}), false
