@@ -34,10 +34,10 @@ type fault struct {
 func TestEachFaultMakesItsAlertsFireAndItsEndEndsThem(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
-	side := func(name string, do func(*rig, *prometheusServer)) { // by side: they wait more than they work
+	side := func(name string, queues int, do func(*rig, *prometheusServer)) { // by side: they wait more than they work
 		all.Go(func() {
 			t.Run(name, func(t *testing.T) {
-				r := newRig(t)
+				r := newRig(t, func(o *platform.Options) { o.Queues = queues })
 				p := r.watched(2 * time.Second) // enough for a scrape, which gives a server that hangs 1 s
 				p.allUp()
 				r.during(10, func() { do(r, p) })
@@ -68,18 +68,20 @@ func TestEachFaultMakesItsAlertsFireAndItsEndEndsThem(t *testing.T) {
 			}
 		},
 	} {
-		side(name, func(r *rig, p *prometheusServer) {
+		side(name, 1, func(r *rig, p *prometheusServer) {
 			p.reports(faults(r)...)
 			if paged := p.paged(); len(paged) == 0 || slices.Contains(paged, "BooksUnbalanced") {
 				r.t.Errorf("these pages fired, though no vote was lost or doubled: %v", paged)
 			}
 		})
 	}
-	side("nobody is paged but for the books", func(r *rig, p *prometheusServer) {
+	side("nobody is paged but for the books", 2, func(r *rig, p *prometheusServer) {
 		p.reports(
 			fault{name: "poison", begin: r.poison, end: r.dropDeadLetters, alerts: []string{"DeadLetters"}},
 			fault{name: "no append-only file", begin: r.appendOnly("no"), end: r.appendOnly("yes"),
 				alerts: []string{"PreconditionUnmet worker"}},
+			fault{name: "second Redis killed", begin: r.Redises[1].Kill, end: starts(r, r.Redises[1]),
+				alerts: []string{"QueueUnavailable vote", "QueueUnavailable worker"}},
 			fault{name: "exporter frozen", begin: p.exporter.Pause, end: p.exporter.Resume,
 				alerts: []string{"ExporterDown redis"}},
 			fault{name: "tally changed", begin: r.changesTally(1000), end: r.changesTally(-1000),

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"petvote/infra/platform"
 	"petvote/infra/testenv"
 	"petvote/infra/voters"
 	"petvote/infra/wait"
@@ -59,7 +60,8 @@ var worst = map[string]float64{
 func TestEveryPanelHasSomethingToShow(t *testing.T) {
 	t.Parallel()
 	files := testenv.Glob(t, "../../observability/grafana/dashboards/*.json")
-	r, _ := traced(t)
+	env := withEnv("OTEL_EXPORTER_OTLP_ENDPOINT="+newReceiver(t).url, "OTEL_BSP_SCHEDULE_DELAY=50")
+	r := newRig(t, env, func(o *platform.Options) { o.Queues = 2 }) // some queries are about several
 	dashboards := make([]dashboard, len(files))
 	for i, file := range files {
 		text, err := os.ReadFile(file)
@@ -164,9 +166,9 @@ func (p *prometheusServer) trouble() {
 		`petvote_breaker_state{job="result", petvote_policy="postgres"} == 2`)
 	p.must(p.Postgres.Start(ctx))
 	p.drained()
-	p.must(p.Redis.Kill())
-	p.sees(`petvote_breaker_state{job="vote"} == 2`, `petvote_breaker_state{job="worker", petvote_policy="redis"} == 2`)
-	p.must(p.Redis.Start(ctx))
+	p.must(errors.Join(p.Redises[0].Kill(), p.Redises[1].Kill())) // one alone would refuse no vote
+	p.sees(`petvote_breaker_state{job="vote"} == 2`, `petvote_breaker_state{job="worker", petvote_policy="redis-1"} == 2`)
+	p.must(errors.Join(p.Redises[0].Start(ctx), p.Redises[1].Start(ctx)))
 	p.eventually(func() error { return p.Vote.Ready(ctx) })
 	p.drained()
 	p.must(p.Result.Kill())
