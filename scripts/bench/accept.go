@@ -48,7 +48,7 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, jaeger.close()) }()
-	return b.onPlatform(ctx, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) []figure {
+	return b.onPlatform(ctx, platform.Options{}, jaeger.endpoint, "1.0", func(ctx context.Context, t *target) []figure {
 		bare := t.startBare(ctx)
 		defer t.kill(bare)
 		ours, handler := t.accepting(ctx, 64), t.handling(ctx, bare, 64)
@@ -121,7 +121,7 @@ func (t *target) adding(ctx context.Context, batch int) *side {
 			return added, time.Since(start)
 		},
 		after: func() {
-			for _, rdb := range t.rdbs() {
+			for _, rdb := range t.RDBs {
 				t.must(rdb.Del(ctx, stream).Err())
 			}
 		},

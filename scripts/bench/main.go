@@ -21,11 +21,11 @@ import (
 	"petvote/infra/wait"
 )
 
-const usage = `Usage: go run ./scripts/bench [-quick] [-run REGEXP]
+const usage = `Usage: go run ./scripts/bench [-quick] [-run REGEXP] [-queues N]
 
 Builds the services (PETVOTE_BIN names a folder with built ones), runs them with a Redis and a PostgreSQL
 of their own, and prints a table in Markdown: figures, what they are compared with, and limits. It takes
-some six minutes, with -quick one. Run it on a machine that does nothing else. Ctrl-C ends it and leaves
+some eight minutes, with -quick one. Run it on a machine that does nothing else. Ctrl-C ends it and leaves
 nothing behind. Exit status 1: a limit is missed, or a figure is refused because its run had errors.
 
 The rows:
@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	flags := tool.Flags("bench", help+"\n", progress)
 	flags.StringVar(&b.rows, "run", "", "measure only the rows whose names match")
 	flags.BoolVar(&b.quick, "quick", false, "shorter runs and smaller data: for a first impression, not for the README")
+	flags.IntVar(&b.queues, "queues", 1, "the number of Redis")
 	if status, ok := tool.Parse(flags, args, b.check); !ok {
 		return status
 	}
@@ -71,12 +72,13 @@ type row struct {
 
 // rows are measured in this order.
 var rows = []row{
-	{"accept", "accepting votes, beside a bare handler and XADD", untraced(measureAccept)},
+	{"accept", "accepting votes, beside a bare handler and XADD", untraced(platform.Options{}, measureAccept)},
 	{"traced", "the same with every vote traced into Jaeger", measureTraced},
-	{"store", "storing a backlog, beside COPY", untraced(measureStore)},
-	{"latency", "from the click to the screen", untraced(measureLatency)},
-	{"viewers", "many open results pages", untraced(measureViewers)},
-	{"read", "the results with few and with many stored votes", untraced(measureRead)},
+	{"store", "storing a backlog, beside COPY", untraced(platform.Options{}, measureStore)},
+	{"latency", "from the click to the screen", untraced(platform.Options{}, measureLatency)},
+	{"viewers", "many open results pages", untraced(platform.Options{}, measureViewers)},
+	{"read", "the results with few and with many stored votes", untraced(platform.Options{}, measureRead)},
+	{"loss", "one of two Redis lost under load", untraced(platform.Options{Queues: 2, Proxies: true}, measureLoss)},
 	{"go", "Go's own benchmark of an accepted vote", measureGo},
 }
 
@@ -85,9 +87,10 @@ var errNotMeasured = errors.New("not measured")
 
 // bench is one run of the program.
 type bench struct {
-	rows  string
-	only  *regexp.Regexp // rows, compiled
-	quick bool
+	rows   string
+	only   *regexp.Regexp // rows, compiled
+	quick  bool
+	queues int
 
 	progress io.Writer
 	start    time.Time
@@ -103,6 +106,9 @@ func (b *bench) check() (err error) {
 	}
 	if !slices.ContainsFunc(rows, func(r row) bool { return b.only.MatchString(r.name) }) {
 		return fmt.Errorf("-run %s: no such row; see -help", b.rows)
+	}
+	if b.queues < 1 || b.queues > 16 {
+		return errors.New("-queues: from 1 to 16")
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 )
 
 func TestBadArgumentsEndInStatus2(t *testing.T) {
-	for _, args := range [][]string{{"more"}, {"-run", "("}, {"-run", "nosuchrow"}, {"-quick=perhaps"}} {
+	for _, args := range [][]string{{"more"}, {"-run", "("}, {"-run", "nosuchrow"}, {"-quick=perhaps"}, {"-queues", "0"}} {
 		var said bytes.Buffer
 		if code := run(t.Context(), args, &bytes.Buffer{}, &said); code != 2 || said.Len() == 0 {
 			t.Errorf("%q: exit status %d, %s", args, code, &said)

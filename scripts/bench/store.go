@@ -93,7 +93,7 @@ func newEntry(stream string, n int) []any {
 // add adds entries while there are more, in pipelines to each Redis in turn, and returns their number.
 func (t *target) add(ctx context.Context, batch int, entry func(n int) []any, more func(added int) bool) (added int) {
 	for ; more(added); added += batch {
-		_, err := t.rdbs()[added/batch%len(t.rdbs())].Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		_, err := t.RDBs[added/batch%len(t.RDBs)].Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i := range batch {
 				pipe.Do(ctx, entry(added+i)...)
 			}
@@ -112,7 +112,7 @@ func (t *target) fill(ctx context.Context, votes int) {
 
 // sum adds up what all Redis answer to a command.
 func (t *target) sum(ctx context.Context, command ...any) (sum int) {
-	for _, rdb := range t.rdbs() {
+	for _, rdb := range t.RDBs {
 		n, err := rdb.Do(ctx, command...).Int()
 		t.must(err)
 		sum += n

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
-	"github.com/redis/go-redis/v9"
 
 	"petvote/infra/ledger"
 	"petvote/infra/platform"
@@ -41,39 +40,41 @@ func (t *target) must(err error) {
 type measurement func(context.Context, *target) []figure
 
 // untraced makes a row of a measurement whose traces, of one vote in a hundred, are received and dropped.
-func untraced(measure measurement) func(context.Context, *bench) ([]figure, error) {
+func untraced(o platform.Options, measure measurement) func(context.Context, *bench) ([]figure, error) {
 	return func(ctx context.Context, b *bench) ([]figure, error) {
 		sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Type", "application/x-protobuf")
 		}))
 		defer sink.Close()
-		return b.onPlatform(ctx, sink.URL, "0.01", measure)
+		return b.onPlatform(ctx, o, sink.URL, "0.01", measure)
 	}
 }
 
+const maxMemory = "2gb" // of each Redis
+
 // onPlatform starts a platform, with empty data, that sends a share of its traces to an endpoint. It closes it after
 // the measurement, even after Ctrl-C.
-func (b *bench) onPlatform(ctx context.Context, endpoint, share string, measure measurement) (f []figure, err error) {
+func (b *bench) onPlatform(
+	ctx context.Context, o platform.Options, endpoint, share string, measure measurement,
+) (f []figure, err error) {
 	if b.bin == "" {
 		b.say("  building the services")
 		if b.bin, err = platform.Programs(ctx, b.source, b.dir); err != nil {
 			return nil, err
 		}
 	}
-	dir, err := os.MkdirTemp(b.dir, "platform-")
-	if err != nil {
+	if o.Dir, err = os.MkdirTemp(b.dir, "platform-"); err != nil {
 		return nil, err
 	}
-	p, err := platform.Start(ctx, platform.Options{
-		Dir: dir, Bin: b.bin,
-		Env: []string{
-			"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
-			"OTEL_TRACES_SAMPLER_ARG=" + share,
-		},
-		Redis:    func(c *servers.RedisConfig) { c.MaxMemory = "2gb" },
-		Postgres: func(c *servers.PostgresConfig) { c.Settings = append(c.Settings, "max_wal_size=4GB") },
-	})
+	o.Bin, o.Queues = b.bin, max(b.queues, o.Queues)
+	o.Env = []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
+		"OTEL_TRACES_SAMPLER_ARG=" + share,
+	}
+	o.Redis = func(c *servers.RedisConfig) { c.MaxMemory = maxMemory }
+	o.Postgres = func(c *servers.PostgresConfig) { c.Settings = append(c.Settings, "max_wal_size=4GB") }
+	p, err := platform.Start(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +103,13 @@ func (t *target) balanced(ctx context.Context) {
 	}
 }
 
-func (t *target) rdbs() []*redis.Client { return []*redis.Client{t.RDB} }
-
 // withRedis adds every Redis to processes.
-func (t *target) withRedis(processes ...process) []process { return append(processes, t.Redis) }
+func (t *target) withRedis(processes ...process) []process {
+	for _, server := range t.Redises {
+		processes = append(processes, server)
+	}
+	return processes
+}
 
 // side is one of several that work in turns.
 type side struct {
