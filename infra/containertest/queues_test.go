@@ -45,7 +45,8 @@ func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T
 			testenv.Must(t, errors.Join(platform.down(), platform.up(running)))
 		}
 	})
-	compose(&two, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker", "redis2", "redis2-exporter")
+	compose(&two, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker", "redis2",
+		"redis2-exporter", "prometheus")
 	queues("redis,redis2")
 	for _, name := range []string{"redis2-1", "redis2-exporter-1"} {
 		t.Run(name, func(t *testing.T) { confined(ctx, t, name, inspect(ctx, t)[name]) })
@@ -88,7 +89,7 @@ func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T
 	if n, err := store.Redis(ctx, "redis2", "XLEN", "votes"); n != "0" {
 		t.Errorf("%s votes are in the second queue, %v", n, err)
 	}
-	compose(platform, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker")
+	compose(platform, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker", "prometheus")
 	compose(platform, "--profile", "two-queues", "rm", "--stop", "--force", "redis2", "redis2-exporter")
 	queues("redis")
 	votes := platform.vote(ctx, t)
