@@ -97,12 +97,12 @@ func TestTheRealWorkerLosesNothing(t *testing.T) {
 	if p := r.Scenarios[1].Proof; p.Accepted < p.Sent*99/100 { // a busy machine refuses one now and then
 		t.Errorf("only %d of %d votes were accepted while one of two Redis hung", p.Accepted, p.Sent)
 	}
-	for i, opened := range []record.Interval{{Service: "worker", What: "breaker postgres"},
-		{Service: "vote", What: "breaker redis-1"}} {
+	for i, want := range []record.Interval{{Service: "worker", What: "breaker postgres", State: "open"},
+		{Service: "vote", What: "readiness", State: "degraded"}} {
 		if !slices.ContainsFunc(r.Scenarios[i].Episodes, func(i record.Interval) bool {
-			return i.Service == opened.Service && i.What == opened.What && i.State == "open" && i.To > i.From
+			return i.Service == want.Service && i.What == want.What && i.State == want.State && i.To > i.From
 		}) {
-			t.Errorf("nothing shows that %s of %s opened: %+v", opened.What, opened.Service, r.Scenarios[i].Episodes)
+			t.Errorf("nothing shows that %s of %s was %s: %+v", want.What, want.Service, want.State, r.Scenarios[i].Episodes)
 		}
 	}
 }
