@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,21 +63,20 @@ func (p *Producer) Publish(ctx context.Context, m Message, wait time.Duration) (
 		return Entry{}, err
 	}
 	a.timer.Reset(wait)
-	var err error
-	select {
-	case err = <-a.done:
-	case <-ctx.Done():
-		err = p.abandon(a, ctx.Err())
-	case <-a.timer.C:
-		err = p.abandon(a, ErrNoAnswer)
+	stop := func() bool { return true }
+	if ctx.Done() != nil {
+		stop = context.AfterFunc(ctx, func() { a.abandon(ctx.Err()) })
 	}
-	a.timer.Stop()
+	err := <-a.done // alone, since a select would cost more
+	onlyAnswer := stop() && a.timer.Stop()
 	if err != nil {
 		return Entry{}, fmt.Errorf("add to stream: %w", err) // a is not used again: its command may still be under way
 	}
 	e := Entry{p.rdb.queue, a.cmd.Val()}
-	a.ctx = nil
-	p.additions.Put(a)
+	if onlyAnswer { // nobody else refers to a any more
+		a.ctx = nil
+		p.additions.Put(a)
+	}
 	return e, nil
 }
 
@@ -94,17 +94,6 @@ func (p *Producer) enqueue(a *addition) error {
 	return nil
 }
 
-// abandon gives up a vote that waits, unless its answer has just come.
-func (p *Producer) abandon(a *addition, reason error) error {
-	a.abandoned.Store(true)
-	select {
-	case err := <-a.done:
-		return err
-	default:
-		return reason
-	}
-}
-
 // write adds the votes that wait, group by group, until none is left.
 func (p *Producer) write() {
 	var group []*addition
@@ -117,20 +106,18 @@ func (p *Producer) write() {
 	}
 }
 
-// take moves votes that wait into a group. If there is none, the writer must end.
+// take moves votes that wait into a group. If there are none, the writer must end.
 func (p *Producer) take(group []*addition) []*addition {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(len(p.waiting), maxGroup)
-	for _, a := range p.waiting[:n] {
-		if !a.abandoned.Load() {
+	n := 0
+	for ; n < len(p.waiting) && len(group) < maxGroup; n++ {
+		if a := p.waiting[n]; !a.abandoned.Load() {
 			group = append(group, a)
 		}
 	}
-	rest := copy(p.waiting, p.waiting[n:])
-	clear(p.waiting[rest:])
-	p.waiting = p.waiting[:rest]
-	p.writing = n > 0
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	p.writing = len(group) > 0
 	return group
 }
 
@@ -145,7 +132,7 @@ func (p *Producer) commit(group []*addition) {
 		if called {
 			err = a.err()
 		}
-		a.done <- err
+		a.answer(err)
 	}
 }
 
@@ -171,14 +158,15 @@ type addition struct {
 	ctx    context.Context // the caller's
 	values [len(voteFields)]string
 	cmd    *redis.StringCmd // its arguments point to the values
-	done   chan error       // receives the outcome; never blocks the writer
+	done   chan error       // holds the outcome, the first if there are several
 	timer  *time.Timer
 
 	abandoned atomic.Bool // its caller does not wait any more
 }
 
 func newAddition() any {
-	a := &addition{done: make(chan error, 1), timer: time.NewTimer(time.Hour)}
+	a := &addition{done: make(chan error, 1)}
+	a.timer = time.AfterFunc(time.Hour, func() { a.abandon(ErrNoAnswer) })
 	args := []any{"xadd", Stream, "*"}
 	for i, field := range voteFields {
 		args = append(args, field, &a.values[i])
@@ -192,6 +180,19 @@ func (a *addition) set(ctx context.Context, m Message) {
 	a.cmd.SetErr(nil)
 	a.cmd.SetVal("")
 	a.abandoned.Store(false)
+}
+
+func (a *addition) answer(err error) {
+	select {
+	case a.done <- err:
+	default:
+	}
+}
+
+// abandon answers a vote whose caller waits no longer. Unless it is under way, it is not added any more.
+func (a *addition) abandon(reason error) {
+	a.abandoned.Store(true)
+	a.answer(reason)
 }
 
 // err is nil only if Redis has named the vote's own entry.
