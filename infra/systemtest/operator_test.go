@@ -36,7 +36,7 @@ func TestVotesAreStoredWhateverAnOperatorDoesMeanwhile(t *testing.T) {
 				return postgres(`select pg_terminate_backend(pid) from pg_stat_activity
 					where pid <> pg_backend_pid() and usename = current_user and backend_type = 'client backend'`)
 			},
-			"column": func() error { return postgres(`alter table votes alter column entry_id type varchar`) },
+			"column": func() error { return postgres(`alter table tally alter column pet type varchar`) },
 			"session": func() error {
 				return postgres(`alter role petvote set timezone = 'Asia/Kathmandu';
 					alter role petvote set datestyle = 'German, DMY'`)

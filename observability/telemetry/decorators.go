@@ -136,7 +136,7 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 		start := time.Now()
 		messages := make([]message, len(entries))
 		for i, e := range entries {
-			messages[i] = message{e.EntryID, e.Trace}
+			messages[i] = message{string(e.Source), e.Trace}
 		}
 		ctx, spans := store.start(ctx, start, messages, semconv.DBSystemNamePostgreSQL,
 			semconv.DBOperationName("INSERT"), semconv.DBCollectionName("votes"), semconv.DBOperationBatchSize(len(entries)))
@@ -148,7 +148,7 @@ func (t *Telemetry) Recorder(next RecordFunc) (RecordFunc, error) {
 			return out, err
 		}
 		for _, e := range entries {
-			if out.New(e.EntryID) {
+			if out.New(e.Source) {
 				latency.Record(ctx, secondsSince(e.Vote.CastAt, now))
 			}
 		}

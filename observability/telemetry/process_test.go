@@ -230,7 +230,7 @@ func record(t *testing.T, tel *Telemetry, next RecordFunc, traces ...tracecontex
 	t.Helper()
 	entries := make([]votestore.Entry, len(traces))
 	for i, tc := range traces {
-		entries[i] = votestore.Entry{EntryID: fmt.Sprint(i), Trace: tc,
+		entries[i] = votestore.Entry{Source: []byte(fmt.Sprint(i)), Trace: tc,
 			Vote: ballot.Vote{ID: uuid.New(), Pet: ballot.Dogs, CastAt: time.Now().Add(-2 * time.Second)}}
 	}
 	_, err := must(tel.Recorder(next)).Record(t.Context(), entries)
@@ -278,7 +278,7 @@ func TestVotesAreCountedByOutcome(t *testing.T) {
 	tel, spans := recording(t)
 	err := record(t, tel, func(_ context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
 		return votestore.Outcome{Stored: 3, Duplicates: 2, Redelivered: 1, NewEntries: map[string]bool{
-			entries[0].EntryID: true, entries[2].EntryID: true, entries[5].EntryID: true}}, nil
+			"0": true, "2": true, "5": true}}, nil
 	}, make([]tracecontext.TraceContext, 6)...)
 	if err != nil || len(spans.Started()) > 0 {
 		t.Errorf("%v, %d spans of votes that are not recorded", err, len(spans.Started()))

@@ -10,10 +10,10 @@ import (
 // manyVotes adds votes up to a number as if they had been cast over the last hours: rows, tally and history.
 const manyVotes = `with fresh as (
   insert into votes (id, pet, cast_at)
-  select lpad(to_hex(n), 32, '0')::uuid, (array['dogs', 'cats', 'lizards'])[1 + n % 3],
+  select lpad(to_hex(n), 32, '0')::uuid, (array['dogs', 'cats', 'lizards']::pet[])[1 + n % 3],
     now() - n % 36000 * interval '1 s'
   from generate_series($1::bigint + 1, $2::bigint) as n
-  returning pet, cast_at
+  returning pet::text, cast_at
 ), counted as (
   update tally set votes = tally.votes + new.n
   from (select pet, count(*) as n from fresh group by pet) as new where tally.pet = new.pet

@@ -52,8 +52,8 @@ type receipt struct {
 	QueuedAt time.Time         `json:"queued_at,omitzero"` // by Redis's
 	StoredAt time.Time         `json:"stored_at,omitzero"` // by PostgreSQL's: the start of the transaction
 	ShownAt  time.Time         `json:"shown_at,omitzero"`  // by this service's
-	TraceID  string            `json:"trace_id,omitempty"`
-	Reason   votestream.Reason `json:"reason,omitempty"` // of a dead letter
+	TraceID  string            `json:"trace_id,omitempty"` // if sampled
+	Reason   votestream.Reason `json:"reason,omitempty"`   // of a dead letter
 }
 
 // receipt answers GET /votes/{id}?entry=… with a vote's progress, as a page for browsers. It answers 404 only for a
@@ -145,7 +145,7 @@ func (a *api) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
 		return receipt{}, err
 	}
 	r := receipt{ID: id, State: stateCounted, Counted: true, Pet: v.Vote.Pet, CastAt: v.Vote.CastAt,
-		QueuedAt: votestream.EntryTime(v.EntryID), StoredAt: v.StoredAt, TraceID: v.TraceID}
+		QueuedAt: votestream.EntryTime(votestream.EntryFromBytes(v.Source).ID), StoredAt: v.StoredAt, TraceID: v.TraceID}
 	if shown, at := a.cache.pushes.shownAt(v.Transaction); shown {
 		r.State, r.ShownAt = stateShown, at
 	}
@@ -153,8 +153,10 @@ func (a *api) stored(ctx context.Context, id uuid.UUID) (receipt, error) {
 }
 
 func notStored(id uuid.UUID, l votestream.Location) receipt {
-	r := receipt{ID: id, State: stateQueued, Pet: l.Message.Vote.Pet, CastAt: l.Message.Vote.CastAt,
-		TraceID: l.Message.Trace.TraceID()}
+	r := receipt{ID: id, State: stateQueued, Pet: l.Message.Vote.Pet, CastAt: l.Message.Vote.CastAt}
+	if l.Message.Trace.Sampled() {
+		r.TraceID = l.Message.Trace.TraceID()
+	}
 	if l.Dead {
 		r.State, r.Reason = stateDeadLettered, l.Reason
 	} else {

@@ -102,7 +102,8 @@ func (p *processor) record(ctx context.Context, batch []votestream.Delivery) (
 	}
 	entries, ids := make([]votestore.Entry, len(batch)), make([]string, len(batch))
 	for i, d := range batch {
-		entries[i] = votestore.Entry{Vote: d.Message.Vote, EntryID: d.EntryID, Trace: d.Message.Trace}
+		source := votestream.Entry{Queue: "0", ID: d.EntryID}.Bytes()
+		entries[i] = votestore.Entry{Vote: d.Message.Vote, Source: source, Trace: d.Message.Trace}
 		ids[i] = d.EntryID
 	}
 	_, err = p.store.Record(ctx, entries)

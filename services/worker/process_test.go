@@ -48,7 +48,7 @@ func (l *ledger) note(call string, ids []string) {
 func (l *ledger) Record(_ context.Context, entries []votestore.Entry) (votestore.Outcome, error) {
 	var ids []string
 	for _, e := range entries {
-		ids = append(ids, e.EntryID)
+		ids = append(ids, votestream.EntryFromBytes(e.Source).ID)
 	}
 	l.note("record", ids)
 	if l.records++; l.downFrom > 0 && l.records >= l.downFrom {
@@ -130,7 +130,7 @@ func TestARecordedEntryIsTheDeliveredOne(t *testing.T) {
 	votes := batch("1", "2", "3")
 	testenv.Must(t, l.process(t, votes))
 	for i, e := range l.entries {
-		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace || e.EntryID != votes[i].EntryID {
+		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace || votestream.EntryFromBytes(e.Source).ID != votes[i].EntryID {
 			t.Errorf("stored %+v of %+v", e, votes[i])
 		}
 	}

@@ -3,9 +3,6 @@ package votestore
 import (
 	"fmt"
 	"testing"
-	"time"
-
-	"github.com/google/uuid"
 
 	"petvote/shared/ballot"
 )
@@ -22,8 +19,7 @@ func BenchmarkRecord(b *testing.B) {
 				for pb.Next() {
 					batch := make([]Entry, size)
 					for i := range batch {
-						id := uuid.Must(uuid.NewV7())
-						batch[i] = Entry{Vote: ballot.Vote{ID: id, Pet: ballot.Choices()[i%3], CastAt: time.Now()}, EntryID: id.String()}
+						batch[i] = newEntry(ballot.Choices()[i%3])
 					}
 					if _, err := s.Record(b.Context(), batch); err != nil {
 						b.Error(err)

@@ -2,11 +2,14 @@ package votestore
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"petvote/infra/testenv"
@@ -141,6 +144,78 @@ func TestTheTablesOfAnOlderVersionAreTakenOver(t *testing.T) {
 	}
 	if got := tally(t, s); got != (ballot.Counts{Dogs: 8}) {
 		t.Errorf("tally %+v", got)
+	}
+}
+
+// The bytes are those of votestream.Entry.Bytes: its test has the same ones.
+func TestTheRowsOfAnOlderVersionAreConvertedExactly(t *testing.T) {
+	url := testenv.NewDatabase(t)
+	firstVersion(t, url, "public")
+	id := func(n int) uuid.UUID { return uuid.UUID{0: 1, 15: byte(n)} }
+	rows := []struct{ entry, trace, wantBytes, wantTrace string }{
+		{"1795717846018-0", "4bf92f3577b34da6a3ce929d0e0e4736", "0001a2191fd402", "4bf92f3577b34da6a3ce929d0e0e4736"},
+		{"1795717846018-1", "", "0001a2191fd40201", ""},
+		{"1795717846018-65536", "nonsense", "0001a2191fd402010000", ""},
+		{"99999999999999-999999999999999999", "", "005af3107a3fff0de0b6b3a763ffff", ""},
+		{"0-0", "", "00000000000000", ""},
+		{"100000000000000-0", "", fmt.Sprintf("ff%x", "0/100000000000000-0"), ""},
+		{"1-18446744073709551615", "", fmt.Sprintf("ff%x", "0/1-18446744073709551615"), ""},
+		{"01-0", "", fmt.Sprintf("ff%x", "0/01-0"), ""},
+		{"Käse", "", fmt.Sprintf("ff%x", "0/Käse"), ""},
+	}
+	for i, row := range rows {
+		execute(t, url, fmt.Sprintf(`
+			insert into votes values ('%s', 'lizards', '2026-01-02 03:04:05.678901Z', '2026-01-02 03:04:06Z', nullif('%s', ''), '%s');
+			insert into duplicates values ('%[3]s', '%[1]s')`, id(i), row.trace, row.entry))
+	}
+	execute(t, url, fmt.Sprintf(`insert into votes (id, pet, cast_at) values ('%s', 'cats', now());
+		grant select on votes to pg_monitor; comment on table votes is 'ours'`, id(len(rows))))
+	s := openStore(t, url)
+	migrate(t, s)
+	for i, row := range rows {
+		r, err := s.Receipt(t.Context(), id(i))
+		if err != nil || fmt.Sprintf("%x", r.Source) != row.wantBytes || r.TraceID != row.wantTrace ||
+			r.Vote.Pet != ballot.Lizards || !r.Vote.CastAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)) ||
+			!r.StoredAt.Equal(time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)) {
+			t.Errorf("%s: %+v, %v", row.entry, r, err)
+		}
+		again := Entry{Vote: r.Vote, Source: r.Source}
+		if out := record(t, s, again); out != (counts{Redelivered: 1}) {
+			t.Errorf("%s, delivered again: %+v", row.entry, out)
+		}
+		again.Vote.ID = id((i + 1) % len(rows))
+		if out := record(t, s, again); out != (counts{Redelivered: 1}) {
+			t.Errorf("%s, a repetition that was noted: %+v", row.entry, out)
+		}
+	}
+	if r, err := s.Receipt(t.Context(), id(len(rows))); err != nil || r.Source != nil || r.TraceID != "" {
+		t.Errorf("without entry and trace: %+v, %v", r, err)
+	}
+	var kept bool
+	err := s.pool.QueryRow(t.Context(), `select has_table_privilege('pg_monitor', 'votes', 'select') and
+		obj_description('votes'::regclass) = 'ours'`).Scan(&kept)
+	if err != nil || !kept {
+		t.Errorf("rights and comment are kept: %v, %v", kept, err)
+	}
+	// A worker of the older version, which goes on until it is replaced: its error is none of the data, and no vote of
+	// its batch is taken for refused.
+	_, err = s.pool.Exec(t.Context(), `insert into votes (id, pet, cast_at, trace_id, entry_id)
+		select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) on conflict (id) do nothing`,
+		[]uuid.UUID{uuid.New()}, []string{"dogs"}, []time.Time{time.Now()}, []string{""}, []string{"1-1"})
+	if err == nil || IsPermanent(err) || IsOfSomeEntries(err) {
+		t.Errorf("the older version's statement ends with %v", err)
+	}
+}
+
+// A vote's row is as small as its columns allow: a header of 24 bytes and 48 of data.
+func TestARowHasNoPadding(t *testing.T) {
+	s := newStore(t)
+	e := newEntry(ballot.Lizards)
+	e.Source = make([]byte, 11) // an entry with a sequence of four bytes
+	record(t, s, e)
+	var size int
+	if err := s.pool.QueryRow(t.Context(), `select pg_column_size(votes.*) from votes`).Scan(&size); err != nil || size != 72 {
+		t.Errorf("the row takes %d bytes, %v", size, err)
 	}
 }
 

@@ -81,15 +81,15 @@ var ErrNoVote = errors.New("no such vote")
 // Receipt is a stored vote.
 type Receipt struct {
 	Vote        ballot.Vote
-	EntryID     string    // of the stream entry that brought it
+	Source      []byte    // names the stream entry that brought it; nil if unknown
 	StoredAt    time.Time // UTC; start of the transaction that stored it
 	Transaction uint64    // its id; [Snapshot.Sees] tells whether a tally includes the vote
-	TraceID     string    // "" if the vote was not traced
+	TraceID     string    // 32 hex digits; "" if the vote's trace was not sampled
 }
 
 // receiptStatement reads a row with the half of its transaction's id that the row holds.
 const receiptStatement = `
-select pet, cast_at, stored_at, coalesce(trace_id, ''), coalesce(entry_id, ''), xmin,
+select pet::text, cast_at, stored_at, replace(coalesce(trace_id::text, ''), '-', ''), entry, xmin,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 from SCHEMA.votes where id = $1`
 
@@ -102,7 +102,7 @@ func (s *Store) Receipt(ctx context.Context, id uuid.UUID) (Receipt, error) {
 		xmax uint64
 	)
 	err := s.pool.QueryRow(ctx, s.schema.in(receiptStatement), id).
-		Scan(&pet, &r.Vote.CastAt, &r.StoredAt, &r.TraceID, &r.EntryID, &xmin, &xmax)
+		Scan(&pet, &r.Vote.CastAt, &r.StoredAt, &r.TraceID, &r.Source, &xmin, &xmax)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, ErrNoVote
 	}

@@ -2,6 +2,7 @@ package votestore
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -14,9 +15,9 @@ import (
 
 // Entry is a vote to store.
 type Entry struct {
-	Vote    ballot.Vote
-	EntryID string                    // of the stream entry that brought it
-	Trace   tracecontext.TraceContext // stored with the vote and passed on in the notice
+	Vote   ballot.Vote
+	Source []byte                    // names the stream entry that brought it; no other has the same
+	Trace  tracecontext.TraceContext // if sampled, its id is stored with the vote, and it is passed on in the notice
 }
 
 // Outcome counts the entries of one call by their outcome.
@@ -25,12 +26,12 @@ type Outcome struct {
 	Duplicates  int // entries with the id of a vote that another entry brought
 	Redelivered int // entries that an earlier call handled
 
-	NewEntries map[string]bool // the ids of the entries that brought new votes; nil if all or none did
+	NewEntries map[string]bool // by Source, the entries that brought new votes; nil if all or none did
 }
 
 // New reports whether an entry brought a new vote.
-func (o Outcome) New(entryID string) bool {
-	return o.Duplicates+o.Redelivered == 0 || o.NewEntries[entryID]
+func (o Outcome) New(source []byte) bool {
+	return o.Duplicates+o.Redelivered == 0 || o.NewEntries[string(source)]
 }
 
 // recordStatement stores the new votes of a batch and updates everything derived from them, as one transaction.
@@ -39,13 +40,13 @@ func (o Outcome) New(entryID string) bool {
 // truncate, is made anew. Of votes under one id the first counts.
 const recordStatement = `-- record votes
 with batch as (
-  select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
-    with ordinality as b (id, pet, cast_at, trace_id, entry_id, n)
+  select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::bytea[])
+    with ordinality as b (id, pet, cast_at, trace_id, entry, n)
 ), fresh as (
-  insert into SCHEMA.votes (id, pet, cast_at, trace_id, entry_id)
-  select id, pet, cast_at, nullif(trace_id, ''), entry_id from batch order by id, n
+  insert into SCHEMA.votes (id, pet, cast_at, trace_id, entry)
+  select id, pet::SCHEMA.pet, cast_at, trace_id, entry from batch order by id, n
   on conflict (id) do nothing
-  returning pet, cast_at, entry_id
+  returning pet::text, cast_at, entry
 ), counted as (
   insert into SCHEMA.tally (pet, votes) select pet, count(*) from fresh group by pet order by pet
   on conflict (pet) do update set votes = tally.votes + excluded.votes
@@ -57,7 +58,7 @@ with batch as (
   on conflict (minute, pet) do update set votes = history.votes + excluded.votes
 )
 select (select count(*) from fresh),
-  (select array_agg(entry_id) from fresh where (select count(*) from fresh) < cardinality($1::uuid[])),
+  (select array_agg(entry) from fresh where (select count(*) from fresh) < cardinality($1::uuid[])),
   (select pg_notify('` + channel + `', '` + oldestPrefix + `' || floor(extract(epoch from min(cast_at)) * 1000)::bigint
      || $6)::text from fresh having count(*) > 0)`
 
@@ -67,18 +68,18 @@ select (select count(*) from fresh),
 // are stored already may be on the primary alone, if the call that stored them was cut off.
 const duplicatesStatement = `-- note duplicates
 with late as (
-  select b.entry_id, b.id
-  from unnest($1::uuid[], $2::text[]) as b (id, entry_id) join SCHEMA.votes using (id)
-  where votes.entry_id is distinct from b.entry_id
+  select b.entry, b.id
+  from unnest($1::uuid[], $2::bytea[]) as b (id, entry) join SCHEMA.votes using (id)
+  where votes.entry is distinct from b.entry
 ), noted as (
-  insert into SCHEMA.duplicates (entry_id, vote_id) select entry_id, id from late order by entry_id
-  on conflict (entry_id) do nothing
-  returning entry_id
+  insert into SCHEMA.duplicates (entry, vote_id) select entry, id from late order by entry
+  on conflict (entry) do nothing
+  returning entry
 ), counted as (
   update SCHEMA.duplicate_count set n = duplicate_count.n + new.n from (select count(*) as n from noted) as new
 ), expired as (
-  delete from SCHEMA.duplicates where entry_id in (
-    select entry_id from SCHEMA.duplicates where seen_at < now() - interval '1 day'
+  delete from SCHEMA.duplicates where entry in (
+    select entry from SCHEMA.duplicates where seen_at < now() - interval '1 day'
     order by seen_at limit 10000 for update skip locked)
 )
 select count(*) from noted`
@@ -92,34 +93,44 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 		return Outcome{}, nil
 	}
 	ids := make(pgtype.FlatArray[pgtype.UUID], n) // pgx sends other types as text
-	entryIDs, pets, castAt, traces := make([]string, n), make([]string, n), make([]time.Time, n), make([]string, n)
+	traces, sources := make(pgtype.FlatArray[pgtype.UUID], n), make([][]byte, n)
+	pets, castAt := make([]string, n), make([]time.Time, n)
 	for i, e := range entries {
-		ids[i], entryIDs[i] = pgtype.UUID{Bytes: e.Vote.ID, Valid: true}, e.EntryID
-		pets[i], castAt[i], traces[i] = string(e.Vote.Pet), e.Vote.CastAt, e.Trace.TraceID()
+		ids[i], sources[i] = pgtype.UUID{Bytes: e.Vote.ID, Valid: true}, e.Source
+		pets[i], castAt[i] = string(e.Vote.Pet), e.Vote.CastAt
+		traces[i].Bytes, traces[i].Valid = e.storedTrace()
 	}
 	var (
 		out    Outcome
-		fresh  []string
+		fresh  [][]byte
 		unused *string
 	)
-	err := s.pool.QueryRow(ctx, s.schema.in(recordStatement), ids, pets, castAt, traces, entryIDs, noticeTraces(entries)).
+	err := s.pool.QueryRow(ctx, s.schema.in(recordStatement), ids, pets, castAt, traces, sources, noticeTraces(entries)).
 		Scan(&out.Stored, &fresh, &unused)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("record votes: %w", err)
 	}
 	if out.Stored < n {
-		if err := s.pool.QueryRow(ctx, s.schema.in(duplicatesStatement), ids, entryIDs).Scan(&out.Duplicates); err != nil {
+		if err := s.pool.QueryRow(ctx, s.schema.in(duplicatesStatement), ids, sources).Scan(&out.Duplicates); err != nil {
 			return Outcome{}, fmt.Errorf("note duplicates: %w", err)
 		}
 		out.Redelivered = n - out.Stored - out.Duplicates
-		for _, entryID := range fresh {
+		for _, source := range fresh {
 			if out.NewEntries == nil {
 				out.NewEntries = make(map[string]bool, len(fresh))
 			}
-			out.NewEntries[entryID] = true
+			out.NewEntries[string(source)] = true
 		}
 	}
 	return out, nil
+}
+
+// storedTrace returns the id of the entry's trace, and whether it is sampled: under another nothing can be found.
+func (e Entry) storedTrace() (id [16]byte, sampled bool) {
+	if sampled = e.Trace.Sampled(); sampled {
+		_, _ = hex.Decode(id[:], []byte(e.Trace.TraceID())) // a valid trace's id is hex
+	}
+	return id, sampled
 }
 
 // oldestPrefix precedes [Notice].Oldest, in ms since 1970.

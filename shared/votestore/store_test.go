@@ -1,7 +1,9 @@
 package votestore
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -47,8 +49,8 @@ var entryCount atomic.Int64
 
 func newEntry(pet ballot.Choice) Entry {
 	return Entry{
-		Vote:    ballot.Vote{ID: uuid.Must(uuid.NewV7()), Pet: pet, CastAt: time.Now().UTC().Truncate(time.Microsecond)},
-		EntryID: fmt.Sprintf("1700000000000-%d", entryCount.Add(1)),
+		Vote:   ballot.Vote{ID: uuid.Must(uuid.NewV7()), Pet: pet, CastAt: time.Now().UTC().Truncate(time.Microsecond)},
+		Source: binary.BigEndian.AppendUint64(nil, uint64(entryCount.Add(1))),
 	}
 }
 
@@ -61,7 +63,7 @@ func record(t *testing.T, s *Store, entries ...Entry) counts {
 	testenv.Must(t, err)
 	fresh := 0
 	for _, e := range entries {
-		if out.New(e.EntryID) {
+		if out.New(e.Source) {
 			fresh++
 		}
 	}
@@ -229,10 +231,10 @@ func TestADataErrorStoresNothing(t *testing.T) {
 	if !IsDataError(err) || !IsPermanent(err) {
 		t.Errorf("err = %v", err)
 	}
-	nul := newEntry(ballot.Dogs)
-	nul.EntryID = "a\x00b"
-	if _, err := s.Record(t.Context(), []Entry{nul}); !IsDataError(err) {
-		t.Errorf("a text that PostgreSQL can't hold: %v", err)
+	early := newEntry(ballot.Dogs)
+	early.Vote.CastAt = time.Date(-5000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := s.Record(t.Context(), []Entry{early}); !IsDataError(err) {
+		t.Errorf("a time that PostgreSQL can't hold: %v", err)
 	}
 	if got := tally(t, s); got.Total() != 0 {
 		t.Errorf("tally %+v", got)
@@ -342,13 +344,18 @@ func TestASlowStatementIsATimeout(t *testing.T) {
 func TestAReceiptIsTheStoredVote(t *testing.T) {
 	s := newStore(t)
 	e := newEntry(ballot.Lizards)
-	e.Trace.Parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+	e.Trace.Parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	unsampled := newEntry(ballot.Dogs)
+	unsampled.Trace.Parent = "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 	before := time.Now().Add(-time.Second)
-	record(t, s, e)
+	record(t, s, e, unsampled)
 	r, err := s.Receipt(t.Context(), e.Vote.ID)
 	if err != nil || r.Vote != e.Vote || r.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || r.StoredAt.Before(before) ||
-		r.EntryID != e.EntryID {
+		!bytes.Equal(r.Source, e.Source) {
 		t.Errorf("receipt %+v, %v", r, err)
+	}
+	if r, err := s.Receipt(t.Context(), unsampled.Vote.ID); err != nil || r.TraceID != "" {
+		t.Errorf("a trace that is recorded nowhere: %+v, %v", r, err)
 	}
 	if _, err := s.Receipt(t.Context(), uuid.New()); !errors.Is(err, ErrNoVote) {
 		t.Errorf("a vote nobody cast: %v", err)

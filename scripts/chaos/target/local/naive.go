@@ -66,8 +66,8 @@ func popAndStore(
 	if err != nil || len(batch) == 0 {
 		return err
 	}
-	entry := votestore.Entry{Vote: batch[0].Message.Vote, EntryID: batch[0].EntryID}
-	if err := queue.Ack(ctx, []string{entry.EntryID}); err != nil {
+	entry := votestore.Entry{Vote: batch[0].Message.Vote}
+	if err := queue.Ack(ctx, []string{batch[0].EntryID}); err != nil {
 		return err
 	}
 	storing, cancel := context.WithTimeout(ctx, 2*time.Second)
