@@ -51,6 +51,14 @@ func withEnv(env ...string) func(*platform.Options) {
 // newRig starts a platform that stops without a delay and reclaims a dead worker's entries after two seconds.
 func newRig(t *testing.T, choose ...func(*platform.Options)) *rig {
 	t.Helper()
+	r := stoppedRig(t, choose...)
+	r.must(r.Start(t.Context()))
+	return r
+}
+
+// stoppedRig is newRig without the start.
+func stoppedRig(t *testing.T, choose ...func(*platform.Options)) *rig {
+	t.Helper()
 	if !essential.MatchString(t.Name()) {
 		testenv.Slow(t)
 	}
@@ -83,7 +91,6 @@ func newRig(t *testing.T, choose ...func(*platform.Options)) *rig {
 			t.Errorf("a service wrote %q", crash)
 		}
 	})
-	r.must(p.Start(t.Context()))
 	return r
 }
 
