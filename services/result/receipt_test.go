@@ -81,8 +81,8 @@ var (
 	linked   = settings{VoteURL: "https://vote.example", JaegerURL: "https://jaeger.example"}
 	castVote = ballot.Vote{ID: uuid.MustParse(testVoteID), Pet: ballot.Cats,
 		CastAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	storedVote = votestore.Receipt{Vote: castVote, Source: votestream.Entry{Queue: "0", ID: "1767323045001-0"}.Bytes(), StoredAt: castVote.CastAt.Add(time.Second),
-		Transaction: 747, TraceID: testTraceID}
+	storedVote = votestore.Receipt{Vote: castVote, Source: votestream.Entry{Queue: "0", ID: "1767323045001-0"}.Bytes(),
+		StoredAt: castVote.CastAt.Add(time.Second), Transaction: 747, TraceID: testTraceID}
 	queuedVote = votestream.Location{EntryID: "1767323045001-0", Message: votestream.Message{
 		Vote: castVote, Trace: tracecontext.TraceContext{Parent: "00-" + testTraceID + "-00f067aa0ba902b7-01"},
 	}}

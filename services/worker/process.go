@@ -102,8 +102,7 @@ func (p *processor) record(ctx context.Context, batch []votestream.Delivery) (
 	}
 	entries, ids := make([]votestore.Entry, len(batch)), make([]string, len(batch))
 	for i, d := range batch {
-		source := votestream.Entry{Queue: "0", ID: d.EntryID}.Bytes()
-		entries[i] = votestore.Entry{Vote: d.Message.Vote, Source: source, Trace: d.Message.Trace}
+		entries[i] = votestore.Entry{Vote: d.Message.Vote, Source: d.Entry().Bytes(), Trace: d.Message.Trace}
 		ids[i] = d.EntryID
 	}
 	_, err = p.store.Record(ctx, entries)

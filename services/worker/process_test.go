@@ -110,7 +110,7 @@ func (l *ledger) process(t *testing.T, batch []votestream.Delivery) error {
 func batch(ids ...string) []votestream.Delivery {
 	deliveries := make([]votestream.Delivery, len(ids))
 	for i, id := range ids {
-		deliveries[i] = votestream.Delivery{EntryID: id, Deliveries: 1, Message: votestream.Message{
+		deliveries[i] = votestream.Delivery{Queue: "1", EntryID: id, Deliveries: 1, Message: votestream.Message{
 			Vote:  ballot.Vote{ID: uuid.New(), Pet: ballot.Dogs, CastAt: time.Now().UTC()},
 			Trace: tracecontext.TraceContext{Parent: "trace of " + id},
 		}}
@@ -130,7 +130,8 @@ func TestARecordedEntryIsTheDeliveredOne(t *testing.T) {
 	votes := batch("1", "2", "3")
 	testenv.Must(t, l.process(t, votes))
 	for i, e := range l.entries {
-		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace || votestream.EntryFromBytes(e.Source).ID != votes[i].EntryID {
+		if e.Vote != votes[i].Message.Vote || e.Trace != votes[i].Message.Trace ||
+			votestream.EntryFromBytes(e.Source) != votes[i].Entry() {
 			t.Errorf("stored %+v of %+v", e, votes[i])
 		}
 	}

@@ -63,6 +63,7 @@ func TestSeveralWorkersMigrateAtOnce(t *testing.T) {
 		if c := tally(t, openStore(t, url)); c != (ballot.Counts{}) {
 			t.Errorf("%s: a new tally is %+v", name, c)
 		}
+		record(t, openStore(t, url), newBatch(copyFrom)...)
 	}
 }
 

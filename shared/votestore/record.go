@@ -3,6 +3,7 @@ package votestore
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -91,6 +92,16 @@ func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
 	n := len(entries)
 	if n == 0 {
 		return Outcome{}, nil
+	}
+	if n >= copyFrom && s.copyPause.Add(-1) < 0 {
+		err := s.copyVotes(ctx, entries)
+		if err == nil {
+			return Outcome{Stored: n}, nil
+		}
+		if !errors.Is(err, errNotCopied) {
+			return Outcome{}, fmt.Errorf("record votes: %w", err)
+		}
+		s.copyPause.Store(copyPause)
 	}
 	ids := make(pgtype.FlatArray[pgtype.UUID], n) // pgx sends other types as text
 	traces, sources := make(pgtype.FlatArray[pgtype.UUID], n), make([][]byte, n)

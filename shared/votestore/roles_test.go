@@ -29,6 +29,7 @@ func TestWorkerAndResultNeedOnlyTheirOwnRights(t *testing.T) {
 		if out := record(t, worker, first, again, newEntry(ballot.Cats)); out != (counts{Stored: 2, Duplicates: 1}) {
 			t.Errorf("worker: %+v", out)
 		}
+		record(t, worker, newBatch(copyFrom)...)
 		if n, err := sub.Next(ctx); err != nil || n.Oldest.IsZero() {
 			t.Errorf("result: notice %+v, %v", n, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,6 +20,9 @@ type Store struct {
 	listen *pgx.ConnConfig // of subscriptions
 	schema Schema
 	roles  Roles
+	tracer pgx.QueryTracer // nil: none
+
+	copyPause atomic.Int64 // batches to go without COPY
 }
 
 // Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil.
@@ -42,7 +46,7 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 	if user := cfg.ConnConfig.User; user == roles.Worker || user == roles.Result {
 		roles = Roles{} // these are the owner's business
 	}
-	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles}, nil
+	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles, tracer: tracer}, nil
 }
 
 // Close waits for calls in progress, then closes all connections.

@@ -203,7 +203,7 @@ func TestConcurrentOverlappingBatchesAddUp(t *testing.T) {
 		running.Go(func() {
 			for i := range votes / 20 {
 				start := (i*20 + worker*100) % votes
-				batch := slices.Clone(all[start:min(start+40, votes)])
+				batch := slices.Clone(all[start:min(start+2*copyFrom, votes)])
 				if worker%2 == 1 {
 					slices.Reverse(batch)
 				}
@@ -287,14 +287,15 @@ func TestEveryModeOfExecutionStoresAndReads(t *testing.T) {
 		again := newEntry(ballot.Dogs)
 		again.Vote.ID = e.Vote.ID
 		out, err := s.Record(t.Context(), []Entry{e, again})
+		copied, copyErr := s.Record(t.Context(), newBatch(copyFrom))
 		_, receiptErr := s.Receipt(t.Context(), e.Vote.ID)
 		minutes, historyErr := s.History(t.Context(), e.Vote.CastAt)
 		_, inspectErr := s.Inspect(t.Context())
 		_, statsErr := s.Stats(t.Context())
-		if err := errors.Join(err, receiptErr, historyErr, inspectErr, statsErr); err != nil || out.Stored != 1 {
-			t.Errorf("%s: %+v, %v", mode, out, err)
+		if err := errors.Join(err, copyErr, receiptErr, historyErr, inspectErr, statsErr); err != nil || out.Stored != 1 || copied.Stored != copyFrom {
+			t.Errorf("%s: %+v, %+v, %v", mode, out, copied, err)
 		}
-		if len(minutes) == 0 || tally(t, s).Dogs != int64(i+1) {
+		if len(minutes) == 0 || tally(t, s).Total() != int64(i+1)*(1+copyFrom) {
 			t.Errorf("%s: %+v, %+v", mode, minutes, tally(t, s))
 		}
 	}

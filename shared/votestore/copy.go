@@ -1,0 +1,128 @@
+package votestore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"petvote/shared/ballot"
+)
+
+// copyFrom is the size from which on a batch is copied: below it a second round trip costs more than COPY saves.
+const copyFrom = 50
+
+// copyPause is how many batches go without COPY after one that could not be copied: the next ones are as likely to
+// repeat votes, and each attempt leaves dead rows behind.
+const copyPause = 100
+
+// errNotCopied reports that a batch can't be stored by COPY, but perhaps otherwise: it repeats a vote, or a row policy,
+// a trigger or PostgreSQL's data check gets in the way. Nothing of it is stored.
+var errNotCopied = errors.New("not copied")
+
+const copyStatement = `-- record votes
+begin; copy SCHEMA.votes (id, pet, cast_at, trace_id, entry) from stdin (format binary)`
+
+// copyVotes does what recordStatement does, for votes that are all new, with a third of the work for PostgreSQL. Rows
+// are locked in the same order.
+func (s *Store) copyVotes(ctx context.Context, entries []Entry) (err error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if s.tracer != nil {
+		ctx = s.tracer.TraceQueryStart(ctx, conn.Conn(), pgx.TraceQueryStartData{SQL: s.schema.in(copyStatement)})
+		defer func() { s.tracer.TraceQueryEnd(ctx, conn.Conn(), pgx.TraceQueryEndData{Err: err}) }()
+	}
+	if !slices.IsSortedFunc(entries, byID) {
+		entries = slices.SortedFunc(slices.Values(entries), byID)
+	}
+	pg := conn.Conn().PgConn()
+	tag, err := pg.CopyFrom(ctx, bytes.NewReader(copyRows(entries)), s.schema.in(copyStatement))
+	if err == nil && tag.RowsAffected() == int64(len(entries)) {
+		_, err = pg.Exec(ctx, s.schema.in(countStatements(entries))).ReadAll()
+		return err
+	}
+	_, failed := pg.Exec(ctx, "rollback").ReadAll()
+	if _, refused := errors.AsType[*pgconn.PgError](err); failed == nil && (err == nil || refused && mayBeStored(err)) {
+		return errNotCopied
+	}
+	return errors.Join(err, failed)
+}
+
+// mayBeStored reports an error of COPY that another statement might not meet: a repeated vote, bad data, which it
+// reports itself, or a row policy.
+func mayBeStored(err error) bool { return IsDataError(err) || inClass(err, "0A") }
+
+func byID(a, b Entry) int { return bytes.Compare(a.Vote.ID[:], b.Vote.ID[:]) }
+
+// copyRows encodes rows as https://www.postgresql.org/docs/current/sql-copy.html describes.
+func copyRows(entries []Entry) []byte {
+	b := make([]byte, 0, 32+100*len(entries))
+	b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	field := func(value []byte) {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(value))), value...) //nolint:gosec // a few bytes
+	}
+	epoch := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	for i := range entries {
+		e := &entries[i]
+		b = append(b, 0, 5)
+		field(e.Vote.ID[:])
+		field([]byte(e.Vote.Pet))
+		castAt := uint64(e.Vote.CastAt.UnixMicro() - epoch) //nolint:gosec // two's complement
+		b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), castAt)
+		if trace, sampled := e.storedTrace(); sampled {
+			field(trace[:])
+		} else {
+			b = append(b, 0xff, 0xff, 0xff, 0xff)
+		}
+		if e.Source == nil {
+			b = append(b, 0xff, 0xff, 0xff, 0xff)
+		} else {
+			field(e.Source)
+		}
+	}
+	return append(b, 0xff, 0xff)
+}
+
+// countStatements adds copied votes to the tally and the history, sends the notice and commits. Its values are pets
+// that COPY accepted, numbers and valid traces, so none needs quoting.
+func countStatements(entries []Entry) string {
+	type bar struct {
+		minute int64 // since 1970
+		pet    ballot.Choice
+	}
+	tally, history, oldest := map[ballot.Choice]int{}, map[bar]int{}, entries[0].Vote.CastAt
+	for i := range entries {
+		v := &entries[i].Vote
+		tally[v.Pet]++
+		history[bar{v.CastAt.Truncate(time.Minute).Unix() / 60, v.Pet}]++
+		if v.CastAt.Before(oldest) {
+			oldest = v.CastAt
+		}
+	}
+	var pets, bars []string
+	for _, pet := range slices.Sorted(maps.Keys(tally)) {
+		pets = append(pets, fmt.Sprintf("('%s', %d)", pet, tally[pet]))
+	}
+	for _, at := range slices.SortedFunc(maps.Keys(history), func(a, b bar) int {
+		return cmp.Or(cmp.Compare(a.minute, b.minute), cmp.Compare(a.pet, b.pet))
+	}) {
+		bars = append(bars, fmt.Sprintf("(to_timestamp(%d), '%s', %d)", at.minute*60, at.pet, history[at]))
+	}
+	return "insert into SCHEMA.tally (pet, votes) values " + strings.Join(pets, ", ") +
+		" on conflict (pet) do update set votes = tally.votes + excluded.votes" +
+		"; insert into SCHEMA.history (minute, pet, votes) values " + strings.Join(bars, ", ") +
+		" on conflict (minute, pet) do update set votes = history.votes + excluded.votes" +
+		fmt.Sprintf("; notify %s, '%s%d%s'; commit", channel, oldestPrefix, oldest.UnixMilli(), noticeTraces(entries))
+}
