@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"petvote/infra/testenv"
 	"petvote/shared/ballot"
 )
 
@@ -29,5 +30,22 @@ func BenchmarkRecord(b *testing.B) {
 			})
 			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "votes/s")
 		})
+	}
+}
+
+// BenchmarkMigrate brings a million votes of the version before up to date.
+func BenchmarkMigrate(b *testing.B) {
+	const votes = 1_000_000
+	for b.Loop() {
+		b.StopTimer()
+		s := openStore(b, testenv.NewDatabase(b))
+		text, err := migrations.ReadFile("migrations/00001_votes.sql")
+		testenv.Must(b, err)
+		_, err = s.pool.Exec(b.Context(), s.schema.in(string(text))+fmt.Sprintf(`; insert into votes
+			select lpad(to_hex(n), 32, '0')::uuid, 'dogs', now(), now(), lpad(to_hex(n), 32, '0'), 1795717846018 + n || '-0'
+			from generate_series(1, %d) as n`, votes))
+		testenv.Must(b, err)
+		b.StartTimer()
+		testenv.Must(b, s.Migrate(b.Context()))
 	}
 }

@@ -47,8 +47,10 @@ func (s *Store) copyVotes(ctx context.Context, entries []Entry) (err error) {
 	if !slices.IsSortedFunc(entries, byID) {
 		entries = slices.SortedFunc(slices.Values(entries), byID)
 	}
-	pg := conn.Conn().PgConn()
-	tag, err := pg.CopyFrom(ctx, bytes.NewReader(copyRows(entries)), s.schema.in(copyStatement))
+	pg, rows := conn.Conn().PgConn(), copyRows(entries)
+	endTurn := s.takeTurn()
+	tag, err := pg.CopyFrom(ctx, bytes.NewReader(rows), s.schema.in(copyStatement))
+	endTurn()
 	if err == nil && tag.RowsAffected() == int64(len(entries)) {
 		_, err = pg.Exec(ctx, s.schema.in(countStatements(entries))).ReadAll()
 		return err
@@ -58,6 +60,21 @@ func (s *Store) copyVotes(ctx context.Context, entries []Entry) (err error) {
 		return errNotCopied
 	}
 	return errors.Join(err, failed)
+}
+
+// turnWait is how long a batch waits for another of this store to be copied: many times as long as that takes, but no
+// batch that waits for a lock holds the others up.
+const turnWait = 20 * time.Millisecond
+
+// takeTurn lets batches be copied one after another, so that most ids are added at the end of the index, whose pages
+// are full then. Two batches side by side leave half-empty pages behind: 36 instead of 31 bytes for each vote.
+func (s *Store) takeTurn() (end func()) {
+	select {
+	case s.copying <- struct{}{}:
+		return func() { <-s.copying }
+	case <-time.After(turnWait):
+		return func() {}
+	}
 }
 
 // mayBeStored reports an error of COPY that another statement might not meet: a repeated vote, bad data, which it

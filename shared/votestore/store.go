@@ -22,7 +22,8 @@ type Store struct {
 	roles  Roles
 	tracer pgx.QueryTracer // nil: none
 
-	copyPause atomic.Int64 // batches to go without COPY
+	copying   chan struct{} // holds a batch's turn
+	copyPause atomic.Int64  // batches to go without COPY
 }
 
 // Open returns a store with at most maxConns connections, made on first use. tracer, of statements, may be nil.
@@ -46,7 +47,8 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 	if user := cfg.ConnConfig.User; user == roles.Worker || user == roles.Result {
 		roles = Roles{} // these are the owner's business
 	}
-	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles, tracer: tracer}, nil
+	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles, tracer: tracer,
+		copying: make(chan struct{}, 1)}, nil
 }
 
 // Close waits for calls in progress, then closes all connections.
