@@ -22,8 +22,8 @@ import (
 //   - 5 and a repetition of 2 wait in the queue;
 //   - 9, a vote for birds, is a dead letter.
 //
-// Made by "pg_dump --inserts --no-owner --no-privileges" without comments and settings, and by DUMP of each key. Votes 1,
-// 3 and 4 were sampled (TRUST_TRACEPARENT and a traceparent of the client, OTEL_TRACES_EXPORTER=console).
+// Made by "pg_dump --inserts --no-owner --no-privileges" without comments and settings, and by DUMP of each key.
+// Votes 1, 3 and 4 were sampled (TRUST_TRACEPARENT and a traceparent of the client, OTEL_TRACES_EXPORTER=console).
 var (
 	//go:embed testdata/former/postgres.sql
 	formerPostgres string

@@ -21,7 +21,7 @@ type policyListener struct {
 	attempts         metric.Float64Histogram
 	retries, changes metric.Int64Counter
 	labels           *cache[[2]string, []metric.RecordOption] // of attempts, by policy and outcome
-	logged           *sync.Map                                // by policy: a rate.Sometimes for the log lines about its retries
+	logged           *sync.Map                                // by policy: a rate.Sometimes for log lines about retries
 }
 
 // PolicyListener returns the listener to create policies with.

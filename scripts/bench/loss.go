@@ -11,8 +11,8 @@ import (
 	"petvote/infra/wait"
 )
 
-// measureLoss breaks the second of two Redis, in one way after the other, for two thirds of the time in which votes come
-// in, and counts those that are not accepted at once.
+// measureLoss breaks the second of two Redis, in one way after the other, for two thirds of the time in which votes
+// come in, and counts those that are not accepted at once.
 func measureLoss(ctx context.Context, t *target) (figures []figure) {
 	const rate = 300
 	sixth := choose(t.bench, 5*time.Second, time.Second)

@@ -70,7 +70,8 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	health := lifecycle.NewHealth(cache.ready, lifecycle.Dependency{Health: monitor.Health})
 	health.AddFindings(inspector.Findings, watcher.findings)
 	front := web.NewFront(cfg.Public)
-	err = errors.Join(tel.ObserveBreakers(slices.Concat(guarded.policies(), queues.policies(), []*resilience.Policy{subscribing})...),
+	policies := slices.Concat(guarded.policies(), queues.policies(), []*resilience.Policy{subscribing})
+	err = errors.Join(tel.ObserveBreakers(policies...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveAudience(hub.audience),
 		tel.ObserveTally(cache.age),

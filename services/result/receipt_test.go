@@ -315,13 +315,14 @@ func TestAVoteIsLookedUpInTheQueueThatItsEntryNamesAndIsUnknownOnlyIfAllSaySo(t 
 		entry  votestream.Entry
 		want   error
 	}{
-		"in the second":          {[]voteFinder{others, holds}, second, nil},
-		"the first is down":      {[]voteFinder{down, holds}, second, nil},
-		"at the first's entry":   {[]voteFinder{others, empty}, first, votestream.ErrMaybeQueued},
-		"both are empty":         {[]voteFinder{empty, empty}, second, votestream.ErrNotQueued},
-		"one may have it":        {[]voteFinder{others, empty}, second, votestream.ErrMaybeQueued},
-		"one can't say":          {[]voteFinder{empty, down}, first, resilience.ErrUnavailable},
-		"of a queue that is not": {[]voteFinder{empty, empty}, votestream.Entry{Queue: "7", ID: "7-0"}, votestream.ErrNotQueued},
+		"in the second":        {[]voteFinder{others, holds}, second, nil},
+		"the first is down":    {[]voteFinder{down, holds}, second, nil},
+		"at the first's entry": {[]voteFinder{others, empty}, first, votestream.ErrMaybeQueued},
+		"both are empty":       {[]voteFinder{empty, empty}, second, votestream.ErrNotQueued},
+		"one may have it":      {[]voteFinder{others, empty}, second, votestream.ErrMaybeQueued},
+		"one can't say":        {[]voteFinder{empty, down}, first, resilience.ErrUnavailable},
+		"of a queue that is not": {[]voteFinder{empty, empty}, votestream.Entry{Queue: "7", ID: "7-0"},
+			votestream.ErrNotQueued},
 	} {
 		var all resilientQueues
 		for _, q := range c.queues {

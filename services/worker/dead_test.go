@@ -259,7 +259,8 @@ func TestDeadLettersOfSeveralQueuesAreNamedByTheirQueue(t *testing.T) {
 	}
 	half := &deadQueue{environ: []string{"REDIS_HOST=127.0.0.1:1," + host(two)}}
 	out, err = half.dead(t, "list")
-	if err == nil || !strings.Contains(err.Error(), "can't use Redis at 127.0.0.1:1") || !strings.Contains(out, "\n1/8-0 ") {
+	if err == nil || !strings.Contains(err.Error(), "can't use Redis at 127.0.0.1:1") ||
+		!strings.Contains(out, "\n1/8-0 ") {
 		t.Errorf("with one down: %s\n%v", out, err)
 	}
 }

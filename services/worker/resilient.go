@@ -11,8 +11,8 @@ import (
 	"petvote/shared/votestream"
 )
 
-// The policies retry for as long as it takes, because nobody waits for the worker, but for a batch that may be stored in
-// parts: see [consumer]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes
+// The policies retry for as long as it takes, because nobody waits for the worker, but for a batch that may be stored
+// in parts: see [consumer]. Only dead-lettering has a budget: a Redis that is out of memory refuses it, and good votes
 // must be acknowledged nevertheless.
 func newStorePolicy(l resilience.Listener) *resilience.Policy {
 	return resilience.New(resilience.Settings{Name: "postgres", Timeout: storeTimeout, Permanent: votestore.IsPermanent,

@@ -196,8 +196,8 @@ func (p *Policy) Unavailable(last error) error {
 	return fmt.Errorf("%s %w: %w", p.settings.Name, ErrUnavailable, last)
 }
 
-// Once makes a single attempt under the policy's time-out and breaker. The error is the attempt's, or the breaker's if it
-// refuses the call.
+// Once makes a single attempt under the policy's time-out and breaker. The error is the attempt's, or the breaker's if
+// it refuses the call.
 func (p *Policy) Once(ctx context.Context, call func(context.Context) error) error {
 	err := p.attempt(ctx, call)
 	if stop, ok := errors.AsType[*backoff.PermanentError](err); ok {

@@ -166,7 +166,8 @@ func TestTheRowsOfAnOlderVersionAreConvertedExactly(t *testing.T) {
 	}
 	for i, row := range rows {
 		execute(t, url, fmt.Sprintf(`
-			insert into votes values ('%s', 'lizards', '2026-01-02 03:04:05.678901Z', '2026-01-02 03:04:06Z', nullif('%s', ''), '%s');
+			insert into votes values ('%s', 'lizards', '2026-01-02 03:04:05.678901Z', '2026-01-02 03:04:06Z',
+				nullif('%s', ''), '%s');
 			insert into duplicates values ('%[3]s', '%[1]s')`, id(i), row.trace, row.entry))
 	}
 	execute(t, url, fmt.Sprintf(`insert into votes (id, pet, cast_at) values ('%s', 'cats', now());
@@ -215,7 +216,8 @@ func TestARowHasNoPadding(t *testing.T) {
 	e.Source = make([]byte, 11) // an entry with a sequence of four bytes
 	record(t, s, e)
 	var size int
-	if err := s.pool.QueryRow(t.Context(), `select pg_column_size(votes.*) from votes`).Scan(&size); err != nil || size != 72 {
+	err := s.pool.QueryRow(t.Context(), `select pg_column_size(votes.*) from votes`).Scan(&size)
+	if err != nil || size != 72 {
 		t.Errorf("the row takes %d bytes, %v", size, err)
 	}
 }

@@ -292,7 +292,8 @@ func TestEveryModeOfExecutionStoresAndReads(t *testing.T) {
 		minutes, historyErr := s.History(t.Context(), e.Vote.CastAt)
 		_, inspectErr := s.Inspect(t.Context())
 		_, statsErr := s.Stats(t.Context())
-		if err := errors.Join(err, copyErr, receiptErr, historyErr, inspectErr, statsErr); err != nil || out.Stored != 1 || copied.Stored != copyFrom {
+		err = errors.Join(err, copyErr, receiptErr, historyErr, inspectErr, statsErr)
+		if err != nil || out.Stored != 1 || copied.Stored != copyFrom {
 			t.Errorf("%s: %+v, %+v, %v", mode, out, copied, err)
 		}
 		if len(minutes) == 0 || tally(t, s).Total() != int64(i+1)*(1+copyFrom) {

@@ -45,7 +45,8 @@ func (m Message) values() [len(voteFields)]string {
 		m.Trace.Parent, m.Trace.State}
 }
 
-// decode returns the message of an entry's fields. It checks neither the vote's validity nor its trace. Errors wrap [ErrUndecodable].
+// decode returns the message of an entry's fields. It checks neither the vote's validity nor its trace. Errors wrap
+// [ErrUndecodable].
 func decode(fields map[string]any) (Message, error) {
 	text := func(name string) string { s, _ := fields[name].(string); return s }
 	id, err := uuid.Parse(text(fieldID))

@@ -62,7 +62,8 @@ func TestVotesThatWaitShareARoundTrip(t *testing.T) {
 		others[i] = newMessage(ballot.Cats)
 	}
 	err := errors.Join(s.held(t, others...)...)
-	if length := s.rdb.XLen(t.Context(), Stream).Val(); err != nil || trips != 2 || length != n+1 || s.producer.Pending() > 0 {
+	length := s.rdb.XLen(t.Context(), Stream).Val()
+	if err != nil || trips != 2 || length != n+1 || s.producer.Pending() > 0 {
 		t.Errorf("%d round trips, %d entries, %d pending, %v", trips, length, s.producer.Pending(), err)
 	}
 }
