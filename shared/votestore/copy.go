@@ -88,7 +88,7 @@ func copyRows(entries []Entry) []byte {
 	b := make([]byte, 0, 32+100*len(entries))
 	b = append(b, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	field := func(value []byte) {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(value))), value...) //nolint:gosec // a few bytes
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(value))), value...)
 	}
 	epoch := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	for i := range entries {
@@ -96,7 +96,7 @@ func copyRows(entries []Entry) []byte {
 		b = append(b, 0, 5)
 		field(e.Vote.ID[:])
 		field([]byte(e.Vote.Pet))
-		castAt := uint64(e.Vote.CastAt.UnixMicro() - epoch) //nolint:gosec // two's complement
+		castAt := uint64(e.Vote.CastAt.UnixMicro() - epoch) // in two's complement
 		b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), castAt)
 		if trace, sampled := e.storedTrace(); sampled {
 			field(trace[:])
