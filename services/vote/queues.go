@@ -42,13 +42,9 @@ type producer interface {
 // queue is one of those by which a vote may enter.
 type queue struct {
 	producer
-	policy *resilience.Policy // of the producer's round trips
-	health func() resilience.Health
+	policy *resilience.Policy       // of the producer's round trips
+	health func() resilience.Health // up: it takes votes, as far as pings and breaker tell
 }
-
-// works reports that the queue takes votes as far as known. A breaker that waits for a probe gets none from votes while
-// other queues take them, so the pings decide then.
-func (q *queue) works() bool { return q.policy.Breaker() == resilience.Closed || q.health().Up }
 
 // spread publishes each vote by one of several queues. A vote that one has not taken may enter by another, since it
 // counts once by its id.
@@ -111,7 +107,7 @@ func (s *spread) try(ctx context.Context, m votestream.Message, end time.Time) (
 	return votestream.Entry{}, failed, err
 }
 
-// order returns the queues in the order in which a vote tries them: those that work first, of these the one with the
+// order returns the queues in the order in which a vote tries them: those that are up first, of these the one with the
 // fewest votes that wait, so that one that hangs gets few, and of equal ones each in turn.
 func (s *spread) order() []*queue {
 	n := len(s.queues)
@@ -122,7 +118,7 @@ func (s *spread) order() []*queue {
 	order, load := make([]*queue, n), make(map[*queue]int64, n)
 	for i := range order {
 		order[i] = s.queues[(turn+i)%n]
-		if load[order[i]] = order[i].Pending(); !order[i].works() {
+		if load[order[i]] = order[i].Pending(); !order[i].health().Up {
 			load[order[i]] += math.MaxInt32
 		}
 	}

@@ -81,10 +81,10 @@ func TestVotesAreRefusedAtOnceWhenNoQueueTakesThem(t *testing.T) {
 	})
 }
 
-// Otherwise a breaker that only votes can close would stay open, since they prefer the others.
+// A breaker that only votes can close would else stay open, since they prefer the queues that are up.
 func TestAQueueThatWorksAgainGetsVotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down, up := true, false
+		down, up := true, true
 		h, s, fakes := several(func(context.Context) error {
 			if down {
 				return errRedisDown
@@ -92,8 +92,17 @@ func TestAQueueThatWorksAgainGetsVotes(t *testing.T) {
 			return nil
 		}, takes)
 		s.queues[0].health = func() resilience.Health { return resilience.Health{Up: up} } // by the pings
+		s.queues[1].health = func() resilience.Health { return resilience.Health{Up: true} }
 		for s.queues[0].policy.Breaker() != resilience.Open {
 			post(t.Context(), h)
+		}
+		up = false
+		before := len(fakes[1].messages)
+		for range 10 {
+			post(t.Context(), h)
+		}
+		if n := len(fakes[1].messages) - before; n != 10 || len(fakes[0].messages) > 0 {
+			t.Errorf("%d of 10 votes entered by the queue that is up", n)
 		}
 		time.Sleep(time.Second)
 		if b := s.queues[0].policy.Breaker(); b != resilience.HalfOpen {
