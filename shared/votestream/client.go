@@ -36,18 +36,24 @@ const maxQueues = 16
 // Hosts are hosts separated by commas, each with or without a port.
 type Hosts []string
 
-// UnmarshalText refuses hosts that are missing, named twice, or too many.
+// UnmarshalText refuses hosts and ports that can't be, queues named twice, and too many.
 func (h *Hosts) UnmarshalText(text []byte) error {
-	*h = strings.Split(strings.ReplaceAll(string(text), " ", ""), ",")
-	for _, host := range *h {
-		if host == "" {
-			return errors.New("a host is missing: it must be of the form host, host:port, or several with commas between")
+	*h = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		host := strings.TrimSpace(part)
+		name, port, err := net.SplitHostPort(host)
+		if err != nil { // it names no port
+			name, port = host, "1"
 		}
-		if _, port := splitPort(host); port != "" && new(config.Port).UnmarshalText([]byte(port)) != nil {
-			return fmt.Errorf("%s is not a port number (0 to 65535)", port)
+		if strings.Trim(name, "[]") == "" || strings.ContainsAny(name, " \t") {
+			return fmt.Errorf("%q names no host: it must be of the form host, host:port, or several with commas between", host)
 		}
+		if err := new(config.Count).UnmarshalText([]byte(port)); err != nil {
+			return fmt.Errorf("the port of %s is %w", name, err)
+		}
+		*h = append(*h, host)
 	}
-	return checkList(*h)
+	return checkList(*h, sameHost)
 }
 
 // splitPort splits a port off a host, if it has one. An IPv6 address with a port has brackets.
@@ -55,17 +61,25 @@ func splitPort(host string) (name, port string) {
 	if name, port, err := net.SplitHostPort(host); err == nil {
 		return name, port
 	}
-	return host, ""
+	return strings.Trim(host, "[]"), ""
 }
 
-// checkList refuses a list of queues with the same address twice, or with too many.
-func checkList(addresses []string) error {
-	if len(addresses) > maxQueues {
+// sameHost reports that two hosts may be one queue. A host without a port has that of REDIS_PORT, which is not known
+// here.
+func sameHost(a, b string) bool {
+	nameA, portA := splitPort(a)
+	nameB, portB := splitPort(b)
+	return strings.EqualFold(nameA, nameB) && (portA == portB || portA == "" || portB == "")
+}
+
+// checkList refuses a list with the same queue twice, or with too many.
+func checkList[T any](queues []T, same func(a, b T) bool) error {
+	if len(queues) > maxQueues {
 		return fmt.Errorf("more than %d queues", maxQueues)
 	}
-	for i, address := range addresses {
-		if slices.Contains(addresses[:i], address) {
-			return errors.New("it names the same queue twice")
+	for i, q := range queues {
+		if slices.ContainsFunc(queues[:i], func(other T) bool { return same(q, other) }) {
+			return errors.New("it names the same queue twice; of those on one host each needs a port of its own")
 		}
 	}
 	return nil
@@ -89,13 +103,18 @@ func (u *URLs) UnmarshalText(text []byte) error {
 	}
 	u.options = nil
 	for _, one := range list {
+		if one == "" || strings.HasSuffix(strings.TrimSpace(one), ",") {
+			return errors.New("a URL is missing before or after a comma")
+		}
 		options, err := parseURL(one)
 		if err != nil {
 			return err
 		}
 		u.options = append(u.options, options)
 	}
-	return checkList(list)
+	return checkList(u.options, func(a, b *redis.Options) bool {
+		return strings.EqualFold(a.Addr, b.Addr) && a.DB == b.DB
+	})
 }
 
 func parseURL(text string) (*redis.Options, error) {
@@ -136,8 +155,9 @@ const (
 // Client is a client of one queue's Redis.
 type Client struct {
 	*redis.Client
-	queue string
-	name  string
+	queue   string
+	name    string
+	servers *sync.Map // by each queue's name: its server's run_id and database, as last seen
 }
 
 // Queue is the queue's name, its place among the queues: "0", "1", …
@@ -158,9 +178,9 @@ func (c Config) Dial(readers int) []*Client {
 			all = append(all, &redis.Options{Addr: host, Username: c.Username, Password: c.Password})
 		}
 	}
-	clients := make([]*Client, len(all))
+	clients, servers := make([]*Client, len(all)), new(sync.Map)
 	for i, o := range all {
-		clients[i] = &Client{dial(*o, readers), strconv.Itoa(i), "redis"}
+		clients[i] = &Client{dial(*o, readers), strconv.Itoa(i), "redis", servers}
 		if len(all) > 1 {
 			clients[i].name += "-" + clients[i].queue
 		}
@@ -205,7 +225,7 @@ var ErrForeignKey = errors.New(`the Redis key "votes" (or one that begins with "
 var errOtherServer = errors.New("this Redis is in a cluster of which another server holds the queue; connect to that " +
 	"one, or better to a Redis that is no cluster, since petvote does not follow the queue to other servers")
 
-// IsPermanent reports errors with which Redis would answer again. Out of memory, loading, read-only and the like pass.
+// IsPermanent reports errors with which Redis would answer again and again. Others pass, such as out of memory.
 func IsPermanent(err error) bool {
 	return errors.Is(err, redis.Nil) || errors.Is(err, ErrForeignKey) ||
 		errors.Is(err, ErrNotQueued) || errors.Is(err, ErrMaybeQueued)

@@ -67,7 +67,9 @@ func TestQueuesAreAListInWhichEachHasItsPlaceAsItsName(t *testing.T) {
 		"REDIS_HOST=a":                               "a:7000 0 redis",
 		"REDIS_HOST=a,b:1,[::1]":                     "a:7000 0 redis-0, b:1 1 redis-1, [::1]:7000 2 redis-2",
 		"REDIS_HOST=a, [::1]:8":                      "a:7000 0 redis-0, [::1]:8 1 redis-1",
+		"REDIS_HOST=a:1,a:2":                         "a:1 0 redis-0, a:2 1 redis-1",
 		"REDIS_URL=redis://a:1":                      "a:1 0 redis",
+		"REDIS_URL=redis://a:1/0,redis://a:1/1":      "a:1 0 redis-0, a:1 1 redis-1",
 		"REDIS_URL=redis://u:p,w@a:1,rediss://b:2/3": "a:1 0 redis-0, b:2 1 redis-1",
 	} {
 		var c Config
@@ -82,12 +84,24 @@ func TestQueuesAreAListInWhichEachHasItsPlaceAsItsName(t *testing.T) {
 		}
 	}
 	for setting, want := range map[string]string{
-		"REDIS_HOST=a,":    "a host is missing",
-		"REDIS_HOST=a:b":   "b is not a port number",
-		"REDIS_HOST=a,b,a": "it names the same queue twice",
+		"REDIS_HOST=a,":                                `"" names no host`,
+		"REDIS_HOST=:6379":                             `":6379" names no host`,
+		"REDIS_HOST=[]":                                `"[]" names no host`,
+		"REDIS_HOST=a, redis a":                        `"redis a" names no host`,
+		"REDIS_HOST=a:b":                               "the port of a is not a number from 1 to 65535",
+		"REDIS_HOST=a:":                                "the port of a is not a number from 1 to 65535",
+		"REDIS_HOST=a:0":                               "the port of a is not a number from 1 to 65535",
+		"REDIS_HOST=a,b,a":                             "it names the same queue twice",
+		"REDIS_HOST=Redis:1,redis:1":                   "it names the same queue twice",
+		"REDIS_HOST=localhost,localhost:1":             "it names the same queue twice",
+		"REDIS_HOST=[::1],::1":                         "it names the same queue twice",
 		"REDIS_HOST=" + strings.Repeat("a,", 16) + "b": "more than 16 queues",
 		"REDIS_URL=redis://a:1,http://b:1":             "invalid URL scheme: http",
 		"REDIS_URL=redis://a:1,redis://a:1":            "it names the same queue twice",
+		"REDIS_URL=redis://a,redis://u:p@A:6379/0":     "it names the same queue twice",
+		"REDIS_URL=redis://a:1,":                       "a URL is missing before or after a comma",
+		"REDIS_URL=redis://a:1, ,redis://b:1":          "a URL is missing before or after a comma",
+		"REDIS_URL=,redis://a:1":                       "a URL is missing before or after a comma",
 	} {
 		var c Config
 		if err := config.Load([]string{setting}, &c); err == nil || !strings.Contains(err.Error(), want) {

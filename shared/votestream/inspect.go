@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,15 @@ func (q *Queue) Inspect(ctx context.Context) (found []config.Finding, err error)
 		"yes: the votes accepted while the append-only file is rewritten can be lost when the machine crashes")
 	policy := settings["maxmemory-policy"] // volatile-… evicts only keys that expire, which the queue's do not
 	add(strings.HasPrefix(policy, "allkeys-"), "maxmemory-policy", policy+": queued votes are deleted when memory is full")
+	if id := settings["run_id"]; id != "" && q.rdb.servers != nil {
+		id += fmt.Sprint("/", q.rdb.Options().DB)
+		q.rdb.servers.Store(q.rdb.name, id)
+		q.rdb.servers.Range(func(other, otherID any) bool {
+			add(other != q.rdb.name && otherID == id, "address",
+				fmt.Sprintf("the same Redis as %v: both are one queue, and the books count its votes twice", other))
+			return true
+		})
+	}
 
 	start := time.Now()
 	clock, err := q.rdb.Time(ctx).Result()
@@ -64,6 +74,8 @@ func (q *Queue) settings(ctx context.Context) (map[string]string, error) {
 			known["appendonly"] = map[string]string{"0": "no", "1": "yes"}[value]
 		case "maxmemory_policy":
 			known["maxmemory-policy"] = value
+		case "run_id":
+			known[name] = value
 		}
 	}
 	names := []string{"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy"}
@@ -76,7 +88,7 @@ func (q *Queue) settings(ctx context.Context) (map[string]string, error) {
 			known[name] = values[name]
 		}
 	}
-	if len(known) < len(names) {
+	if slices.ContainsFunc(names, func(name string) bool { return known[name] == "" }) {
 		q.logUnknown.Do(func() {
 			slog.InfoContext(ctx, "redis does not show all settings that the promises rest on; unknown ones count as right",
 				"known", known)

@@ -1,11 +1,13 @@
 package votestream
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"petvote/infra/servers"
+	"petvote/infra/testenv"
 )
 
 // wantFindings checks which settings are named, with the beginning of their problems.
@@ -38,6 +40,20 @@ func TestSettingsThatLoseAcceptedVotesAreNamed(t *testing.T) {
 	// It evicts only keys that expire, and the queue's do not.
 	s.rdb.ConfigSet(ctx, "maxmemory-policy", "volatile-lru")
 	s.wantFindings(t, "volatile-lru", "redis appendonly")
+}
+
+func TestOneRedisUnderTwoNamesIsNamed(t *testing.T) {
+	s := newStream(t)
+	_, port, _ := net.SplitHostPort(s.rdb.Options().Addr)
+	var hosts Hosts
+	testenv.Must(t, hosts.UnmarshalText([]byte("127.0.0.1:"+port+",localhost:"+port)))
+	for i, rdb := range (Config{Hosts: hosts}).Dial(0) {
+		t.Cleanup(func() { _ = rdb.Close() })
+		found, err := NewQueue(rdb).Inspect(t.Context())
+		if err != nil || len(found) != i || i > 0 && found[0].Setting != "redis-1 address" {
+			t.Errorf("queue %d: %+v, %v", i, found, err)
+		}
+	}
 }
 
 func TestARedisThatHidesItsSettingsIsBelieved(t *testing.T) {
