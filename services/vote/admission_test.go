@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,13 +98,16 @@ func (s slow) Publish(ctx context.Context, _ votestream.Message) (votestream.Ent
 
 // fakeProducer publishes by a fake queue, under a policy.
 type fakeProducer struct {
-	queue  *fakeQueue
-	policy *resilience.Policy
+	queue   *fakeQueue
+	policy  *resilience.Policy
+	pending atomic.Int64
 }
 
-func (p fakeProducer) Publish(ctx context.Context, m votestream.Message, wait time.Duration) (
+func (p *fakeProducer) Publish(ctx context.Context, m votestream.Message, wait time.Duration) (
 	entry votestream.Entry, err error,
 ) {
+	p.pending.Add(1)
+	defer p.pending.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	err = p.policy.Once(ctx, func(ctx context.Context) error {
@@ -113,17 +117,17 @@ func (p fakeProducer) Publish(ctx context.Context, m votestream.Message, wait ti
 	return entry, err
 }
 
-func (fakeProducer) Pending() int64 { return 0 }
+func (p *fakeProducer) Pending() int64 { return p.pending.Load() }
 
 func newFakeQueue(name string, q *fakeQueue) *queue {
 	policy := redisPolicy(name, nil)
-	return &queue{fakeProducer{q, policy}, policy, func() resilience.Health { return resilience.Health{} }}
+	return &queue{&fakeProducer{queue: q, policy: policy}, policy, func() bool { return true }}
 }
 
 func guarded(publish func(context.Context) error) (*fakeQueue, *voteHandler) {
 	q := &fakeQueue{publish: publish}
 	h := q.handler()
-	h.queue = &spread{queues: []*queue{newFakeQueue("redis", q)}}
+	h.queue = &balancer{queues: []*queue{newFakeQueue("redis", q)}}
 	return q, h
 }
 

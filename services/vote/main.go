@@ -37,32 +37,31 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		return err
 	}
 
-	all := new(spread)
 	var (
+		queues       []*queue
 		inspections  []lifecycle.Check
 		dependencies []lifecycle.Dependency
-		observations []error
+		policies     []*resilience.Policy
 		streams      []telemetry.Stream
 	)
 	for _, rdb := range cfg.Redis.Dial(0) {
-		name := rdb.Name()
-		cleanups.Add(name+" client", func(context.Context) error { return rdb.Close() })
+		cleanups.Add(rdb.Name()+" client", func(context.Context) error { return rdb.Close() })
 		// The figures have a policy of their own: a scrape that Redis refuses must not stop votes.
-		policy, statsPolicy := redisPolicy(name, listener), redisPolicy(name+"-stats", listener)
+		policy, statsPolicy := redisPolicy(rdb.Name(), listener), redisPolicy(rdb.Name()+"-stats", listener)
+		policies = append(policies, policy, statsPolicy)
 		stream := votestream.NewQueue(rdb)
 		monitor := resilience.NewMonitor(policy, stream.PingWrite)
-		cleanups.Background(name+" monitor", monitor.Run)
-		all.queues = append(all.queues, &queue{votestream.NewProducer(rdb, policy.Once), policy, monitor.Health})
+		cleanups.Background(rdb.Name()+" monitor", monitor.Run)
+		queues = append(queues, &queue{votestream.NewProducer(rdb, policy.Once), policy, monitor.Up})
 		inspections = append(inspections, stream.Inspect)
 		dependencies = append(dependencies,
 			lifecycle.Dependency{Health: monitor.Health, Required: true, Group: "redis"})
-		observations = append(observations, tel.ObserveBreakers(policy, statsPolicy))
-		streams = append(streams, telemetry.Stream{Queue: rdb.Queue(), Server: name,
+		streams = append(streams, telemetry.Stream{Queue: rdb.Queue(), Server: rdb.Name(),
 			Read: func(ctx context.Context) (votestream.Stats, error) {
 				return resilience.Call(ctx, statsPolicy, stream.Stats)
 			}})
 	}
-	admission := newAdmission(all, cfg.MaxInFlight)
+	admission := newAdmission(&balancer{queues: queues}, cfg.MaxInFlight)
 	publisher, err := tel.Publisher(admission.Publish)
 	if err != nil {
 		return err
@@ -73,7 +72,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	health.AddFindings(inspector.Findings)
 	front := web.NewFront(cfg.Public)
 	err = errors.Join(
-		errors.Join(observations...),
+		tel.ObserveBreakers(policies...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveFindings(health.Findings),
 		tel.ObserveAdmission(admission.stats),

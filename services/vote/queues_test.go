@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,17 +14,17 @@ import (
 
 var errRedisDown = errors.New("connection refused")
 
-// several returns a handler of several fake queues, each with what it does with a vote.
-func several(does ...func(context.Context) error) (*voteHandler, *spread, []*fakeQueue) {
-	s := new(spread)
+// newBalancer returns a handler of several fake queues, each with what it does with a vote.
+func newBalancer(does ...func(context.Context) error) (*voteHandler, *balancer, []*fakeQueue) {
+	b := new(balancer)
 	var fakes []*fakeQueue
 	for _, do := range does {
 		q := &fakeQueue{publish: do}
-		fakes, s.queues = append(fakes, q), append(s.queues, newFakeQueue("redis", q))
+		fakes, b.queues = append(fakes, q), append(b.queues, newFakeQueue("redis", q))
 	}
 	h := fakes[0].handler()
-	h.queue = s
-	return h, s, fakes
+	h.queue = b
+	return h, b, fakes
 }
 
 func takes(context.Context) error { return nil }
@@ -37,7 +38,7 @@ func TestAVoteThatOneQueueDoesNotTakeEntersByAnother(t *testing.T) {
 		"it hangs":   {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, budget / 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			h, s, fakes := several(c.broken, takes)
+			h, b, fakes := newBalancer(c.broken, takes)
 			for n := range 40 {
 				start := time.Now()
 				w := post(t.Context(), h)
@@ -48,15 +49,15 @@ func TestAVoteThatOneQueueDoesNotTakeEntersByAnother(t *testing.T) {
 					t.Fatalf("%s: %d votes in the other queue", name, len(fakes[1].messages))
 				}
 			}
-			if b := s.queues[0].policy.Breaker(); b != resilience.Open {
-				t.Errorf("%s: breaker %v", name, b)
+			if state := b.queues[0].policy.Breaker(); state != resilience.Open {
+				t.Errorf("%s: breaker %v", name, state)
 			}
 		})
 	}
 }
 
 func TestVotesAreSpreadInTurns(t *testing.T) {
-	h, _, fakes := several(takes, takes, takes)
+	h, _, fakes := newBalancer(takes, takes, takes)
 	for range 30 {
 		post(t.Context(), h)
 	}
@@ -67,11 +68,33 @@ func TestVotesAreSpreadInTurns(t *testing.T) {
 	}
 }
 
+// A vote that a queue has not answered yet may wait there for a second. Until then the queue is last.
+func TestAQueueWithWaitingVotesGetsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, tried := make(chan struct{}), 0
+		h, b, fakes := newBalancer(func(context.Context) error { tried++; <-release; return nil }, takes)
+		var voters sync.WaitGroup
+		voters.Go(func() {
+			post(t.Context(), h)
+			post(t.Context(), h)
+		})
+		synctest.Wait()
+		for range 100 {
+			post(t.Context(), h)
+		}
+		if n := len(fakes[1].messages); tried != 1 || n < 100 || b.queues[0].Pending() != 1 {
+			t.Errorf("%d votes tried the queue that hangs, %d are in the other", tried, n)
+		}
+		close(release)
+		voters.Wait()
+	})
+}
+
 func TestVotesAreRefusedAtOnceWhenNoQueueTakesThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := func(context.Context) error { return errRedisDown }
-		h, s, _ := several(down, down)
-		for s.queues[0].policy.Breaker() != resilience.Open || s.queues[1].policy.Breaker() != resilience.Open {
+		h, b, _ := newBalancer(down, down)
+		for b.queues[0].policy.Breaker() != resilience.Open || b.queues[1].policy.Breaker() != resilience.Open {
 			post(t.Context(), h)
 		}
 		start := time.Now()
@@ -85,14 +108,13 @@ func TestVotesAreRefusedAtOnceWhenNoQueueTakesThem(t *testing.T) {
 func TestAQueueThatWorksAgainGetsVotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down, up, tried := true, false, 0
-		h, s, fakes := several(func(context.Context) error {
+		h, b, fakes := newBalancer(func(context.Context) error {
 			if tried++; down {
 				return errRedisDown
 			}
 			return nil
 		}, takes)
-		s.queues[0].health = func() resilience.Health { return resilience.Health{Up: up} } // by the pings
-		s.queues[1].health = func() resilience.Health { return resilience.Health{Up: true} }
+		b.queues[0].up = func() bool { return up } // by the pings
 		for range 10 {
 			post(t.Context(), h)
 		}
@@ -100,20 +122,20 @@ func TestAQueueThatWorksAgainGetsVotes(t *testing.T) {
 			t.Errorf("a queue that is down was tried %d times", tried)
 		}
 		up = true
-		for s.queues[0].policy.Breaker() != resilience.Open {
+		for b.queues[0].policy.Breaker() != resilience.Open {
 			post(t.Context(), h)
 		}
 		up = false
 		time.Sleep(time.Second)
-		if b := s.queues[0].policy.Breaker(); b != resilience.HalfOpen {
-			t.Fatalf("breaker %v", b)
+		if state := b.queues[0].policy.Breaker(); state != resilience.HalfOpen {
+			t.Fatalf("breaker %v", state)
 		}
 		down, up = false, true
 		for range 10 {
 			post(t.Context(), h)
 		}
-		if n := len(fakes[0].messages); n != 5 || s.queues[0].policy.Breaker() != resilience.Closed {
-			t.Errorf("%d of 10 votes, breaker %v", n, s.queues[0].policy.Breaker())
+		if n := len(fakes[0].messages); n != 5 || b.queues[0].policy.Breaker() != resilience.Closed {
+			t.Errorf("%d of 10 votes, breaker %v", n, b.queues[0].policy.Breaker())
 		}
 	})
 }

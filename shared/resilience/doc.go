@@ -12,6 +12,13 @@
 // budget (a request that a person waits for) an open breaker ends the call at once. This is the only layer of retries:
 // the clients' own are off. Only the loops that read notices and the stream pause and start over after an error.
 //
+// # Several dependencies that stand in for each other
+//
+//	Any ─▶ backoff ─▶ each in order ─▶ the call ─▶ Policy.Once: circuit breaker ─▶ time-out
+//
+// Where any of several will do, [Any] takes the place of Policy.Do: it waits between rounds of all, and each has its own
+// breaker. An attempt may share a round trip with other calls' attempts, as vote's group commits do.
+//
 // # What counts as a failure
 //
 // An attempt that fails, or exceeds its time-out, counts against the breaker and is retried. A permanent error

@@ -78,8 +78,16 @@ func (m *Monitor) Health() Health {
 	if f := m.policy.failure.Load(); f != nil && f.at.After(h.ErrorAt) {
 		h.LastError, h.ErrorAt = f.err.Error(), f.at.UTC()
 	}
-	h.Up = h.Up && (breaker == Closed || breaker == HalfOpen && !m.policy.failing())
+	h.Up = h.Up && m.policy.usable(breaker)
 	return h
+}
+
+// Up is the field Up of [Monitor.Health], at less cost.
+func (m *Monitor) Up() bool {
+	m.mu.Lock()
+	up := m.state.Up
+	m.mu.Unlock()
+	return up && m.policy.usable(m.policy.Breaker())
 }
 
 // WaitUp returns nil as soon as one of the last two pings succeeded, or the context's error.

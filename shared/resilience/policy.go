@@ -130,11 +130,12 @@ type failure struct {
 	err error
 }
 
-// failing reports that the last attempt failed, and recently.
-func (p *Policy) failing() bool {
+// usable reports that the breaker, in the state given, is closed, or half-open without a recent failure.
+func (p *Policy) usable(breaker State) bool {
 	const recent = 2 * time.Second
 	f := p.failure.Load()
-	return f != nil && f.at.UnixNano() > p.success.Load() && time.Since(f.at) < recent
+	failing := f != nil && f.at.UnixNano() > p.success.Load() && time.Since(f.at) < recent
+	return breaker == Closed || breaker == HalfOpen && !failing
 }
 
 // Do makes one call under the policy. call must honour its context and be safe to repeat. The error is a permanent or
@@ -183,16 +184,10 @@ func (p *Policy) retry(caller context.Context, begin time.Time, last error, call
 		}
 		last = stop.Err
 	}
-	return p.Unavailable(last)
+	return p.unavailable(last)
 }
 
-// NoteRetry tells the listener that a caller of [Policy.Once] is about to try again, perhaps elsewhere.
-func (p *Policy) NoteRetry(ctx context.Context, attempt int, err error, wait time.Duration) {
-	p.settings.Listener.Retry(ctx, p.settings.Name, attempt, err, wait)
-}
-
-// Unavailable wraps [ErrUnavailable] and the error of the last attempt.
-func (p *Policy) Unavailable(last error) error {
+func (p *Policy) unavailable(last error) error {
 	return fmt.Errorf("%s %w: %w", p.settings.Name, ErrUnavailable, last)
 }
 

@@ -317,10 +317,14 @@ func opened(t *testing.T, s Settings) *Policy {
 
 type recorder struct {
 	attempts, retries, seen int
+	retried                 []int // the attempts that were followed by another
 	changes                 []State
 }
 
-func (r *recorder) Attempt(context.Context, string, time.Duration, error)    { r.attempts++ }
-func (r *recorder) Retry(context.Context, string, int, error, time.Duration) { r.retries++ }
-func (r *recorder) BreakerSeen(context.Context, string, State, State)        { r.seen++ }
-func (r *recorder) BreakerChanged(_ string, _, to State)                     { r.changes = append(r.changes, to) }
+func (r *recorder) Attempt(context.Context, string, time.Duration, error) { r.attempts++ }
+func (r *recorder) Retry(_ context.Context, _ string, attempt int, _ error, _ time.Duration) {
+	r.retries++
+	r.retried = append(r.retried, attempt)
+}
+func (r *recorder) BreakerSeen(context.Context, string, State, State) { r.seen++ }
+func (r *recorder) BreakerChanged(_ string, _, to State)              { r.changes = append(r.changes, to) }
