@@ -321,8 +321,9 @@ func TestAVoteIsLookedUpInTheQueueThatItsEntryNamesAndIsUnknownOnlyIfAllSaySo(t 
 		"both are empty":       {[]voteFinder{empty, empty}, second, votestream.ErrNotQueued},
 		"one may have it":      {[]voteFinder{others, empty}, second, votestream.ErrMaybeQueued},
 		"one can't say":        {[]voteFinder{empty, down}, first, resilience.ErrUnavailable},
-		"of a queue that is not": {[]voteFinder{empty, empty}, votestream.Entry{Queue: "7", ID: "7-0"},
-			votestream.ErrNotQueued},
+		"at no entry":          {[]voteFinder{empty, empty}, votestream.Entry{}, votestream.ErrNotQueued},
+		"of a queue that only others have": {[]voteFinder{empty, empty}, votestream.Entry{Queue: "7", ID: "7-0"},
+			votestream.ErrMaybeQueued},
 	} {
 		var all resilientQueues
 		for _, q := range c.queues {
@@ -332,6 +333,21 @@ func TestAVoteIsLookedUpInTheQueueThatItsEntryNamesAndIsUnknownOnlyIfAllSaySo(t 
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
+}
+
+func TestQueuesThatHangHoldUpAReceiptNoLongerThanTwoLookUps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := finderFunc(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		var all resilientQueues
+		for range 5 {
+			all = append(all, resilientQueue{hang, queuePolicy("redis", nil)})
+		}
+		start := time.Now()
+		_, err := all.Lookup(t.Context(), votestream.Entry{Queue: "1", ID: "7-0"}, castVote.ID)
+		if took := time.Since(start); !errors.Is(err, resilience.ErrUnavailable) || took > 2*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }
 
 type hurriedQueue struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -106,24 +107,41 @@ func (all resilientQueues) policies() (policies []*resilience.Policy) {
 	return policies
 }
 
-// Lookup looks in the queue that the entry names first, then in the others. The vote is in none only if all say so.
+// Lookup looks in the queue that the entry names, then in all others at once, so that it takes no longer than two
+// look-ups. The vote is in none only if all say so, the one that the entry names among them: it may be on the list of
+// other services alone.
 func (all resilientQueues) Lookup(ctx context.Context, e votestream.Entry, id uuid.UUID) (votestream.Location, error) {
-	order := slices.Clone(all)
-	if named, err := strconv.Atoi(e.Queue); err == nil && named < len(order) {
-		order[0], order[named] = order[named], order[0]
-	}
-	var failure error
-	answer := votestream.ErrNotQueued
-	for _, q := range order {
-		found, err := q.Lookup(ctx, e, id)
-		switch {
-		case err == nil:
+	others, answers := slices.Clone(all), []error{votestream.ErrNotQueued}
+	if named, err := strconv.Atoi(e.Queue); err == nil && named < len(all) {
+		found, err := all[named].Lookup(ctx, e, id)
+		if err == nil {
 			return found, nil
-		case errors.Is(err, votestream.ErrMaybeQueued):
-			answer = err
-		case !errors.Is(err, votestream.ErrNotQueued):
-			failure = err
 		}
+		others, answers = slices.Delete(others, named, named+1), append(answers, err)
+	} else if e.Queue != "" {
+		answers = append(answers, votestream.ErrMaybeQueued)
 	}
-	return votestream.Location{}, cmp.Or(failure, answer)
+	found, errs := make([]votestream.Location, len(others)), make([]error, len(others))
+	var lookups sync.WaitGroup
+	for i, q := range others {
+		lookups.Go(func() { found[i], errs[i] = q.Lookup(ctx, e, id) })
+	}
+	lookups.Wait()
+	if i := slices.Index(errs, nil); i >= 0 {
+		return found[i], nil
+	}
+	return votestream.Location{}, slices.MaxFunc(append(answers, errs...), func(a, b error) int {
+		return cmp.Compare(doubt(a), doubt(b))
+	})
+}
+
+// doubt is 0 for the answer of a queue that the vote is not in it, and more the less it says.
+func doubt(answer error) int {
+	switch {
+	case errors.Is(answer, votestream.ErrNotQueued):
+		return 0
+	case errors.Is(answer, votestream.ErrMaybeQueued):
+		return 1
+	}
+	return 2
 }
