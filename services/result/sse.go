@@ -50,8 +50,10 @@ func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.hub.leave(v)
 		return
 	}
+	h.streams.Add(1) // now, since from the next line on the server's stop does not wait for the connection
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		h.streams.Done()
 		h.hub.leave(v)
 		http.Error(w, err.Error(), http.StatusHTTPVersionNotSupported)
 		return
@@ -62,12 +64,13 @@ func (h *sseHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = header.Write(hello) // to memory
 	hello.WriteString("\r\n" + sseHello)
 	// The request ends here, and nothing below refers to it.
-	h.streams.Go(func() {
+	go func() {
+		defer h.streams.Done()
 		defer h.hub.leave(v)
 		defer context.AfterFunc(h.stopping, func() { _ = conn.Close() })()
 		defer conn.Close()
 		h.stream(conn, v, hello.Bytes())
-	})
+	}()
 }
 
 // stream sends what is due until the connection ends.

@@ -193,6 +193,38 @@ func TestAStreamEndsWithItsClientAndWithTheService(t *testing.T) {
 	})
 }
 
+// hijackedMeanwhile is a connection that is taken over while its service stops.
+type hijackedMeanwhile struct {
+	*wire
+	stop func()
+}
+
+func (h hijackedMeanwhile) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h.stop()
+	return h.wire.Hijack()
+}
+
+func TestTheStopWaitsForAStreamThatIsJustBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{header: http.Header{}, closed: make(chan struct{})}
+		w.close = sync.OnceFunc(func() { close(w.closed) })
+		streams := &sseHandler{hub: newHub(1), sampled: newSampledViewers(&fakeRefresher{}), stopping: t.Context()}
+		stopped := make(chan struct{})
+		stop := func() {
+			go func() { streams.streams.Wait(); close(stopped) }()
+			synctest.Wait()
+		}
+		streams.ServeHTTP(hijackedMeanwhile{w, stop}, httptest.NewRequest(http.MethodGet, "/events", nil))
+		select {
+		case <-stopped:
+			t.Error("it did not wait")
+		default:
+		}
+		_ = w.Close()
+		<-stopped
+	})
+}
+
 func TestHeadEndsAtOnce(t *testing.T) {
 	h, answer := newHub(1), httptest.NewRecorder()
 	(&sseHandler{hub: h, sampled: newSampledViewers(nil), stopping: t.Context()}).
