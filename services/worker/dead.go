@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -42,6 +44,52 @@ func subcommand(ctx context.Context, args, environ []string) (done bool, err err
 
 // deadLetters manages the dead letters from the command line.
 func deadLetters(ctx context.Context, args, environ []string, out io.Writer) error {
+	c, err := parseDead(args, out)
+	if err != nil {
+		return err
+	}
+	var cfg struct{ Redis votestream.Config }
+	if err := config.Load(environ, &cfg); err != nil {
+		return err
+	}
+	clients := cfg.Redis.Dial(0)
+	named := c.byQueue()
+	done := 0
+	var errs []error
+	for _, rdb := range clients {
+		defer rdb.Close()
+		ids := named[rdb.Queue()]
+		delete(named, rdb.Queue())
+		if len(c.ids) > 0 && len(ids) == 0 {
+			continue // it is not concerned, and may be down
+		}
+		prefix := ""
+		if len(clients) > 1 {
+			prefix = rdb.Queue() + "/"
+		}
+		n, err := c.run(ctx, rdb, prefix, ids)
+		done, errs = done+n, append(errs, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		errs = append(errs, fmt.Errorf("there is no queue %q", name))
+	}
+	err = errors.Join(errs...)
+	if c.do == nil {
+		return errors.Join(err, c.list.end(done == 0 && err == nil))
+	}
+	fmt.Fprintf(out, "%d %s\n", done, c.doing)
+	return err
+}
+
+// deadCommand lists dead letters, or does something to some or all of them.
+type deadCommand struct {
+	list  deadList
+	do    func(*votestream.Queue, context.Context, string) error // nil: list
+	doing string
+	ids   []string // none: all
+}
+
+func parseDead(args []string, out io.Writer) (c deadCommand, err error) {
 	flags := flag.NewFlagSet("worker dead", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	asJSON, all := flags.Bool("json", false, ""), flags.Bool("all", false, "")
@@ -50,79 +98,66 @@ func deadLetters(ctx context.Context, args, environ []string, out io.Writer) err
 		command, rest = args[0], args[1:]
 	}
 	if err := flags.Parse(rest); err != nil {
-		return fmt.Errorf("%w\n%s", err, deadUsage)
+		return c, fmt.Errorf("%w\n%s", err, deadUsage)
 	}
-	named := flags.NArg() > 0
+	c.ids, c.list = flags.Args(), deadList{out: out, asJSON: *asJSON}
+	named := len(c.ids) > 0
 	switch {
 	case command == "list" && !*all && !named:
-	case (command == "replay" || command == "drop") && !*asJSON && *all != named:
+	case command == "replay" && !*asJSON && *all != named:
+		c.do, c.doing = (*votestream.Queue).Replay, "replayed"
+	case command == "drop" && !*asJSON && *all != named:
+		c.do, c.doing = (*votestream.Queue).Drop, "dropped"
 	default:
-		return errors.New(deadUsage)
+		return c, errors.New(deadUsage)
 	}
-	var cfg struct{ Redis votestream.Config }
-	if err := config.Load(environ, &cfg); err != nil {
-		return err
-	}
-	queues := map[string]*votestream.Queue{} // those that can be used
-	clients := cfg.Redis.Dial(0)
-	list := deadList{out: out, asJSON: *asJSON}
-	ids := flags.Args()
-	var errs []error
-	for _, rdb := range clients {
-		defer rdb.Close()
-		queue := votestream.NewQueue(rdb)
-		_, err := queue.MoveFormerKeys(ctx)
-		if err == nil && (command == "list" || *all) {
-			err = walkDead(ctx, queue, func(d votestream.DeadLetter) error {
-				if len(clients) > 1 {
-					d.ID = queue.Name() + "/" + d.ID
-				}
-				if ids = append(ids, d.ID); command == "list" {
-					return list.add(d)
-				}
-				return nil
-			})
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("can't use Redis at %s, set by REDIS_HOST and REDIS_PORT or by REDIS_URL: %w",
-				rdb.Options().Addr, err))
-			continue
-		}
-		queues[queue.Name()] = queue
-	}
-	if command == "list" {
-		return errors.Join(append(errs, list.end(len(ids), len(queues) == 0))...)
-	}
-	do, doing := (*votestream.Queue).Replay, "replayed"
-	if command == "drop" {
-		do, doing = (*votestream.Queue).Drop, "dropped"
-	}
-	done := 0
-	for _, id := range ids {
-		if err := onDead(ctx, queues, id, do); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", id, err))
-			continue
-		}
-		done++
-	}
-	if len(queues) > 0 {
-		fmt.Fprintf(out, "%d %s\n", done, doing)
-	}
-	return errors.Join(errs...)
+	return c, nil
 }
 
-// onDead does something to a dead letter, "<queue>/<ID>". Without a queue the ID is one of the first queue.
-func onDead(ctx context.Context, queues map[string]*votestream.Queue, id string,
-	do func(*votestream.Queue, context.Context, string) error) error {
-	name, rest, named := strings.Cut(id, "/")
-	if !named {
-		name, rest = "0", id
+// byQueue returns the IDs by queue. One without a queue, "<queue>/<ID>", is of the first.
+func (c deadCommand) byQueue() map[string][]string {
+	named := map[string][]string{}
+	for _, id := range c.ids {
+		queue, rest, ok := strings.Cut(id, "/")
+		if !ok {
+			queue, rest = "0", id
+		}
+		named[queue] = append(named[queue], rest)
 	}
-	queue := queues[name]
-	if queue == nil {
-		return fmt.Errorf("there is no queue %q, or it can't be used", name)
+	return named
+}
+
+// run carries the command out on the dead letters of one queue that have these IDs, or all if there are none. It
+// returns their number. The prefix tells the queue's IDs from those of others.
+func (c *deadCommand) run(ctx context.Context, rdb *votestream.Client, prefix string, ids []string) (n int, err error) {
+	queue := votestream.NewQueue(rdb)
+	_, err = queue.MoveFormerKeys(ctx)
+	if err == nil && len(ids) == 0 {
+		err = walkDead(ctx, queue, func(d votestream.DeadLetter) error {
+			ids = append(ids, d.ID)
+			d.ID = prefix + d.ID
+			if c.do == nil {
+				return c.list.add(d)
+			}
+			return nil
+		})
 	}
-	return do(queue, ctx, rest)
+	if err != nil {
+		return 0, fmt.Errorf("can't use Redis at %s, set by REDIS_HOST and REDIS_PORT or by REDIS_URL: %w",
+			rdb.Options().Addr, err)
+	}
+	if c.do == nil {
+		return len(ids), nil
+	}
+	var errs []error
+	for _, id := range ids {
+		if err := c.do(queue, ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("%s%s: %w", prefix, id, err))
+			continue
+		}
+		n++
+	}
+	return n, errors.Join(errs...)
 }
 
 // deadList prints dead letters as JSON, one a line, or as a table.
@@ -146,8 +181,8 @@ func (l *deadList) add(d votestream.DeadLetter) error {
 	return err
 }
 
-func (l *deadList) end(n int, unknown bool) error {
-	if n == 0 && !l.asJSON && !unknown {
+func (l *deadList) end(empty bool) error {
+	if empty && !l.asJSON {
 		fmt.Fprintln(l.out, "no dead letters")
 	}
 	if l.table == nil {

@@ -263,4 +263,11 @@ func TestDeadLettersOfSeveralQueuesAreNamedByTheirQueue(t *testing.T) {
 		!strings.Contains(out, "\n1/8-0 ") {
 		t.Errorf("with one down: %s\n%v", out, err)
 	}
+	if out, err := half.dead(t, "replay", "1/8-0"); err != nil || out != "1 replayed\n" {
+		t.Errorf("of the one that is up: %q, %v", out, err)
+	}
+	out, err = half.dead(t, "drop", "-all")
+	if err == nil || strings.Count(err.Error(), "\n") > 0 || out != "0 dropped\n" {
+		t.Errorf("all with one down: %q, %v", out, err)
+	}
 }
