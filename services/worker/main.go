@@ -58,14 +58,14 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	inspections := []lifecycle.Check{lifecycle.When(migrations.ready, db.Inspect)}
 	for _, rdb := range queues {
 		cleanups.Add(rdb.Name()+" client", func(context.Context) error { return rdb.Close() })
-		stream, of := votestream.NewQueue(rdb), newQueuePolicies(rdb.Name(), listener)
-		monitor := resilience.NewMonitor(of.queue, stream.Ping)
+		stream, policy := votestream.NewQueue(rdb), newQueuePolicies(rdb.Name(), listener)
+		monitor := resilience.NewMonitor(policy.queue, stream.Ping)
 		cleanups.Background(rdb.Name()+" monitor", monitor.Run)
-		policies = append(policies, of.queue, of.deadLetters)
+		policies = append(policies, policy.queue, policy.deadLetters)
 		dependencies = append(dependencies, lifecycle.Dependency{Health: monitor.Health, Required: true, Group: "redis"})
 		inspections = append(inspections, stream.MoveFormerKeys, stream.Inspect)
 
-		acker, err := tel.Acker(resilientQueue{crashingAcker{stream, crasher}, of})
+		acker, err := tel.Acker(resilientQueue{crashingAcker{stream, crasher}, policy})
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 			})
 			consumers = append(consumers, consumer{source: crashingSource{source, crasher}, process: step,
 				storeUp: storeMonitor.WaitUp, size: newBatchSize(int(cfg.BatchSize)),
-				connect: func(ctx context.Context) error { return of.queue.Do(ctx, stream.EnsureGroup) }})
+				connect: func(ctx context.Context) error { return policy.queue.Do(ctx, stream.EnsureGroup) }})
 		}
 	}
 	health := lifecycle.NewHealth(migrations.ready, dependencies...)
