@@ -22,7 +22,7 @@ import (
 func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T) {
 	ctx := within(t, 6*time.Minute)
 	two := *platform
-	two.env = append(slices.Clone(platform.env), "COMPOSE_PROFILES=two-queues")
+	two.env = append(slices.Clone(platform.env), "TWO_QUEUES=1")
 	compose := func(s *stack, args ...string) string {
 		t.Helper()
 		out, err := s.docker(ctx, s.compose(args...)...)
@@ -84,13 +84,13 @@ func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T
 		t.Errorf("%d scenarios", len(r.Scenarios))
 	}
 
-	compose(platform, "up", "--detach", "--wait", "vote")
+	compose(platform, "up", "--detach", "--wait", "--no-deps", "vote")
 	testenv.Must(t, ledger.Drain(ctx, store))
 	if n, err := store.Redis(ctx, "redis2", "XLEN", "votes"); n != "0" {
 		t.Errorf("%s votes are in the second queue, %v", n, err)
 	}
-	compose(platform, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker", "prometheus")
-	compose(platform, "--profile", "two-queues", "rm", "--stop", "--force", "redis2", "redis2-exporter")
+	compose(platform, "up", "--detach", "--wait", "--scale", scale, "vote", "result", "worker", "redis2",
+		"redis2-exporter", "prometheus") // ends the second queue's
 	queues("redis")
 	votes := platform.vote(ctx, t)
 	time.Sleep(2 * time.Second)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func newStack() (*stack, error) {
 		return nil, err
 	}
 	s := &stack{root: root, env: []string{"REDIS_PASSWORD=" + redisPassword, "POSTGRES_PASSWORD=" + postgresPassword,
-		"BIND_ADDRESS=127.0.0.1", "COMPOSE_PROFILES=", "CLAIM_IDLE=2s", "OTEL_EXPORTER_OTLP_ENDPOINT=",
+		"BIND_ADDRESS=127.0.0.1", "TWO_QUEUES=", "COMPOSE_PROFILES=", "CLAIM_IDLE=2s", "OTEL_EXPORTER_OTLP_ENDPOINT=",
 		"OTEL_TRACES_SAMPLER_ARG=", "VOTE_URL=", "RESULT_URL=", "JAEGER_UI_URL="}}
 	for variable, address := range map[string]*string{"VOTE_PORT": &s.votes, "RESULT_PORT": &s.results,
 		"JAEGER_PORT": &s.jaeger, "PROMETHEUS_PORT": &s.prometheus} {
@@ -79,8 +80,9 @@ func (s *stack) up(ctx context.Context) error {
 func (s *stack) down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), downTimeout)
 	defer cancel()
-	_, err := s.docker(ctx, s.compose("--profile", "two-queues", "down", "--volumes", "--rmi", "local",
-		"--remove-orphans", "--timeout", "5")...)
+	all := *s
+	all.env = append(slices.Clone(s.env), "TWO_QUEUES=1") // the second queue's volume too
+	_, err := all.docker(ctx, s.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5")...)
 	return err
 }
 

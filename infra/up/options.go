@@ -77,7 +77,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 			}
 		}
 		if set["queues"] {
-			o.set = append(o.set, "COMPOSE_PROFILES="+map[int]string{2: "two-queues"}[o.queues])
+			o.set = append(o.set, "TWO_QUEUES="+map[int]string{2: "1"}[o.queues])
 		}
 		if o.queues == 2 {
 			o.wanted = append(o.wanted,

@@ -23,9 +23,9 @@ func TestAFlagWinsOverTheEnvironmentAndTheEnvironmentOverTheDefault(t *testing.T
 	}
 }
 
-func TestASecondQueueTakesTheNextPortAndComposesProfile(t *testing.T) {
+func TestASecondQueueTakesTheNextPortAndSetsComposesVariable(t *testing.T) {
 	o, _, ok := parse([]string{"--queues", "2", "--redis-port", "7000", "--data", "/data"}, environment{}.get, io.Discard)
-	if !ok || o.queues != 2 || !slices.Equal(o.set, []string{"REDIS_PORT=7000", "COMPOSE_PROFILES=two-queues"}) ||
+	if !ok || o.queues != 2 || !slices.Equal(o.set, []string{"REDIS_PORT=7000", "TWO_QUEUES=1"}) ||
 		!slices.ContainsFunc(o.wanted, func(p *port) bool { return *p.number == 7001 }) {
 		t.Errorf("got %+v", o)
 	}

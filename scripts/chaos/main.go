@@ -171,7 +171,7 @@ func openTarget(ctx context.Context, o *options, progress io.Writer) (target.Tar
 				o.target += " project " + string(c.Project)
 			}
 			if err == nil && o.queues > c.Queues() {
-				err = errors.Join(errors.New("the platform has one queue; COMPOSE_PROFILES=two-queues docker compose up -d, "+
+				err = errors.Join(errors.New("the platform has one queue; TWO_QUEUES=1 docker compose up -d, "+
 					"with the files that it was started with, adds a second"), c.Close(ctx))
 			}
 			return c, err

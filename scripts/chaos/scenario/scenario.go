@@ -250,7 +250,7 @@ func Choose(list string, queues int, can func(Fault) bool) (chosen []Scenario, s
 				skipped = append(skipped, s.Name)
 			case fewQueues:
 				return nil, nil, fmt.Errorf("scenario %s needs two queues: -queues 2 (with containers: start them with "+
-					"COMPOSE_PROFILES=two-queues)", name)
+					"TWO_QUEUES=1)", name)
 			default:
 				return nil, nil, fmt.Errorf("scenario %s needs proxies and servers of its own: run it with -target local", name)
 			}
