@@ -207,7 +207,25 @@ func (c compose) preflight(ctx context.Context, docker versions, out io.Writer) 
 		return err
 	}
 	return errors.Join(tooOld("Docker Engine", docker.engine, minEngine),
-		tooOld("Docker Compose", docker.compose, minCompose), checkPorts(published))
+		tooOld("Docker Compose", docker.compose, minCompose), checkPorts(published), c.keepsQueues(ctx, []byte(config)))
+}
+
+// keepsQueues refuses a stack without the second queue where there is the volume of one.
+func (c compose) keepsQueues(ctx context.Context, config []byte) error {
+	var parsed struct {
+		Name    string
+		Volumes map[string]any // that the stack uses
+	}
+	if err := json.Unmarshal(config, &parsed); err != nil {
+		return fmt.Errorf("read docker compose config: %w", err)
+	}
+	const volume = "redis2-data"
+	name, err := c.ask(ctx, "volume", "ls", "--quiet", "--filter", "label=com.docker.compose.project="+parsed.Name,
+		"--filter", "label=com.docker.compose.volume="+volume)
+	if _, used := parsed.Volumes[volume]; err != nil || used || name == "" {
+		return err
+	}
+	return secondQueue("the volume "+name, "docker volume rm "+name)
 }
 
 // tooOld returns an error for a version before the least; one that can't be read is taken for new enough.

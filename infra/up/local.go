@@ -36,6 +36,10 @@ func runLocal(stop, kill context.Context, source string, o *options) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	second := filepath.Join(home, platform.Queue(1))
+	if _, err := os.Stat(second); err == nil && o.queues < 2 {
+		return secondQueue(second, "rm -r "+second)
+	}
 	if err := checkPorts(o.wanted); err != nil {
 		return err
 	}

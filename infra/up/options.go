@@ -107,6 +107,12 @@ func parse(args []string, getenv func(string) string, out io.Writer) (o *options
 	return o, status, ok
 }
 
+// secondQueue refuses a start without a queue that may hold votes.
+func secondQueue(data, remove string) error {
+	return fmt.Errorf("a second queue has left its data in %s, perhaps with votes: --queues 2 stores them, and %s gives "+
+		"them up", data, remove)
+}
+
 // port is a TCP port that the platform takes on this machine.
 type port struct {
 	number   *int

@@ -2,9 +2,13 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"petvote/infra/testenv"
 )
 
 type environment map[string]string
@@ -28,6 +32,16 @@ func TestASecondQueueTakesTheNextPortAndSetsComposesVariable(t *testing.T) {
 	if !ok || o.queues != 2 || !slices.Equal(o.set, []string{"REDIS_PORT=7000", "TWO_QUEUES=1"}) ||
 		!slices.ContainsFunc(o.wanted, func(p *port) bool { return *p.number == 7001 }) {
 		t.Errorf("got %+v", o)
+	}
+}
+
+func TestAQueueThatMayHoldVotesIsNotDropped(t *testing.T) {
+	o := &options{folder: testenv.NewFolder(t), queues: 1}
+	second := filepath.Join(o.folder, "redis2")
+	testenv.Must(t, os.Mkdir(second, 0o755))
+	err := runLocal(t.Context(), t.Context(), "", o)
+	if err == nil || !strings.Contains(err.Error(), second+", perhaps with votes: --queues 2 stores them") {
+		t.Errorf("%v", err)
 	}
 }
 
