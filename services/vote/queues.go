@@ -45,8 +45,8 @@ func (q *queue) Policy() *resilience.Policy { return q.policy }
 // balancer spreads votes over several queues. A vote that one has not taken may enter by another, since it counts once
 // by its id.
 type balancer struct {
-	queues []*queue
-	turn   atomic.Uint32
+	queues     []*queue
+	roundRobin atomic.Uint32
 }
 
 // Publish returns once a queue has taken the vote, or when the vote's budget is used up or no queue can take it.
@@ -64,13 +64,13 @@ type candidate struct {
 }
 
 // order returns the queues in the order in which a vote tries them: those that are up first, of these the one with the
-// fewest waiting votes, so that a queue that hangs gets few. Equal ones take turns at being first.
+// fewest waiting votes, so that a queue that hangs gets few, and of equal ones each round robin.
 func (b *balancer) order() []candidate {
 	n := len(b.queues)
-	turn := int(b.turn.Add(1) % uint32(n))
+	first := int(b.roundRobin.Add(1) % uint32(n))
 	order := make([]candidate, n)
 	for i := range order {
-		q := b.queues[(turn+i)%n]
+		q := b.queues[(first+i)%n]
 		order[i] = candidate{queue: q, pending: q.Pending()}
 		if !q.up() {
 			order[i].down = 1

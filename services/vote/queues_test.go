@@ -56,7 +56,7 @@ func TestAVoteThatOneQueueDoesNotTakeEntersByAnother(t *testing.T) {
 	}
 }
 
-func TestVotesAreSpreadInTurns(t *testing.T) {
+func TestVotesAreSpreadRoundRobin(t *testing.T) {
 	h, _, fakes := newBalancer(takes, takes, takes)
 	for range 30 {
 		post(t.Context(), h)
