@@ -51,9 +51,9 @@ func (l policyListener) Attempt(ctx context.Context, policy string, took time.Du
 }
 
 func (l policyListener) Retry(ctx context.Context, policy string, attempt int, err error, wait time.Duration) {
-	l.retries.Add(ctx, 1, metric.WithAttributes(policyKey.String(policy)))
 	sometimes, _ := l.logged.LoadOrStore(policy, &rate.Sometimes{First: 1, Interval: 10 * time.Second})
-	if !resilience.Refused(err) {
+	if !resilience.Refused(err) { // what an open breaker refuses is no attempt
+		l.retries.Add(ctx, 1, metric.WithAttributes(policyKey.String(policy)))
 		sometimes.(*rate.Sometimes).Do(func() { // enough to see why something is stuck
 			slog.WarnContext(ctx, "attempt failed; retrying", "policy", policy, "attempt", attempt, "error", err)
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/sony/gobreaker"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -149,6 +150,7 @@ func TestRetriesAndBreakersAreEventsInEveryVotesTrace(t *testing.T) {
 			listener.Attempt(ctx, "postgres", time.Second, errUnavailable)
 			listener.Retry(ctx, "postgres", 1, errUnavailable, 50*time.Millisecond)
 			listener.BreakerSeen(ctx, "postgres", resilience.Closed, resilience.Open)
+			listener.Retry(ctx, "postgres", 2, gobreaker.ErrOpenState, 0)
 			listener.Attempt(ctx, "postgres", time.Millisecond, nil)
 			return nil
 		})
@@ -158,7 +160,7 @@ func TestRetriesAndBreakersAreEventsInEveryVotesTrace(t *testing.T) {
 			t.Errorf("%s: no spans", name)
 		}
 		for _, span := range votes {
-			if got := events(span); !slices.Equal(got, []string{"retry", "circuit breaker changed"}) {
+			if got := events(span); !slices.Equal(got, []string{"retry", "circuit breaker changed", "retry"}) {
 				t.Errorf("%s: events %v", name, got)
 			}
 		}
