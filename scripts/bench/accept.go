@@ -21,9 +21,9 @@ import (
 func measureAccept(ctx context.Context, t *target) (figures []figure) {
 	bare := t.startBare(ctx)
 	defer t.kill(bare)
-	compared := func(connections int, maxCPU, minRate float64, more ...*side) (handler *side) {
+	compared := func(connections int, maxCPU, minRate float64, more ...*workload) (handler *workload) {
 		ours, handler, xadd := t.accepting(ctx, connections), t.handling(ctx, bare, connections), t.adding(ctx, connections)
-		t.inTurns(choose(t.bench, 6, 1), append(more, ours, handler, xadd)...)
+		t.interleave(fullOrQuick(t.bench, 6, 1), append(more, ours, handler, xadd)...)
 		with := fmt.Sprintf(", %d connections", connections)
 		cpu := figure{name: "CPU to accept a vote, vote and Redis" + with, unit: "µs", value: ours.cpu()}
 		rate := figure{name: "votes accepted per second" + with, unit: "/s", value: ours.rate()}
@@ -52,7 +52,7 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 		bare := t.startBare(ctx)
 		defer t.kill(bare)
 		ours, handler := t.accepting(ctx, 64), t.handling(ctx, bare, 64)
-		t.inTurns(choose(t.bench, 6, 1), ours, handler)
+		t.interleave(fullOrQuick(t.bench, 6, 1), ours, handler)
 		t.must(jaeger.knows(ctx, platform.Vote))
 		rate := figure{name: "votes accepted per second, every one traced into Jaeger", unit: "/s", value: ours.rate()}
 		return []figure{rate.against("bare handler", handler.rate()).atLeast(0.33)}
@@ -60,7 +60,7 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 }
 
 func (t *target) turn() time.Duration {
-	return choose(t.bench, 1500*time.Millisecond, 300*time.Millisecond)
+	return fullOrQuick(t.bench, 1500*time.Millisecond, 300*time.Millisecond)
 }
 
 // saturate keeps connections busy for a turn.
@@ -74,10 +74,10 @@ func (t *target) saturate(ctx context.Context, addr string, connections int) (in
 }
 
 // accepting has the worker paused, so that accepting has the machine to itself, as the bare handler has.
-func (t *target) accepting(ctx context.Context, connections int) *side {
-	return &side{
+func (t *target) accepting(ctx context.Context, connections int) *workload {
+	return &workload{
 		processes: t.withRedis(t.Vote),
-		work: func() (int, time.Duration) {
+		run: func() (int, time.Duration) {
 			t.must(t.Worker.Pause())
 			return t.saturate(ctx, t.Vote.Addr(), connections)
 		},
@@ -86,9 +86,9 @@ func (t *target) accepting(ctx context.Context, connections int) *side {
 }
 
 // acceptingAndStoring counts the votes that are stored by the end of the turn.
-func (t *target) acceptingAndStoring(ctx context.Context, connections int) *side {
-	return &side{
-		work: func() (int, time.Duration) {
+func (t *target) acceptingAndStoring(ctx context.Context, connections int) *workload {
+	return &workload{
+		run: func() (int, time.Duration) {
 			before, err := t.Stored(ctx)
 			t.must(err)
 			_, took := t.saturate(ctx, t.Vote.Addr(), connections)
@@ -100,20 +100,20 @@ func (t *target) acceptingAndStoring(ctx context.Context, connections int) *side
 	}
 }
 
-func (t *target) handling(ctx context.Context, bare *platform.Service, connections int) *side {
-	return &side{
+func (t *target) handling(ctx context.Context, bare *platform.Service, connections int) *workload {
+	return &workload{
 		processes: []process{bare},
-		work:      func() (int, time.Duration) { return t.saturate(ctx, bare.Addr(), connections) },
+		run:       func() (int, time.Duration) { return t.saturate(ctx, bare.Addr(), connections) },
 	}
 }
 
 // adding adds the same entry again and again, to another stream.
-func (t *target) adding(ctx context.Context, batch int) *side {
+func (t *target) adding(ctx context.Context, batch int) *workload {
 	const stream = "bare"
 	entry := newEntry(stream, 0)
-	return &side{
+	return &workload{
 		processes: t.withRedis(self{}),
-		work: func() (int, time.Duration) {
+		run: func() (int, time.Duration) {
 			start := time.Now()
 			added := t.add(ctx, batch, func(int) []any { return entry }, func(int) bool {
 				return time.Since(start) < t.turn()

@@ -15,7 +15,7 @@ import (
 // come in, and counts those that are not accepted at once.
 func measureLoss(ctx context.Context, t *target) (figures []figure) {
 	const rate = 300
-	sixth := choose(t.bench, 5*time.Second, time.Second)
+	sixth := fullOrQuick(t.bench, 5*time.Second, time.Second)
 	lost, name, cut := t.Redises[1], platform.Queue(1), platform.Toxic{Name: "cut", Type: "timeout", Stream: "downstream"}
 	memory := func(most string) func() error {
 		return func() error { return t.RDBs[1].ConfigSet(ctx, "maxmemory", most).Err() }

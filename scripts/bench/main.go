@@ -117,8 +117,8 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%4.0f s  %s\n", time.Since(b.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// choose returns the first value, or the second in a quick run.
-func choose[T any](b *bench, full, quick T) T {
+// fullOrQuick returns the first value, or the second in a quick run.
+func fullOrQuick[T any](b *bench, full, quick T) T {
 	if b.quick {
 		return quick
 	}

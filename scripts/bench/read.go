@@ -25,9 +25,9 @@ on conflict (minute, pet) do update set votes = history.votes + excluded.votes`
 // measureRead times the results page with few and with many stored votes. The page alternates with a request that reads
 // nothing, since the machine may be slower the second time.
 func measureRead(ctx context.Context, t *target) (figures []figure) {
-	asking := func(path string) *side {
-		return &side{work: func() (int, time.Duration) {
-			requests, start := choose(t.bench, 500, 100), time.Now()
+	asking := func(path string) *workload {
+		return &workload{run: func() (int, time.Duration) {
+			requests, start := fullOrQuick(t.bench, 500, 100), time.Now()
 			for range requests {
 				t.must(platform.Probe(ctx, t.Result.URL(path)))
 			}
@@ -35,14 +35,14 @@ func measureRead(ctx context.Context, t *target) (figures []figure) {
 		}}
 	}
 	first := 0.0 // the ratio with few votes
-	for _, votes := range []int{1000, choose(t.bench, 1_000_000, 100_000)} {
+	for _, votes := range []int{1000, fullOrQuick(t.bench, 1_000_000, 100_000)} {
 		_, err := t.DB.Exec(ctx, manyVotes, t.accepted, votes)
 		t.must(err)
 		_, err = t.DB.Exec(ctx, "vacuum analyze")
 		t.must(err)
 		t.accepted = votes
 		page, nothing := asking("/"), asking("/healthz")
-		t.inTurns(6, page, nothing)
+		t.interleave(6, page, nothing)
 		f := figure{name: "the results page with " + number(float64(votes)) + " stored votes", unit: "µs",
 			value: 1e6 / page.rate()}
 		if first == 0 {

@@ -22,7 +22,7 @@ import (
 
 // print prints the figures as a table in Markdown, aligned for a terminal.
 func (b *bench) print(out io.Writer, figures []figure) error {
-	kind := choose(b, "A whole run", "A quick run")
+	kind := fullOrQuick(b, "A whole run", "A quick run")
 	if b.rows != "" {
 		kind = "The rows " + b.rows
 	}

@@ -20,19 +20,19 @@ import (
 // the same table.
 func measureStore(ctx context.Context, t *target) []figure {
 	t.must(t.Worker.Stop(ctx))
-	backlog := choose(t.bench, 500_000, 50_000)
+	backlog := fullOrQuick(t.bench, 500_000, 50_000)
 	var queued, stored []float64 // bytes a vote
 	var rows bytes.Buffer
-	accept := &side{
-		work: func() (int, time.Duration) { return t.saturate(ctx, t.Vote.Addr(), 64) },
+	accept := &workload{
+		run: func() (int, time.Duration) { return t.saturate(ctx, t.Vote.Addr(), 64) },
 		after: func() {
 			t.fill(ctx, backlog)
 			queued = append(queued, float64(t.sum(ctx, "memory", "usage", votestream.Stream, "samples", 0))/float64(t.accepted))
 		},
 	}
-	store := &side{
+	store := &workload{
 		processes: t.withRedis(t.Worker, t.Postgres),
-		work:      func() (int, time.Duration) { return t.storeBacklog(ctx) },
+		run:       func() (int, time.Duration) { return t.storeBacklog(ctx) },
 		after: func() {
 			t.balanced(ctx)
 			t.must(t.Worker.Stop(ctx))
@@ -46,9 +46,9 @@ func measureStore(ctx context.Context, t *target) []figure {
 			t.empty(ctx)
 		},
 	}
-	bare := &side{
+	bare := &workload{
 		processes: []process{self{}, t.Postgres},
-		work: func() (int, time.Duration) {
+		run: func() (int, time.Duration) {
 			start := time.Now()
 			copied := t.copyRows(ctx, func(pg *pgconn.PgConn) (pgconn.CommandTag, error) {
 				return pg.CopyFrom(ctx, &rows, `copy votes from stdin (format binary)`)
@@ -57,7 +57,7 @@ func measureStore(ctx context.Context, t *target) []figure {
 		},
 		after: func() { t.empty(ctx) },
 	}
-	t.inTurns(choose(t.bench, 4, 1), accept, store, bare)
+	t.interleave(fullOrQuick(t.bench, 4, 1), accept, store, bare)
 	rate := figure{name: "votes stored per second from a backlog, one worker", unit: "/s", value: store.rate()}
 	return []figure{
 		figure{name: "CPU to store a vote, worker, Redis and PostgreSQL", unit: "µs", value: store.cpu()}.

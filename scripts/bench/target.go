@@ -111,32 +111,32 @@ func (t *target) withRedis(processes ...process) []process {
 	return processes
 }
 
-// side is one of several that work in turns.
-type side struct {
+// workload is one of several that are measured in turns.
+type workload struct {
 	processes   []process                              // their CPU time counts
-	work        func() (votes int, took time.Duration) // a turn
+	run         func() (votes int, took time.Duration) // a turn
 	after       func()                                 // cleans up after a turn; nil: nothing
 	rates, cpus []float64                              // votes a second, and µs of CPU a vote, of every turn
 }
 
-func (s *side) rate() float64 { return median(s.rates) }
+func (w *workload) rate() float64 { return median(w.rates) }
 
-func (s *side) cpu() float64 { return median(s.cpus) }
+func (w *workload) cpu() float64 { return median(w.cpus) }
 
-// inTurns has each side work in each round. The first of several rounds warms up.
-func (t *target) inTurns(rounds int, sides ...*side) {
+// interleave runs every workload in each round. The first of several rounds warms up.
+func (t *target) interleave(rounds int, workloads ...*workload) {
 	for round := range rounds {
 		t.say("  round %d of %d", round+1, rounds)
-		for _, s := range sides {
-			before := cpuTime(s.processes)
-			votes, took := s.work()
-			cpu := cpuTime(s.processes) - before
+		for _, w := range workloads {
+			before := cpuTime(w.processes)
+			votes, took := w.run()
+			cpu := cpuTime(w.processes) - before
 			if round > 0 || rounds == 1 {
-				s.rates = append(s.rates, float64(votes)/took.Seconds())
-				s.cpus = append(s.cpus, cpu*1e6/float64(votes))
+				w.rates = append(w.rates, float64(votes)/took.Seconds())
+				w.cpus = append(w.cpus, cpu*1e6/float64(votes))
 			}
-			if s.after != nil {
-				s.after()
+			if w.after != nil {
+				w.after()
 			}
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // measureLatency watches a results page while votes come in at constant rates.
 func measureLatency(ctx context.Context, t *target) (figures []figure) {
 	for _, rate := range []int{50, 1000, 5000} {
-		delays, _ := t.watch(ctx, voters.SSE, 1, rate, choose(t.bench, 20, 2))
+		delays, _ := t.watch(ctx, voters.SSE, 1, rate, fullOrQuick(t.bench, 20, 2))
 		name := "click to screen at " + number(float64(rate)) + " votes/s"
 		figures = append(figures,
 			figure{name: name + ", p50", unit: "ms", value: milliseconds(delays, 50)}.atMost(20),
@@ -28,11 +28,11 @@ func measureLatency(ctx context.Context, t *target) (figures []figure) {
 // measureViewers opens many results pages on one result service while twenty votes a second are cast.
 func measureViewers(ctx context.Context, t *target) []figure {
 	const rate = 20
-	seconds := choose(t.bench, 10, 2)
-	pages := choose(t.bench, 10_000, 1000)
+	seconds := fullOrQuick(t.bench, 10, 2)
+	pages := fullOrQuick(t.bench, 10_000, 1000)
 	delays, sse := t.watch(ctx, voters.SSE, pages, rate, seconds)
 	name := number(float64(pages)) + " viewers by SSE"
-	pages = choose(t.bench, 2000, 200)
+	pages = fullOrQuick(t.bench, 2000, 200)
 	_, socketIO := t.watch(ctx, voters.SocketIO, pages, rate, seconds)
 	return []figure{
 		figure{name: name + ", current after, p99", unit: "ms", value: milliseconds(delays, 99)}.atMost(300),
