@@ -28,15 +28,15 @@ func measureAccept(ctx context.Context, t *target) (figures []figure) {
 		cpu := figure{name: "CPU to accept a vote, vote and Redis" + with, unit: "µs", value: ours.cpu()}
 		rate := figure{name: "votes accepted per second" + with, unit: "/s", value: ours.rate()}
 		figures = append(figures,
-			cpu.against("bare handler", handler.cpu()).atMost(maxCPU),
+			cpu.against("bare handler", handler.cpu()).ratioAtMost(maxCPU),
 			cpu.against("bare handler and pipelined XADD", handler.cpu()+xadd.cpu()),
-			rate.against("bare handler", handler.rate()).atLeast(minRate))
+			rate.against("bare handler", handler.rate()).ratioAtLeast(minRate))
 		return handler
 	}
 	stored := t.acceptingAndStoring(ctx, 64)
 	handler := compared(64, 2.4, 0.42, stored)
 	rate := figure{name: "votes accepted and stored per second, 64 connections", unit: "/s", value: stored.rate()}
-	figures = append(figures, rate.against("bare handler", handler.rate()).atLeast(0.30))
+	figures = append(figures, rate.against("bare handler", handler.rate()).ratioAtLeast(0.30))
 	compared(512, 2.0, 0.52)
 	return figures
 }
@@ -55,7 +55,7 @@ func measureTraced(ctx context.Context, b *bench) (figures []figure, err error) 
 		t.interleave(fullOrQuick(t.bench, 6, 1), ours, handler)
 		t.must(jaeger.knows(ctx, platform.Vote))
 		rate := figure{name: "votes accepted per second, every one traced into Jaeger", unit: "/s", value: ours.rate()}
-		return []figure{rate.against("bare handler", handler.rate()).atLeast(0.33)}
+		return []figure{rate.against("bare handler", handler.rate()).ratioAtLeast(0.33)}
 	})
 }
 

@@ -34,15 +34,17 @@ func TestBadArgumentsEndInStatus2(t *testing.T) {
 }
 
 func TestALimitIsJudgedByTheRatioOrByTheValueItself(t *testing.T) {
-	f := figure{name: "votes", unit: "/s", value: 60}
+	f, unknown := figure{name: "votes", unit: "/s", value: 60}, figure{name: "CPU", unit: "µs", value: math.NaN()}
 	for _, c := range []struct {
 		figure
 		want verdict
 	}{
-		{f.against("bare", 100).atLeast(0.55), met}, {f.against("bare", 120).atLeast(0.55), missed},
+		{f.against("bare", 100).ratioAtLeast(0.55), met}, {f.against("bare", 120).ratioAtLeast(0.55), missed},
+		{f.against("bare", 100).ratioAtMost(0.6), met}, {f.against("bare", 90).ratioAtMost(0.6), missed},
 		{f.atMost(60), met}, {f.atMost(59), missed}, {f, ""},
-		{f.atMost(60).against("bare", 100), met}, {f.atMost(59).against("bare", 100), missed},
-		{figure{name: "nothing", unit: "ms", value: math.NaN()}.atMost(1), missed},
+		{f.atMost(60).against("bare", 100), met}, {f.against("bare", 100).atMost(59), missed},
+		{unknown.atMost(1), notMeasured}, {f.against("no CPU time", math.NaN()).ratioAtMost(1), notMeasured},
+		{unknown.against("bare", 100).ratioAtLeast(1), notMeasured},
 	} {
 		if c.verdict != c.want {
 			t.Errorf("%s: want %q", c.figure, c.want)
@@ -60,8 +62,11 @@ func TestARunWithErrorsGivesNoFigureAndStatus1(t *testing.T) {
 			return []figure{figure{name: "wrong", unit: "ms", value: 1}.atMost(2)}, os.ErrDeadlineExceeded
 		}},
 		{"absent", "a row without its tool", func(context.Context, *bench) ([]figure, error) { return nil, errNotMeasured }},
+		{"no /proc", "a row without CPU time", func(context.Context, *bench) ([]figure, error) {
+			return []figure{figure{name: "unknown", unit: "µs", value: math.NaN()}.atMost(2)}, nil
+		}},
 	}
-	for only, want := range map[string]int{"": 1, "good|absent": 0} {
+	for only, want := range map[string]int{"": 1, "good|absent|/proc": 0} {
 		var out, progress bytes.Buffer
 		if code := run(t.Context(), []string{"-run", only}, &out, &progress); code != want {
 			t.Errorf("-run %q: exit status %d, want %d: %s", only, code, want, &progress)
@@ -153,7 +158,7 @@ func TestAVoteIsTimedByTheFirstTotalThatHoldsIt(t *testing.T) {
 
 func TestNumbersAreShownShort(t *testing.T) {
 	for v, want := range map[float64]string{
-		0.4567: "0.46", 12.34: "12.3", 123.4: "123", 1234567.8: "1,234,568", 25: "25", -1500: "-1,500",
+		math.NaN(): "—", 0.4567: "0.46", 12.34: "12.3", 123.4: "123", 1234567.8: "1,234,568", 25: "25", -1500: "-1,500",
 	} {
 		if got := number(v); got != want {
 			t.Errorf("%v is shown as %s", v, got)

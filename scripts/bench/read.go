@@ -48,7 +48,7 @@ func measureRead(ctx context.Context, t *target) (figures []figure) {
 		if first == 0 {
 			first = nothing.rate() / page.rate()
 		} else {
-			f = f.against("with 1,000, at the same time", first*1e6/nothing.rate()).atMost(1.2)
+			f = f.against("with 1,000, at the same time", first*1e6/nothing.rate()).ratioAtMost(1.2)
 		}
 		figures = append(figures, f)
 	}

@@ -84,30 +84,34 @@ type figure struct {
 	verdict   verdict // "" where there is no limit
 }
 
-// against compares a figure. A limit that is set before is one of the value, after it one of the ratio.
+// against compares a figure.
 func (f figure) against(what string, reference float64) figure {
 	f.versus, f.reference = what, reference
 	return f
 }
 
-func (f figure) atLeast(bound float64) figure { return f.judge("≥ ", bound, f.judged() >= bound) }
+func (f figure) ratio() float64 { return f.value / f.reference }
 
-func (f figure) atMost(bound float64) figure { return f.judge("≤ ", bound, f.judged() <= bound) }
-
-func (f figure) judged() float64 {
-	if f.versus != "" {
-		return f.value / f.reference
-	}
-	return f.value
+// atMost sets a limit of the value; ratioAtMost and ratioAtLeast set one of the ratio to what it is compared with.
+func (f figure) atMost(bound float64) figure {
+	return f.judge("≤ "+number(bound)+" "+f.unit, f.value, f.value <= bound)
 }
 
-func (f figure) judge(sign string, bound float64, ok bool) figure {
-	unit := f.unit
-	if f.versus != "" {
-		unit = "×"
-	}
-	f.must, f.verdict = sign+number(bound)+" "+unit, missed
-	if ok {
+func (f figure) ratioAtMost(bound float64) figure {
+	return f.judge("≤ "+number(bound)+" ×", f.ratio(), f.ratio() <= bound)
+}
+
+func (f figure) ratioAtLeast(bound float64) figure {
+	return f.judge("≥ "+number(bound)+" ×", f.ratio(), f.ratio() >= bound)
+}
+
+// judge sets the verdict. What this machine can't measure is NaN, which meets and misses no limit.
+func (f figure) judge(must string, judged float64, ok bool) figure {
+	f.must, f.verdict = must, missed
+	switch {
+	case math.IsNaN(judged):
+		f.verdict = notMeasured
+	case ok:
 		f.verdict = met
 	}
 	return f
@@ -120,7 +124,7 @@ func (f figure) cells() []string {
 		value = number(f.value) + " " + f.unit
 	}
 	if f.versus != "" {
-		reference, ratio = f.versus+" "+number(f.reference), number(f.value/f.reference)
+		reference, ratio = f.versus+" "+number(f.reference), number(f.ratio())
 	}
 	return []string{f.name, value, reference, ratio, f.must, string(f.verdict)}
 }
@@ -132,6 +136,8 @@ func (f figure) String() string {
 // number shows three or more digits, with commas from a thousand on.
 func number(v float64) string {
 	switch a := math.Abs(v); {
+	case math.IsNaN(v):
+		return "—"
 	case a >= 1000:
 		return ballot.Digits(int64(math.Round(v)))
 	case a >= 100 || v == math.Trunc(v):

@@ -62,7 +62,7 @@ func measureStore(ctx context.Context, t *target) []figure {
 	return []figure{
 		figure{name: "CPU to store a vote, worker, Redis and PostgreSQL", unit: "µs", value: store.cpu()}.
 			atMost(12.5).against("COPY", bare.cpu()),
-		rate.against("accepted, 64 connections", accept.rate()).atLeast(5),
+		rate.against("accepted, 64 connections", accept.rate()).ratioAtLeast(5),
 		rate.against("COPY", bare.rate()),
 		{name: "a waiting vote in Redis", unit: "bytes", value: median(queued)},
 		figure{name: "a stored vote in PostgreSQL, index included", unit: "bytes", value: median(stored)}.atMost(110),
