@@ -53,7 +53,7 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 			if panicked {
 				status = http.StatusInternalServerError // though the client gets no answer, or the beginning of one
 			}
-			to := outcomes.get(outcome{r.Pattern, knownMethod(r.Method), status})
+			to := outcomes.get(outcome{r.Pattern, knownMethod(r.Method), schemeOf(r), status})
 			t.requests.Record(ctx, time.Since(start).Seconds(), to.options...)
 			if span.IsRecording() {
 				span.SetName(to.span)
@@ -81,8 +81,8 @@ var asServer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 
 // outcome is what requests are counted by. There are few: clients choose none of its values at will.
 type outcome struct {
-	pattern, method string // of the mux, empty for none; known
-	status          int
+	pattern, method, scheme string // of the mux, empty for none; known; http or https
+	status                  int
 }
 
 // recorded is what is recorded of all requests of one outcome, by the names of
@@ -95,7 +95,8 @@ type recorded struct {
 
 func newRecorded(o outcome) *recorded {
 	to := recorded{span: o.method, attributes: []attribute.KeyValue{
-		semconv.HTTPRequestMethodKey.String(o.method), semconv.HTTPResponseStatusCode(o.status)}}
+		semconv.HTTPRequestMethodKey.String(o.method), semconv.HTTPResponseStatusCode(o.status),
+		semconv.URLScheme(o.scheme)}}
 	if o.method == otherMethod {
 		to.span = "HTTP"
 	}
@@ -122,18 +123,27 @@ func knownMethod(method string) string {
 	return otherMethod
 }
 
-// attributesOf are the attributes of a request's span that its outcome does not have.
+// schemeOf is that of the client's request. A proxy in front speaks TLS, if anybody does.
+func schemeOf(r *http.Request) string {
+	if r.URL.Scheme == "https" {
+		return "https"
+	}
+	return "http"
+}
+
+// attributesOf are the attributes of a request's span that its outcome does not have. web.Forwarded has set the
+// client's address, with port 0 where a proxy is the peer. url.query is left out: it can hold the key of a vote that is
+// not cast yet.
 func attributesOf(r *http.Request, answer *response) []attribute.KeyValue {
-	server, peer := url.URL{Host: r.Host}, url.URL{Host: r.RemoteAddr} // as web.Forwarded has set them
+	server, client := url.URL{Host: r.Host}, url.URL{Host: r.RemoteAddr}
 	attrs := append(make([]attribute.KeyValue, 0, 16), semconv.ServerAddress(server.Hostname()),
-		semconv.ClientAddress(peer.Hostname()), semconv.NetworkPeerAddress(peer.Hostname()),
-		semconv.URLScheme("http"), semconv.URLPath(r.URL.Path), // a proxy in front speaks TLS
+		semconv.ClientAddress(client.Hostname()), semconv.URLPath(r.URL.Path),
 		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")))
-	if port, err := strconv.Atoi(server.Port()); err == nil && port != 80 {
+	if port, err := strconv.Atoi(server.Port()); err == nil {
 		attrs = append(attrs, semconv.ServerPort(port))
 	}
-	if port, err := strconv.Atoi(peer.Port()); err == nil && port > 0 {
-		attrs = append(attrs, semconv.NetworkPeerPort(port))
+	if port, err := strconv.Atoi(client.Port()); err == nil && port > 0 {
+		attrs = append(attrs, semconv.NetworkPeerAddress(client.Hostname()), semconv.NetworkPeerPort(port))
 	}
 	if agent := r.UserAgent(); agent != "" {
 		attrs = append(attrs, semconv.UserAgentOriginal(agent))

@@ -15,6 +15,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"petvote/infra/testenv"
+	"petvote/shared/config"
 	"petvote/shared/web"
 )
 
@@ -32,7 +34,9 @@ func ask(h http.Handler, method, target, body string, headers ...string) *httpte
 	r := httptest.NewRequestWithContext(context.Background(), method, target, strings.NewReader(body))
 	r.Header.Set("Accept-Encoding", "gzip")
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		if headers[i+1] != "" {
+			r.Header.Set(headers[i], headers[i+1])
+		}
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -88,6 +92,24 @@ func TestRequestsAreTracedByRouteAndAnsweredWithTheirTrace(t *testing.T) {
 		`http_request_method="GET",http_response_status_code="404"`)
 }
 
+func TestBehindATrustedProxyARequestIsTheClients(t *testing.T) {
+	tel, spans := recording(t)
+	var trusted config.Networks
+	testenv.Must(t, trusted.UnmarshalText([]byte("192.0.2.0/24")))
+	public := web.Forwarded(trusted, instrumented(tel, func(http.ResponseWriter, *http.Request) {}, "POST /vote"))
+	ask(public, http.MethodPost, "/vote?vote=key", "", "X-Forwarded-For", "203.0.113.9",
+		"X-Forwarded-Host", "pets.example", "X-Forwarded-Proto", "https")
+	attributes := spans.only(t, "POST /vote").Attributes()
+	for key, want := range map[string]string{"client.address": "203.0.113.9", "server.address": "pets.example",
+		"url.scheme": "https", "network.peer.address": "", "network.peer.port": "", "server.port": "", "url.query": ""} {
+		if got := attributeOf(attributes, key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	wantMetric(t, tel, `http_server_request_duration_seconds_count{http_request_method="POST",`+
+		`http_response_status_code="200",http_route="/vote",url_scheme="https"} 1`)
+}
+
 // wantRequests checks that these are all attributes under which requests were counted, and that each was once.
 func wantRequests(t *testing.T, tel *Telemetry, labels ...string) {
 	t.Helper()
@@ -96,7 +118,7 @@ func wantRequests(t *testing.T, tel *Telemetry, labels ...string) {
 		t.Errorf("requests are counted as\n%s", strings.Join(found, "\n"))
 	}
 	for _, l := range labels {
-		wantMetric(t, tel, name+"{"+l+"} 1")
+		wantMetric(t, tel, name+"{"+l+`,url_scheme="http"} 1`)
 	}
 }
 
@@ -116,7 +138,7 @@ func TestPollingIsMeasuredAndTracedOnlyWithinASampledTrace(t *testing.T) {
 	}
 	for _, route := range []string{"/api/tally", "/votes/{id}"} {
 		wantMetric(t, tel, `http_server_request_duration_seconds_count{http_request_method="GET",`+
-			`http_response_status_code="200",http_route="`+route+`"} 3`)
+			`http_response_status_code="200",http_route="`+route+`",url_scheme="http"} 3`)
 	}
 }
 
@@ -227,7 +249,9 @@ func BenchmarkHTTP(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			r, w := httptest.NewRequest(c.method, c.path, nil), httptest.NewRecorder()
-			r.Header.Set("Traceparent", c.parent)
+			if c.parent != "" {
+				r.Header.Set("Traceparent", c.parent)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				public.ServeHTTP(w, r)

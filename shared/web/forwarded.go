@@ -12,9 +12,10 @@ import (
 	"petvote/shared/config"
 )
 
-// Forwarded undoes the changes of proxies: behind it a request's RemoteAddr is the client's address, and its Host that
-// of the client's request. X-Forwarded-For and X-Forwarded-Host are believed only of trusted proxies. The client is
-// the last address in X-Forwarded-For that is no trusted proxy's: a client can send the header too, and proxies append.
+// Forwarded undoes the changes of proxies: behind it a request's RemoteAddr is the client's address, with port 0, and
+// its Host and its URL's scheme are those of the client's request. X-Forwarded-For, -Host and -Proto are believed only
+// of trusted proxies. The client is the last address in X-Forwarded-For that is no trusted proxy's: a client can send
+// the header too, and proxies append.
 func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
 	ignored := rate.Sometimes{First: 1, Interval: time.Hour}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,6 +34,11 @@ func Forwarded(trusted config.Networks, next http.Handler) http.Handler {
 		if host := r.Header.Get("X-Forwarded-Host"); host != "" {
 			host, _, _ = strings.Cut(host, ",") // each proxy appends the one that it was asked for
 			r2.Host = strings.TrimSpace(host)
+		}
+		scheme, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+		if scheme = strings.ToLower(strings.TrimSpace(scheme)); scheme == "http" || scheme == "https" {
+			u := *r.URL
+			u.Scheme, r2.URL = scheme, &u
 		}
 		chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		for len(chain) > 0 && trusted.Contain(client) {

@@ -53,11 +53,26 @@ func TestForwardedHeadersAreBelievedOnlyOfTrustedProxies(t *testing.T) {
 			r.Header.Add("X-Forwarded-For", hop)
 		}
 		r.Header.Set("X-Forwarded-Host", c.host)
+		r.Header.Set("X-Forwarded-Proto", "https, http")
+		scheme := map[bool]string{false: "http", true: "https"}[networks(t, c.trusted).Contain(Client(r))]
 		Forwarded(networks(t, c.trusted), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if got := Client(r).String(); got != c.client || r.Host != c.asksOf {
-				t.Errorf("%s: client %s asks %s; want %s, %s", name, got, r.Host, c.client, c.asksOf)
+			if got := Client(r).String(); got != c.client || r.Host != c.asksOf || r.URL.Scheme != scheme {
+				t.Errorf("%s: client %s asks %s by %s; want %s, %s, %s", name, got, r.Host, r.URL.Scheme, c.client, c.asksOf,
+					scheme)
 			}
 		})).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for sent, want := range map[string]string{"": "", "https": "https", " HTTP": "http", "javascript": ""} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("X-Forwarded-Proto", sent)
+		Forwarded(networks(t, "192.0.2.0/24"), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Scheme != want {
+				t.Errorf("X-Forwarded-Proto %q makes the scheme %q, want %q", sent, r.URL.Scheme, want)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		if r.URL.Scheme != "" {
+			t.Error("the server's own request was changed")
+		}
 	}
 }
 
