@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,26 @@ var stream = []attribute.KeyValue{
 	semconv.MessagingDestinationName(votestream.Stream),
 }
 
+// operation is what the operations on the stream are measured by.
+type operation struct {
+	queue  string // "": not known
+	failed bool
+}
+
+// operations makes the options to measure operations with under these attributes and the stream's.
+func operations(attrs ...attribute.KeyValue) *cache[operation, []metric.RecordOption] {
+	return &cache[operation, []metric.RecordOption]{make: func(o operation) []metric.RecordOption {
+		attrs := slices.Concat(attrs, stream)
+		if o.queue != "" {
+			attrs = append(attrs, semconv.MessagingDestinationPartitionID(o.queue))
+		}
+		if o.failed {
+			attrs = append(attrs, semconv.ErrorTypeOther)
+		}
+		return always(attrs...)
+	}}
+}
+
 // PublishFunc is a function that publishes.
 type PublishFunc func(context.Context, votestream.Message) (votestream.Entry, error)
 
@@ -35,9 +56,8 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 	i := t.instruments()
 	duration := i.histogram("messaging.client.operation.duration", "s",
 		"Time to add a vote to the stream, retries included.", seconds)
-	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("publish"),
-		semconv.MessagingOperationTypeSend}, stream...)
-	ok, failed := always(attrs...), always(append(attrs, semconv.ErrorTypeOther)...)
+	kind := []attribute.KeyValue{semconv.MessagingOperationName("publish"), semconv.MessagingOperationTypeSend}
+	attrs, outcomes := slices.Concat(kind, stream), operations(kind...)
 	asProducer := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
 	return func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 		span := trace.SpanFromContext(ctx)
@@ -51,13 +71,11 @@ func (t *Telemetry) Publisher(next PublishFunc) (PublishFunc, error) {
 		m.Trace = inject(span.SpanContext())
 		start := time.Now()
 		entry, err := next(ctx, m)
-		outcome := ok
-		if err != nil {
-			outcome = failed
-		} else if span.IsRecording() {
+		if err == nil && span.IsRecording() {
 			span.SetAttributes(semconv.MessagingDestinationPartitionID(entry.Queue))
 		}
-		duration.Record(ctx, time.Since(start).Seconds(), outcome...)
+		outcome := operation{entry.Queue, err != nil}
+		duration.Record(ctx, time.Since(start).Seconds(), outcomes.get(outcome)...)
 		end(span, err)
 		return entry, err
 	}, i.err()
@@ -78,22 +96,27 @@ func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, er
 	redeliveries.Add(context.Background(), 0) // from 0, or rate() misses the first one
 	process := fanOut{tracer: t.tracer, kind: trace.SpanKindConsumer, name: "process votes", batchName: "process batch",
 		newRoots: newTraces}
-	attrs := append([]attribute.KeyValue{semconv.MessagingOperationName("process"),
-		semconv.MessagingOperationTypeProcess, semconv.MessagingConsumerGroupName(votestream.Group)}, stream...)
-	ofStream := always(stream...)
+	kind := []attribute.KeyValue{semconv.MessagingOperationName("process"),
+		semconv.MessagingConsumerGroupName(votestream.Group)}
+	attrs := append(slices.Concat(kind, stream), semconv.MessagingOperationTypeProcess)
+	outcomes := operations(kind...)
+	queues := cache[string, []metric.RecordOption]{make: func(queue string) []metric.RecordOption {
+		return always(semconv.MessagingDestinationPartitionID(queue))
+	}}
 	return func(ctx context.Context, batch []votestream.Delivery) error {
 		start := time.Now()
-		messages := make([]message, len(batch))
+		queue := batch[0].Queue // a batch is of one queue
+		messages, ofQueue := make([]message, len(batch)), queues.get(queue)
 		for i, d := range batch {
 			messages[i] = message{d.EntryID, d.Message.Trace}
-			wait.Record(ctx, d.Waited(start).Seconds())
+			wait.Record(ctx, d.Waited(start).Seconds(), ofQueue...)
 			if d.Deliveries > 1 {
 				redeliveries.Add(ctx, 1)
 			}
 		}
 		size.Record(ctx, float64(len(batch)))
-		ofQueue := semconv.MessagingDestinationPartitionID(batch[0].Queue) // a batch is of one queue
-		ctx, spans := process.start(ctx, start, messages, append(attrs[:len(attrs):len(attrs)], ofQueue)...)
+		ctx, spans := process.start(ctx, start, messages,
+			append(attrs[:len(attrs):len(attrs)], semconv.MessagingDestinationPartitionID(queue))...)
 		for i, d := range batch {
 			span, ok := spans[d.EntryID]
 			if !ok {
@@ -108,7 +131,7 @@ func (t *Telemetry) Processor(next ProcessFunc, newTraces bool) (ProcessFunc, er
 			}
 		}
 		err := next(ctx, batch)
-		duration.Record(ctx, time.Since(start).Seconds(), ofStream...)
+		duration.Record(ctx, time.Since(start).Seconds(), outcomes.get(operation{queue, err != nil})...)
 		endAll(spans, err)
 		return err
 	}, i.err()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,9 +106,14 @@ func TestUnsampledVotesHaveNoSpans(t *testing.T) {
 	if len(spans.Started()) > 0 || batch[0].Message.Trace != unrecorded {
 		t.Errorf("%d spans, handed on %+v", len(spans.Started()), batch[0].Message.Trace)
 	}
-	wantMetric(t, tel, `petvote_batch_size_sum 3`, `petvote_queue_wait_seconds_count 3`,
-		`messaging_process_duration_seconds_count{messaging_destination_name="votes",messaging_system="redis"} 1`)
+	wantMetric(t, tel, `petvote_batch_size_sum 3`,
+		`petvote_queue_wait_seconds_count{messaging_destination_partition_id="1"} 3`, processed+`} 1`)
 }
+
+// processed is the count of the batches of queue 1, but for the last brace.
+const processed = `messaging_process_duration_seconds_count{messaging_consumer_group_name="workers",` +
+	`messaging_destination_name="votes",messaging_destination_partition_id="1",messaging_operation_name="process",` +
+	`messaging_system="redis"`
 
 func TestAFailedBatchIsSeenInEverySpanOfIt(t *testing.T) {
 	tel, spans := recording(t)
@@ -121,6 +127,7 @@ func TestAFailedBatchIsSeenInEverySpanOfIt(t *testing.T) {
 			t.Errorf("%s: status %v", span.Name(), s)
 		}
 	}
+	wantMetric(t, tel, strings.Replace(processed, "{", `{error_type="_OTHER",`, 1)+`} 1`)
 }
 
 func TestRedeliveriesAreEventsAndCounted(t *testing.T) {

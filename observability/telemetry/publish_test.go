@@ -27,6 +27,9 @@ func publish(t *testing.T, tel *Telemetry, ctx context.Context, err error) (
 ) {
 	t.Helper()
 	entry := votestream.Entry{Queue: "1", ID: "1-0"}
+	if err != nil {
+		entry = votestream.Entry{}
+	}
 	p := must(tel.Publisher(func(ctx context.Context, m votestream.Message) (votestream.Entry, error) {
 		arrived, inside = m, trace.SpanContextFromContext(ctx)
 		return entry, err
@@ -71,9 +74,10 @@ func TestAMessageThatIsNotPublishedLeavesAFailedSpan(t *testing.T) {
 	}
 	publish(t, tel, t.Context(), nil)
 	const count = "messaging_client_operation_duration_seconds_count"
-	const labels = `messaging_destination_name="votes",messaging_operation_name="publish",` +
-		`messaging_operation_type="send",messaging_system="redis"`
-	wantMetric(t, tel, count+`{error_type="_OTHER",`+labels+`} 1`, count+`{`+labels+`} 1`)
+	const topic, kind = `messaging_destination_name="votes",`, `messaging_operation_name="publish",` +
+		`messaging_operation_type="send",messaging_system="redis"} 1`
+	wantMetric(t, tel, count+`{error_type="_OTHER",`+topic+kind,
+		count+`{`+topic+`messaging_destination_partition_id="1",`+kind)
 }
 
 func TestAMessageOfAnUnsampledTraceStaysUnsampled(t *testing.T) {
