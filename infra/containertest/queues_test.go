@@ -93,7 +93,12 @@ func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T
 		"redis2-exporter", "prometheus") // ends the second queue's
 	queues("redis")
 	votes := platform.vote(ctx, t)
-	time.Sleep(2 * time.Second)
+	eventually(ctx, t, func() error {
+		if n := votes.ledger.Count(ledger.Accepted); n < 2*votesPerSecond {
+			return fmt.Errorf("%d votes are accepted", n)
+		}
+		return nil
+	})
 	votes.audit(ctx, platform)
 	if refused := votes.ledger.Count(ledger.Refused); refused > 0 {
 		t.Errorf("%d votes were refused without the second queue", refused)
