@@ -70,14 +70,21 @@ func TestASecondQueueByOneVariableAndNoVoteIsRefusedWithoutTheFirst(t *testing.T
 	}
 	var r struct {
 		Scenarios []struct {
-			Proof struct{ Sent, Accepted int }
+			Name     string
+			Proof    struct{ Sent, Accepted int }
+			Episodes []struct{ Service, What string }
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(report, "report.json"))
 	testenv.Must(t, errors.Join(err, json.Unmarshal(text, &r)))
 	for _, s := range r.Scenarios {
-		if p := s.Proof; p.Accepted == 0 || p.Accepted < p.Sent*99/100 { // a busy machine refuses one now and then
-			t.Errorf("%+v", p)
+		other := map[bool]string{true: "calls redis-1", false: "calls redis-0"}[s.Name == "kill-redis"]
+		failed := false // by a busy machine
+		for _, e := range s.Episodes {
+			failed = failed || e.Service == "vote" && e.What == other
+		}
+		if p := s.Proof; p.Accepted == 0 || p.Accepted < p.Sent && !failed {
+			t.Errorf("%s: %+v, while the other Redis worked", s.Name, p)
 		}
 	}
 	if len(r.Scenarios) != 3 {

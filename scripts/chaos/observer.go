@@ -32,7 +32,8 @@ type observer struct {
 	mu            sync.Mutex
 	queue, stored []record.Reading
 	intervals     []record.Interval
-	current       map[string]int // index of the interval that goes on, by service and subject
+	current       map[string]int       // index of the interval that goes on, by service and subject
+	failed        map[string]time.Time // when a call failed last, by service and dependency
 }
 
 // observe watches until close is called, and logs the status now and then. It calls gone if the target was removed.
@@ -40,6 +41,7 @@ func observe(t target.Target, answers *ledger.Ledger, before ledger.Standings, l
 	gone context.CancelCauseFunc) *observer {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &observer{target: t, answers: answers, before: before.Tally.Total(), stop: stop, current: make(map[string]int),
+		failed: make(map[string]time.Time),
 		viewer: voters.NewViewer(ctx, t.Addresses().Result, voters.SSE, answers.Began)}
 	o.every(ctx, func(ctx context.Context) { o.read(ctx, t.Queued, &o.queue) })
 	o.every(ctx, func(ctx context.Context) { o.read(ctx, t.Stored, &o.stored) })
@@ -105,6 +107,12 @@ func (o *observer) heard(service string, h target.Health, err error) {
 	o.note(service, "readiness", h.Status, "ready")
 	for _, d := range h.Dependencies {
 		o.note(service, "breaker "+d.Name, d.Breaker, "closed")
+		calls, key := "fine", service+" "+d.Name
+		if before, known := o.failed[key]; known && d.ErrorAt.After(before) {
+			calls = "failing"
+		}
+		o.failed[key] = d.ErrorAt
+		o.note(service, "calls "+d.Name, calls, "fine")
 	}
 }
 

@@ -89,8 +89,8 @@ type Sample struct {
 // Interval is a time during which a service reported a problem, or nothing.
 type Interval struct {
 	Service string  `json:"service"`
-	What    string  `json:"what"`  // breaker redis, breaker redis-1, breaker postgres, readiness
-	State   string  `json:"state"` // open or half-open; unavailable, degraded, draining or no answer
+	What    string  `json:"what"`  // breaker redis, calls redis-1, readiness
+	State   string  `json:"state"` // open or half-open; failing; unavailable, degraded, draining or no answer
 	From    float64 `json:"from"`
 	To      float64 `json:"to"`
 }

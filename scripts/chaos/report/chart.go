@@ -101,7 +101,7 @@ func newBar(from, to, end float64, class, state, full string) bar {
 
 // stateClasses are the patterns of the states, which tell them apart without colour. All others are silent.
 var stateClasses = map[string]string{
-	"open": "out", "unavailable": "out", "half-open": "half", "degraded": "half", "draining": "leaving",
+	"open": "out", "unavailable": "out", "half-open": "half", "degraded": "half", "failing": "half", "draining": "leaving",
 }
 
 // rates stacks the answers per second. The areas are painted over one another: the whole stack first.

@@ -53,8 +53,9 @@ type Addresses struct {
 type Health struct {
 	Status       string `json:"status"`
 	Dependencies []struct {
-		Name    string `json:"name"`
-		Breaker string `json:"breaker"`
+		Name    string    `json:"name"`
+		Breaker string    `json:"breaker"`
+		ErrorAt time.Time `json:"last_error_at"` // of a call or a ping
 	} `json:"dependencies"`
 }
 
