@@ -46,35 +46,36 @@ func TestEachFaultMakesItsAlertsFireAndItsEndEndsThem(t *testing.T) {
 			})
 		})
 	}
-	for name, faults := range map[string]func(*rig) []fault{
-		"PostgreSQL killed": func(r *rig) []fault {
-			return []fault{{name: "PostgreSQL killed", begin: r.Postgres.Kill, end: starts(r, r.Postgres),
-				alerts: []string{"ResultsStale", "BreakerOpen worker", "QueueStalled"}}}
-		},
-		"Redis killed": func(r *rig) []fault {
-			return []fault{
-				{name: "Redis killed", begin: r.Redis.Kill, end: starts(r, r.Redis), alerts: []string{"BreakerOpen vote"},
-					lasting: []string{"VoteErrorBudgetBurnsFast vote", "VoteErrorBudgetBurnsSlowly vote"}},
-				{name: "PostgreSQL frozen", begin: r.Postgres.Pause, end: r.Postgres.Resume, alerts: []string{"ResultsStale"}},
-			}
-		},
-		"services": func(r *rig) []fault {
-			return []fault{
-				{name: "worker killed", begin: r.Worker.Kill, end: starts(r, r.Worker),
-					alerts:     []string{"TargetDown worker", "QueueStalled", "QueueDelayed"},
-					afterwards: []string{"VoteLatencyBudgetBurnsFast", "VoteLatencyBudgetBurnsSlowly"}},
-				{name: "result frozen", begin: r.Result.Pause, end: r.Result.Resume,
-					alerts: []string{"TargetDown result", "MetricsAbsent", "MetricsAbsent result"}},
-			}
-		},
-	} {
-		side(name, 1, func(r *rig, p *prometheusServer) {
+	paging := func(name string, queues int, faults func(*rig) []fault) {
+		side(name, queues, func(r *rig, p *prometheusServer) {
 			p.reports(faults(r)...)
 			if paged := p.paged(); len(paged) == 0 || slices.Contains(paged, "BooksUnbalanced") {
 				r.t.Errorf("these pages fired, though no vote was lost or doubled: %v", paged)
 			}
 		})
 	}
+	paging("PostgreSQL killed", 1, func(r *rig) []fault {
+		return []fault{{name: "PostgreSQL killed", begin: r.Postgres.Kill, end: starts(r, r.Postgres),
+			alerts: []string{"ResultsStale", "BreakerOpen worker", "QueueStalled"}}}
+	})
+	paging("Redis killed", 1, func(r *rig) []fault {
+		return []fault{
+			{name: "Redis killed", begin: r.Redis.Kill, end: starts(r, r.Redis), alerts: []string{"BreakerOpen vote"},
+				lasting: []string{"VoteErrorBudgetBurnsFast vote", "VoteErrorBudgetBurnsSlowly vote"}},
+			{name: "PostgreSQL frozen", begin: r.Postgres.Pause, end: r.Postgres.Resume, alerts: []string{"ResultsStale"}},
+		}
+	})
+	paging("services", 2, func(r *rig) []fault {
+		return []fault{
+			{name: "worker killed", begin: r.Worker.Kill, end: starts(r, r.Worker),
+				alerts:     []string{"TargetDown worker", "QueueStalled", "QueueDelayed"},
+				afterwards: []string{"VoteLatencyBudgetBurnsFast", "VoteLatencyBudgetBurnsSlowly"}},
+			{name: "result frozen", begin: r.Result.Pause, end: r.Result.Resume,
+				alerts: []string{"TargetDown result", "MetricsAbsent", "MetricsAbsent result"}},
+			{name: "second Redis full", begin: r.fills(1), end: r.memory(1, "256mb"),
+				alerts: []string{"QueueUnavailable vote"}},
+		}
+	})
 	side("nobody is paged but for the books", 2, func(r *rig, p *prometheusServer) {
 		p.reports(
 			fault{name: "poison", begin: r.poison, end: r.dropDeadLetters, alerts: []string{"DeadLetters"}},
@@ -110,6 +111,20 @@ func (r *rig) appendOnly(value string) func() error {
 	return func() error {
 		ctx := r.t.Context()
 		return errors.Join(r.RDB.ConfigSet(ctx, "appendonly", value).Err(), r.Worker.Stop(ctx), r.Worker.Start(ctx))
+	}
+}
+
+// memory limits that of a Redis.
+func (r *rig) memory(place int, most string) func() error {
+	return func() error { return r.RDBs[place].ConfigSet(r.t.Context(), "maxmemory", most).Err() }
+}
+
+// fills leaves a Redis no room. The vote service begins anew, so that it never sends a vote there and its breaker stays
+// closed.
+func (r *rig) fills(place int) func() error {
+	return func() error {
+		ctx := r.t.Context()
+		return errors.Join(r.memory(place, "1mb")(), r.Vote.Stop(ctx), r.Vote.Start(ctx))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"petvote/shared/config"
+	"petvote/shared/resilience"
 	"petvote/shared/votestore"
 	"petvote/shared/votestream"
 )
@@ -129,6 +130,22 @@ func (t *Telemetry) ObserveRefusals(read func() map[string]int64) error {
 	return i.observe(func(o metric.Observer) {
 		for reason, n := range read() {
 			o.ObserveInt64(refused, n, metric.WithAttributes(attribute.String("reason", reason)))
+		}
+	})
+}
+
+// ObserveDependencies exports whether each dependency of a service's readiness is up. A breaker alone does not tell:
+// without calls it stays closed in an outage, or half-open after one.
+func (t *Telemetry) ObserveDependencies(read func() []resilience.Health) error {
+	i := t.instruments()
+	up := i.gauge("petvote.dependency.up", "", "1 for each dependency that is up, 0 for each other.")
+	return i.observe(func(o metric.Observer) {
+		for _, d := range read() {
+			value := 0.0
+			if d.Up {
+				value = 1
+			}
+			o.ObserveFloat64(up, value, metric.WithAttributes(policyKey.String(d.Name)))
 		}
 	})
 }

@@ -34,6 +34,9 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		tel.ObserveFindings(func() []config.Finding {
 			return []config.Finding{{Setting: "redis appendonly", Problem: "it is off"}}
 		}),
+		tel.ObserveDependencies(func() []resilience.Health {
+			return []resilience.Health{{Name: "redis-0", Up: true}, {Name: "redis-1"}}
+		}),
 		tel.ObserveBreakers(policy, resilience.New(resilience.Settings{Name: "postgres"})))
 	testenv.Must(t, err)
 	const queue = `{messaging_destination_partition_id="0"}`
@@ -51,6 +54,7 @@ func TestTheStateOfEveryPartIsExported(t *testing.T) {
 		`petvote_breaker_changes_total{petvote_policy="redis",to="open"} 1`,
 		`petvote_requests_refused_total{reason="origin"} 14`, `petvote_requests_refused_total{reason="rate_limit"} 0`,
 		`petvote_findings{petvote_setting="redis appendonly"} 1`,
+		`petvote_dependency_up{petvote_policy="redis-0"} 1`, `petvote_dependency_up{petvote_policy="redis-1"} 0`,
 		`petvote_breaker_state{petvote_policy="redis"} 2`, `petvote_breaker_state{petvote_policy="postgres"} 0`)
 }
 

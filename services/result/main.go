@@ -77,6 +77,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		tel.ObserveTally(cache.age),
 		tel.ObserveStore(guarded.Stats),
 		tel.ObserveFindings(health.Findings),
+		tel.ObserveDependencies(health.Dependencies),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err

@@ -75,6 +75,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		tel.ObserveBreakers(policies...),
 		tel.ObserveRefusals(front.Refused),
 		tel.ObserveFindings(health.Findings),
+		tel.ObserveDependencies(health.Dependencies),
 		tel.ObserveAdmission(admission.stats),
 		tel.ObserveStreams(streams...),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))

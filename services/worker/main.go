@@ -90,6 +90,7 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 	err = errors.Join(
 		tel.ObserveBreakers(policies...),
 		tel.ObserveFindings(health.Findings),
+		tel.ObserveDependencies(health.Dependencies),
 		lifecycle.ServeOps(cleanups, cfg.Service, health, tel.Metrics()))
 	if err != nil {
 		return err

@@ -47,6 +47,14 @@ func (h *Health) Findings() (found []config.Finding) {
 	return found
 }
 
+// Dependencies returns the state of each dependency.
+func (h *Health) Dependencies() (states []resilience.Health) {
+	for _, d := range h.dependencies {
+		states = append(states, d.Health())
+	}
+	return states
+}
+
 type report struct {
 	Status       string             `json:"status"`
 	Reason       string             `json:"reason,omitempty"`
@@ -85,8 +93,8 @@ func (h *Health) check() (int, report) {
 		code, r.Status, r.Reason = http.StatusServiceUnavailable, status, reason
 	}
 	groupUp := map[string]bool{}
-	for _, d := range h.dependencies {
-		state := d.Health()
+	for i, state := range h.Dependencies() {
+		d := h.dependencies[i]
 		r.Dependencies = append(r.Dependencies, dependencyReport{state, d.Required})
 		groupUp[d.Group] = groupUp[d.Group] || state.Up
 	}
