@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"petvote/shared/ballot"
 )
 
@@ -130,7 +128,7 @@ func TestBrowserAVotesJourneyIsFollowedFromThePressToItsEnd(t *testing.T) {
 				strings.HasPrefix(p.Text, "This vote was accepted, but could not be stored.")
 		}
 		until(receipt, readReceiptPage, given)
-		receipt.do(chromedp.Reload()) // as the server draws it
+		receipt.reload() // as the server draws it
 		until(receipt, readReceiptPage, given)
 		if st := r.drained(); st.Dead != 1 || len(r.stored()) != before {
 			r.t.Errorf("%+v, stored: %v", st, r.stored())

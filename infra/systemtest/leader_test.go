@@ -76,9 +76,8 @@ func TestBrowserTheLeaderAndTheTitleFollowTheVotesAsOnTheServer(t *testing.T) {
 		{Dogs: 65_537, Cats: 65_536, Lizards: 1}, // one vote ahead
 	} {
 		r.setTally(c)
-		plain.do(chromedp.Reload()) // as the server writes it
-		want, err := readHeadlines(plain)
-		r.must(err)
+		plain.reload() // as the server writes it
+		want := until(plain, readHeadlines, func(headlines) bool { return true })
 		votes := fmt.Sprintf(`{ dogs: %d, cats: %d, lizards: %d }`, c.Dogs, c.Cats, c.Lizards)
 		got, err := look[headlines](results, "say("+votes+")")
 		if err != nil || got != want {

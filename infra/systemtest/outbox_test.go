@@ -136,7 +136,7 @@ func TestBrowserOutboxKeepsVotesWhileRedisIsUnavailable(t *testing.T) {
 	}
 	first.click(choice(ballot.Lizards))
 	until(first, readVotePage, waiting(2))
-	first.do(chromedp.Reload())
+	first.reload()
 	second := sent.open(r, b)
 	for _, p := range []*tab{first, second} {
 		until(p, readVotePage, waiting(2))
@@ -213,7 +213,7 @@ func TestBrowserOutboxWhileTheVoteServiceIsUnavailable(t *testing.T) {
 		// One that was kept, and then edited by hand.
 		vote.run(`localStorage.setItem('petvote.kept.mine',
 			JSON.stringify({ key: 'mine', pet: 'dogs', at: 0, due: 0, failures: 1 }))`)
-		vote.do(chromedp.Reload())
+		vote.reload()
 		v = until(vote, readVotePage, func(v votePage) bool { return v.State == "refused" && v.Waiting == -1 })
 		if !strings.HasPrefix(v.Text, "Your vote for dogs was refused: Idempotency-Key is not a UUID") {
 			r.t.Errorf("the page says %q", v.Text)

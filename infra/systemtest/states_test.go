@@ -41,7 +41,7 @@ func TestBrowserEveryStateIsAccessible(t *testing.T) {
 
 	r.anHourOfVotes(ballot.Counts{Dogs: 61200, Cats: 52700, Lizards: 17800})
 	until(results, readResultPage, func(v resultPage) bool { return v.Counts.Dogs == 61200 })
-	results.do(chromedp.Reload()) // for the history at once
+	results.reload() // for the history at once
 	results.visible("#history")
 	until(results, readResultPage, live)
 	g.look("results-live", results)

@@ -124,10 +124,32 @@ func command[P any](cmd cdp.Command[P, cdp.Empty], params P) chromedp.Action[chr
 	}
 }
 
-// click presses the mouse on an element, once it is there and visible.
+// click clicks on an element, once it is there, visible and not covered. The page clicks, since Chromium may never answer
+// for a mouse whose press makes the page go away.
 func (p *tab) click(selector string) {
 	p.t.Helper()
-	p.do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	clickable := fmt.Sprintf(`(() => {
+		const element = document.querySelector(%q);
+		element?.scrollIntoView({ block: 'center', behavior: 'instant' });
+		const box = element?.getBoundingClientRect();
+		const top = box && document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+		return Boolean(top) && element.contains(top);
+	})()`, selector)
+	p.eventually(func() error {
+		is, err := look[bool](p, clickable)
+		if err == nil && !is {
+			err = fmt.Errorf("%s can't be clicked", selector)
+		}
+		return err
+	})
+	asUser := func(e *runtime.EvaluateParams) { e.UserGesture = new(true) }
+	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector(%q).click(); undefined", selector), asUser))
+}
+
+// reload loads the page anew, as soon as it is not about to do so by itself.
+func (p *tab) reload() {
+	p.t.Helper()
+	p.eventually(func() error { return browser.Do(p.ctx, chromedp.Reload()) })
 }
 
 // look evaluates an expression on the page and decodes its JSON.

@@ -78,7 +78,7 @@ func TestBrowserManyResultsTabsShareOneStream(t *testing.T) {
 			until(p.tab, readResultPage, live)
 		}
 		votes++
-		vote.do(chromedp.Reload())
+		vote.reload()
 		vote.click(choice(ballot.Dogs))
 		for _, p := range tabs {
 			until(p.tab, readResultPage, func(v resultPage) bool { return live(v) && v.Counts.Dogs == votes })

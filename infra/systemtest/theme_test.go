@@ -77,7 +77,7 @@ func TestBrowserThePagesFollowTheSystemAndTheThemeSwitch(t *testing.T) {
 			vote.wears(c.is)
 			vote.click("#theme-switch")
 			vote.wears(c.other)
-			vote.do(chromedp.Reload())
+			vote.reload()
 			vote.wears(c.other)
 			results := r.open(b, r.Result.URL("/"), prefers("color-scheme", system))
 			results.wears(c.other)
@@ -85,7 +85,7 @@ func TestBrowserThePagesFollowTheSystemAndTheThemeSwitch(t *testing.T) {
 			results.click("#theme-switch")
 			results.wears(c.is)
 			for _, p := range []*tab{results, vote} {
-				p.do(chromedp.Reload())
+				p.reload()
 				p.wears(c.is)
 			}
 			r.clean(vote, results)
