@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // chaos runs the whole program and returns its exit status and its record. Runs that starve each other of CPU would
-// accept too few votes to prove anything, so its tests are not parallel.
+// accept too few votes to prove anything, so that only tests with few votes are parallel.
 func chaos(ctx context.Context, t *testing.T, progress *trigger, args ...string) (int, record.Run) {
 	t.Helper()
 	folder := t.TempDir()
@@ -157,6 +157,7 @@ func TestAFaultInTurnWaitsForTheRecoveryFromTheOneBefore(t *testing.T) {
 }
 
 func TestTheNaiveWorkerIsCaught(t *testing.T) {
+	t.Parallel()
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-postgres", "-rate", "50", "-worker", "naive")
 	if code != 1 || r.Verdict.Proof != record.Refuted || len(r.Scenarios) != 1 {
 		t.Fatalf("exit status %d, %+v", code, r.Verdict)
@@ -169,6 +170,7 @@ func TestTheNaiveWorkerIsCaught(t *testing.T) {
 
 func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing.T) {
 	testenv.Slow(t)
+	t.Parallel()
 	code, r := chaos(t.Context(), t, new(trigger), "-scenario", "kill-redis", "-rate", "30", "-retry")
 	held(t, code, r, 1)
 	if p := r.Scenarios[0].Proof; p.Retries == 0 || p.Accepted != p.Sent || p.Stored != p.Sent {
@@ -178,6 +180,7 @@ func TestVotesThatAreSentAgainUnderTheirKeyAreAllAcceptedAndCountOnce(t *testing
 
 func TestAnInterruptUndoesTheFaultsAndStillProves(t *testing.T) {
 	testenv.Slow(t)
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	begun := &trigger{word: "pause worker begins", pull: cancel}
