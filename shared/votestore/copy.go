@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,31 +12,36 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"petvote/shared/ballot"
 )
 
-// copyFrom is the size from which on a batch is copied: below it a second round trip costs more than COPY saves.
+// copyFrom is the size from which on a batch is copied: a smaller one costs less as one statement.
 const copyFrom = 50
 
 // copyPause is how many batches go without COPY after one that could not be copied: the next ones are as likely to
 // repeat votes, and each attempt leaves dead rows behind.
 const copyPause = 100
 
-// errNotCopied reports that a batch can't be stored by COPY, but perhaps otherwise: it repeats a vote, or a row policy,
-// a trigger or PostgreSQL's data check gets in the way. Nothing of it is stored.
-var errNotCopied = errors.New("not copied")
+// copies reports whether a batch is to be copied. One with an invalid vote is not, so that no statement is made of it.
+func (s *Store) copies(entries []Entry) bool {
+	return len(entries) >= copyFrom && s.copyPause.Add(-1) < 0 &&
+		!slices.ContainsFunc(entries, func(e Entry) bool { return e.Vote.Validate() != nil })
+}
 
+// copyStatement begins a message that is one transaction: once PostgreSQL has all rows, it commits without waiting for
+// the worker, which may hang. The cast fails if there is a trigger by which a row may be left out.
 const copyStatement = `-- record votes
-begin; copy SCHEMA.votes (id, pet, cast_at, trace_id, entry) from stdin (format binary)`
+select (tgname || ' may leave rows out')::int from pg_catalog.pg_trigger
+  where tgrelid = 'SCHEMA.votes'::regclass and tgtype & 7 = 7; -- before, insert, for each row
+copy SCHEMA.votes (id, pet, cast_at, trace_id, entry) from stdin (format binary); `
 
 // copyVotes does what recordStatement does, for votes that are all new, with a third of the work for PostgreSQL. Rows
-// are locked in the same order.
-func (s *Store) copyVotes(ctx context.Context, entries []Entry) (err error) {
+// are locked in the same order. If the votes can't be copied but perhaps stored otherwise, nothing of them is stored.
+func (s *Store) copyVotes(ctx context.Context, entries []Entry) (copied bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Release()
 	if s.tracer != nil {
@@ -47,23 +51,32 @@ func (s *Store) copyVotes(ctx context.Context, entries []Entry) (err error) {
 	if !slices.IsSortedFunc(entries, byID) {
 		entries = slices.SortedFunc(slices.Values(entries), byID)
 	}
-	pg, rows := conn.Conn().PgConn(), copyRows(entries)
-	endTurn := s.takeTurn()
-	tag, err := pg.CopyFrom(ctx, bytes.NewReader(rows), s.schema.in(copyStatement))
-	endTurn()
-	if err == nil && tag.RowsAffected() == int64(len(entries)) {
-		_, err = pg.Exec(ctx, s.schema.in(countStatements(entries))).ReadAll()
-		return err
+	rows, statements := bytes.NewReader(copyRows(entries)), s.schema.in(copyStatement+countStatements(entries))
+	defer s.takeTurn()()
+	_, err = conn.Conn().PgConn().CopyFrom(ctx, rows, statements)
+	if mayBeStored(err) {
+		return false, nil
 	}
-	_, failed := pg.Exec(ctx, "rollback").ReadAll()
-	if _, refused := errors.AsType[*pgconn.PgError](err); failed == nil && (err == nil || refused && mayBeStored(err)) {
-		return errNotCopied
-	}
-	return errors.Join(err, failed)
+	return err == nil, err
 }
 
-// turnWait is how long a batch waits for another of this store to be copied: many times as long as that takes, but no
-// batch that waits for a lock holds the others up.
+// endHungStatement ends the sessions of workers that hang before a whole call is sent, since what PostgreSQL got of it
+// may lock rows. PostgreSQL itself waits for the rest forever: statement_timeout and idle_in_transaction_session_timeout
+// don't count then. A worker that does not hang has given up a call of that age.
+const endHungStatement = `-- end hung sessions
+select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+where usename = current_user and datname = current_database() and query like '-- record votes%' and state = 'active'
+  and wait_event = 'ClientRead' and xact_start < now() - interval '5 seconds'`
+
+// endHung may be repeated, so its own errors don't matter.
+func (s *Store) endHung(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, _ = s.pool.Exec(ctx, endHungStatement)
+}
+
+// turnWait is how long a batch waits for another of this store to be copied: many times as long as that takes,
+// but no batch that waits for a lock holds the others up.
 const turnWait = 20 * time.Millisecond
 
 // takeTurn lets batches be copied one after another, so that most ids are added at the end of the index, whose pages
@@ -112,8 +125,8 @@ func copyRows(entries []Entry) []byte {
 	return append(b, 0xff, 0xff)
 }
 
-// countStatements adds copied votes to the tally and the history, sends the notice and commits. Its values are pets
-// that COPY accepted, numbers and valid traces, so none needs quoting.
+// countStatements adds copied votes to the tally and the history, and sends the notice. Its values are known pets,
+// numbers and valid traces, so none needs quoting.
 func countStatements(entries []Entry) string {
 	type bar struct {
 		minute int64 // since 1970
@@ -141,5 +154,5 @@ func countStatements(entries []Entry) string {
 		" on conflict (pet) do update set votes = tally.votes + excluded.votes" +
 		"; insert into SCHEMA.history (minute, pet, votes) values " + strings.Join(bars, ", ") +
 		" on conflict (minute, pet) do update set votes = history.votes + excluded.votes" +
-		fmt.Sprintf("; notify %s, '%s%d%s'; commit", channel, oldestPrefix, oldest.UnixMilli(), noticeTraces(entries))
+		fmt.Sprintf("; notify %s, '%s%d%s'", channel, oldestPrefix, oldest.UnixMilli(), noticeTraces(entries))
 }

@@ -3,7 +3,6 @@ package votestore
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -89,17 +88,25 @@ select count(*) from noted`
 // were any. After nil all of that is durable; after an error it may be repeated with the same entries. If PostgreSQL
 // refuses the data of one entry ([IsDataError]), nothing of the batch is stored.
 func (s *Store) Record(ctx context.Context, entries []Entry) (Outcome, error) {
+	out, err := s.record(ctx, entries)
+	if IsTimeout(err) {
+		s.endHung(ctx)
+	}
+	return out, err
+}
+
+func (s *Store) record(ctx context.Context, entries []Entry) (Outcome, error) {
 	n := len(entries)
 	if n == 0 {
 		return Outcome{}, nil
 	}
-	if n >= copyFrom && s.copyPause.Add(-1) < 0 {
-		err := s.copyVotes(ctx, entries)
-		if err == nil {
-			return Outcome{Stored: n}, nil
-		}
-		if !errors.Is(err, errNotCopied) {
+	if s.copies(entries) {
+		copied, err := s.copyVotes(ctx, entries)
+		if err != nil {
 			return Outcome{}, fmt.Errorf("record votes: %w", err)
+		}
+		if copied {
+			return Outcome{Stored: n}, nil
 		}
 		s.copyPause.Store(copyPause)
 	}
