@@ -52,7 +52,7 @@ func (s *Store) copyVotes(ctx context.Context, entries []Entry) (copied bool, er
 		entries = slices.SortedFunc(slices.Values(entries), byID)
 	}
 	rows, statements := bytes.NewReader(copyRows(entries)), s.schema.in(copyStatement+countStatements(entries))
-	defer s.takeTurn()()
+	defer s.acquireSlot()()
 	_, err = conn.Conn().PgConn().CopyFrom(ctx, rows, statements)
 	if mayBeStored(err) {
 		return false, nil
@@ -75,17 +75,17 @@ func (s *Store) endHung(ctx context.Context) {
 	_, _ = s.pool.Exec(ctx, endHungStatement)
 }
 
-// turnWait is how long a batch waits for another of this store to be copied: many times as long as that takes,
+// acquireTimeout is how long a batch waits for another of this store to be copied: many times as long as that takes,
 // but no batch that waits for a lock holds the others up.
-const turnWait = 20 * time.Millisecond
+const acquireTimeout = 20 * time.Millisecond
 
-// takeTurn lets batches be copied one after another, so that most ids are added at the end of the index, whose pages
+// acquireSlot lets batches be copied one after another, so that most ids are added at the end of the index, whose pages
 // are full then. Two batches side by side leave half-empty pages behind: 36 instead of 31 bytes for each vote.
-func (s *Store) takeTurn() (end func()) {
+func (s *Store) acquireSlot() (release func()) {
 	select {
-	case s.copying <- struct{}{}:
-		return func() { <-s.copying }
-	case <-time.After(turnWait):
+	case s.copySlot <- struct{}{}:
+		return func() { <-s.copySlot }
+	case <-time.After(acquireTimeout):
 		return func() {}
 	}
 }

@@ -49,7 +49,7 @@ func TestAWorkerThatHangsHoldsUpNobody(t *testing.T) {
 		pool, err := newPool(t.Context(), cfg)
 		testenv.Must(t, err)
 		defer pool.Close()
-		worker := &Store{pool: pool, schema: s.schema, copying: make(chan struct{}, 1)}
+		worker := &Store{pool: pool, schema: s.schema, copySlot: make(chan struct{}, 1)}
 		record(t, worker, newBatch(size)...) // describes the statements
 		conn.left.Store(plenty)
 		record(t, worker, newBatch(size)...)

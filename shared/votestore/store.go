@@ -22,7 +22,7 @@ type Store struct {
 	roles  Roles
 	tracer pgx.QueryTracer // nil: none
 
-	copying   chan struct{} // holds a batch's turn
+	copySlot  chan struct{} // holds a value while a batch has the slot
 	copyPause atomic.Int64  // batches to go without COPY
 }
 
@@ -48,7 +48,7 @@ func (c Config) Open(ctx context.Context, maxConns int32, tracer pgx.QueryTracer
 		roles = Roles{} // these are the owner's business
 	}
 	return &Store{pool: pool, listen: listen.ConnConfig, schema: schema, roles: roles, tracer: tracer,
-		copying: make(chan struct{}, 1)}, nil
+		copySlot: make(chan struct{}, 1)}, nil
 }
 
 // Close waits for calls in progress, then closes all connections.
