@@ -150,9 +150,7 @@ func countStatements(entries []Entry) string {
 	}) {
 		bars = append(bars, fmt.Sprintf("(to_timestamp(%d), '%s', %d)", at.minute*60, at.pet, history[at]))
 	}
-	return "insert into SCHEMA.tally (pet, votes) values " + strings.Join(pets, ", ") +
-		" on conflict (pet) do update set votes = tally.votes + excluded.votes" +
-		"; insert into SCHEMA.history (minute, pet, votes) values " + strings.Join(bars, ", ") +
-		" on conflict (minute, pet) do update set votes = history.votes + excluded.votes" +
+	return intoTally + "values " + strings.Join(pets, ", ") + addToTally + "; " +
+		intoHistory + "values " + strings.Join(bars, ", ") + addToHistory +
 		fmt.Sprintf("; notify %s, '%s%d%s'", channel, oldestPrefix, oldest.UnixMilli(), noticeTraces(entries))
 }

@@ -34,6 +34,14 @@ func (o Outcome) New(source []byte) bool {
 	return o.Duplicates+o.Redelivered == 0 || o.NewEntries[string(source)]
 }
 
+// Both ways to store a batch count it with these.
+const (
+	intoTally    = `insert into SCHEMA.tally (pet, votes) `
+	addToTally   = ` on conflict (pet) do update set votes = tally.votes + excluded.votes`
+	intoHistory  = `insert into SCHEMA.history (minute, pet, votes) `
+	addToHistory = ` on conflict (minute, pet) do update set votes = history.votes + excluded.votes`
+)
+
 // recordStatement stores the new votes of a batch and updates everything derived from them, as one transaction.
 // Concurrent batches wait for one another but never deadlock: rows are inserted in the order of their ids, and the
 // tally's rows are written in order before the history's are touched. A row of the tally that is missing, as after a
@@ -48,14 +56,11 @@ with batch as (
   on conflict (id) do nothing
   returning pet::text, cast_at, entry
 ), counted as (
-  insert into SCHEMA.tally (pet, votes) select pet, count(*) from fresh group by pet order by pet
-  on conflict (pet) do update set votes = tally.votes + excluded.votes
+  ` + intoTally + `select pet, count(*) from fresh group by pet order by pet` + addToTally + `
   returning pet
 ), charted as (
-  insert into SCHEMA.history (minute, pet, votes)
-  select date_trunc('minute', cast_at) as minute, pet, count(*)
-  from fresh join counted using (pet) group by minute, pet order by minute, pet
-  on conflict (minute, pet) do update set votes = history.votes + excluded.votes
+  ` + intoHistory + `select date_trunc('minute', cast_at) as minute, pet, count(*)
+  from fresh join counted using (pet) group by minute, pet order by minute, pet` + addToHistory + `
 )
 select (select count(*) from fresh),
   (select array_agg(entry) from fresh where (select count(*) from fresh) < cardinality($1::uuid[])),
