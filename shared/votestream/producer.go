@@ -60,6 +60,7 @@ func (p *Producer) Publish(ctx context.Context, m Message, wait time.Duration) (
 	a := p.additions.Get().(*addition)
 	a.set(ctx, m)
 	if err := p.enqueue(a); err != nil {
+		p.reuse(a)
 		return Entry{}, err
 	}
 	a.timer.Reset(wait)
@@ -73,11 +74,16 @@ func (p *Producer) Publish(ctx context.Context, m Message, wait time.Duration) (
 		return Entry{}, fmt.Errorf("add to stream: %w", err) // a is not used again: its command may still be under way
 	}
 	e := Entry{p.rdb.queue, a.cmd.Val()}
-	if onlyAnswer { // nobody else refers to a any more
-		a.ctx = nil
-		p.additions.Put(a)
+	if onlyAnswer {
+		p.reuse(a)
 	}
 	return e, nil
+}
+
+// reuse takes an addition to which nobody else refers any more.
+func (p *Producer) reuse(a *addition) {
+	a.ctx = nil
+	p.additions.Put(a)
 }
 
 func (p *Producer) enqueue(a *addition) error {
@@ -167,6 +173,7 @@ type addition struct {
 func newAddition() any {
 	a := &addition{done: make(chan error, 1)}
 	a.timer = time.AfterFunc(time.Hour, func() { a.abandon(ErrNoAnswer) })
+	a.timer.Stop()
 	args := []any{"xadd", Stream, "*"}
 	for i, field := range voteFields {
 		args = append(args, field, &a.values[i])

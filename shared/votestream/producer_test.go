@@ -103,6 +103,17 @@ func TestAVoteWhoseVoterGaveUpIsNotAdded(t *testing.T) {
 	}
 }
 
+func TestAVoteForWhichThereIsNoRoomLeavesNoTimer(t *testing.T) {
+	var made *addition
+	p := NewProducer(nil, nil)
+	p.additions.New = func() any { made = newAddition().(*addition); return made }
+	p.waiting = make([]*addition, maxWaiting)
+	_, err := p.Publish(t.Context(), newMessage(ballot.Dogs), time.Second)
+	if !errors.Is(err, errTooManyWaiting) || made.timer.Stop() {
+		t.Errorf("%v, or the timer runs", err)
+	}
+}
+
 func TestEachVoteGetsItsOwnEntry(t *testing.T) {
 	t.Parallel()
 	s := newStream(t)
