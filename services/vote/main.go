@@ -45,14 +45,14 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 		streams      []telemetry.Stream
 	)
 	for _, rdb := range cfg.Redis.Dial(0) {
-		cleanups.Add(rdb.Name()+" client", func(context.Context) error { return rdb.Close() })
 		// The figures have a policy of their own: a scrape that Redis refuses must not stop votes.
 		policy, statsPolicy := redisPolicy(rdb.Name(), listener), redisPolicy(rdb.Name()+"-stats", listener)
 		policies = append(policies, policy, statsPolicy)
-		stream := votestream.NewQueue(rdb)
+		producer, stream := votestream.NewProducer(rdb, policy.Once), votestream.NewQueue(rdb)
+		cleanups.Add(rdb.Name()+" client", func(context.Context) error { producer.Close(); return rdb.Close() })
 		monitor := resilience.NewMonitor(policy, stream.PingWrite)
 		cleanups.Background(rdb.Name()+" monitor", monitor.Run)
-		queues = append(queues, &queue{votestream.NewProducer(rdb, policy.Once), policy, monitor.Up})
+		queues = append(queues, &queue{producer, policy, monitor.Up})
 		inspections = append(inspections, stream.Inspect)
 		dependencies = append(dependencies,
 			lifecycle.Dependency{Health: monitor.Health, Required: true, Group: "redis"})

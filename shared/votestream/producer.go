@@ -25,6 +25,8 @@ type Producer struct {
 	mu      sync.Mutex
 	waiting []*addition
 	writing bool // a writer runs
+	closed  bool
+	writer  sync.WaitGroup
 
 	pending   atomic.Int64
 	additions sync.Pool
@@ -39,6 +41,7 @@ const (
 var (
 	errTooManyWaiting = errors.New("too many votes wait for the queue")
 	errNoEntry        = errors.New("redis has named no entry")
+	errClosed         = errors.New("the producer is closed")
 )
 
 // ErrNoAnswer reports that Redis has not answered in the time that the caller had.
@@ -80,6 +83,15 @@ func (p *Producer) Publish(ctx context.Context, m Message, wait time.Duration) (
 	return e, nil
 }
 
+// Close returns once no vote is under way any more. That takes no longer than the policy allows a round trip, if all
+// callers have given up. Further votes are refused.
+func (p *Producer) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.writer.Wait()
+}
+
 // reuse takes an addition to which nobody else refers any more.
 func (p *Producer) reuse(a *addition) {
 	a.ctx = nil
@@ -89,12 +101,16 @@ func (p *Producer) reuse(a *addition) {
 func (p *Producer) enqueue(a *addition) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.waiting) >= maxWaiting {
+	switch {
+	case p.closed:
+		return errClosed
+	case len(p.waiting) >= maxWaiting:
 		return errTooManyWaiting
 	}
 	p.waiting = append(p.waiting, a)
 	if !p.writing {
 		p.writing = true
+		p.writer.Add(1)
 		go p.write()
 	}
 	return nil
@@ -102,6 +118,7 @@ func (p *Producer) enqueue(a *addition) error {
 
 // write adds the votes that wait, group by group, until none is left.
 func (p *Producer) write() {
+	defer p.writer.Done()
 	var group []*addition
 	for {
 		if group = p.take(group[:0]); len(group) == 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -101,6 +102,25 @@ func TestAVoteWhoseVoterGaveUpIsNotAdded(t *testing.T) {
 	if n := s.rdb.XLen(t.Context(), Stream).Val(); err != nil || n != 2 {
 		t.Errorf("%d entries, %v", n, err)
 	}
+}
+
+func TestCloseWaitsForVotesThatWereGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		p := NewProducer(nil, func(context.Context, func(context.Context) error) error {
+			time.Sleep(time.Second)
+			ended = true
+			return errNoEntry
+		})
+		_, err := p.Publish(t.Context(), newMessage(ballot.Dogs), time.Millisecond)
+		p.Close()
+		if !errors.Is(err, ErrNoAnswer) || !ended {
+			t.Errorf("%v; the round trip ended: %v", err, ended)
+		}
+		if _, err := p.Publish(t.Context(), newMessage(ballot.Dogs), time.Second); !errors.Is(err, errClosed) {
+			t.Errorf("after that: %v", err)
+		}
+	})
 }
 
 func TestAVoteForWhichThereIsNoRoomLeavesNoTimer(t *testing.T) {
