@@ -159,7 +159,7 @@ func (p *Producer) commit(group []*addition) {
 	}
 }
 
-// add makes the round trip. It returns the first error with which Redis might not answer again.
+// add makes the round trip. It returns the first error that another attempt might not meet.
 func (p *Producer) add(ctx context.Context, group []*addition) error {
 	cmds := make([]redis.Cmder, len(group))
 	for i, a := range group {
