@@ -1,5 +1,6 @@
 -- A vote's row takes 76 bytes instead of 124: the trace id and the entry in binary, and the columns in an order that
--- pads none. The table is rewritten in place, which keeps its rights, triggers and publications.
+-- pads none. The table is rewritten in place, which keeps its triggers, its publications and the rights on it, but not
+-- rights on the column pet alone. A publication that lists that column stops the migration.
 lock table SCHEMA.votes, SCHEMA.duplicates in access exclusive mode;
 
 -- The bytes of an entry of queue 0, as votestream.Entry.Bytes makes them.
