@@ -33,6 +33,7 @@ func (c hangingConn) Write(b []byte) (n int, err error) {
 
 // A worker may be frozen, or cut off, at any moment, and whoever claims its entries must be able to store them.
 func TestAWorkerThatHangsHoldsUpNobody(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	s := newStore(t)
 	const plenty = 1 << 40

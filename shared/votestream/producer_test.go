@@ -3,6 +3,7 @@ package votestream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -15,55 +16,46 @@ import (
 	"petvote/shared/ballot"
 )
 
-// held publishes one vote to a Redis that hangs, and then the others, which wait for it. It returns their errors once
-// Redis goes on.
-func (s *stream) held(t *testing.T, others ...Message) (errs []error) {
+// held publishes one vote whose round trip is held up, and then the others, which wait for it. It returns their errors
+// and the number of round trips.
+func (s *stream) held(t *testing.T, others ...Message) (errs []error, trips int) {
 	t.Helper()
-	testenv.Must(t, s.server.Pause())
+	release := make(chan struct{})
+	policy := s.producer.policy
+	s.producer.policy = func(ctx context.Context, call func(context.Context) error) error {
+		if trips++; trips == 1 {
+			<-release
+		}
+		return policy(ctx, call)
+	}
 	var publishing sync.WaitGroup
-	publish := func(m Message, note func(error)) {
-		before := s.producer.Pending()
-		publishing.Go(func() { _, err := s.producer.Publish(t.Context(), m); note(err) })
+	errs = make([]error, 1+len(others))
+	for i, m := range append([]Message{newMessage(ballot.Dogs)}, others...) {
+		publishing.Go(func() { _, errs[i] = s.producer.Publish(t.Context(), m) })
 		testenv.Eventually(t, func() error {
-			if s.producer.Pending() == before {
-				return errors.New("not pending yet")
+			s.producer.mu.Lock()
+			defer s.producer.mu.Unlock()
+			if pending, waiting := s.producer.Pending(), len(s.producer.waiting); pending != int64(i+1) || waiting != i {
+				return fmt.Errorf("of %d votes %d are pending and %d wait", i+1, pending, waiting)
 			}
 			return nil
 		})
 	}
-	publish(newMessage(ballot.Dogs), func(error) {})
-	testenv.Eventually(t, func() error {
-		s.producer.mu.Lock()
-		defer s.producer.mu.Unlock()
-		if len(s.producer.waiting) > 0 {
-			return errors.New("the first is not under way")
-		}
-		return nil
-	})
-	errs = make([]error, len(others))
-	for i, m := range others {
-		publish(m, func(err error) { errs[i] = err })
-	}
-	testenv.Must(t, s.server.Resume())
+	close(release)
 	publishing.Wait()
-	return errs
+	return errs, trips
 }
 
 func TestVotesThatWaitShareARoundTrip(t *testing.T) {
 	t.Parallel()
 	s := newStream(t)
-	trips := 0
-	s.producer.policy = func(ctx context.Context, call func(context.Context) error) error {
-		trips++
-		return call(ctx)
-	}
 	const n = 20
 	others := make([]Message, n)
 	for i := range others {
 		others[i] = newMessage(ballot.Cats)
 	}
-	err := errors.Join(s.held(t, others...)...)
-	length := s.rdb.XLen(t.Context(), Stream).Val()
+	errs, trips := s.held(t, others...)
+	err, length := errors.Join(errs...), s.rdb.XLen(t.Context(), Stream).Val()
 	if err != nil || trips != 2 || length != n+1 || s.producer.Pending() > 0 {
 		t.Errorf("%d round trips, %d entries, %d pending, %v", trips, length, s.producer.Pending(), err)
 	}
@@ -74,8 +66,8 @@ func TestARefusedVoteDoesNotFailTheOthersOfItsGroup(t *testing.T) {
 	t.Parallel()
 	s := newStream(t)
 	testenv.Must(t, s.rdb.ConfigSet(t.Context(), "maxmemory", "16mb").Err())
-	errs := s.held(t, newMessage(ballot.Cats), newMessage(ballot.Choice(strings.Repeat("x", 32<<20))))
-	if errs[0] != nil || !redis.IsOOMError(errs[1]) {
+	errs, _ := s.held(t, newMessage(ballot.Cats), newMessage(ballot.Choice(strings.Repeat("x", 32<<20))))
+	if errs[1] != nil || !redis.IsOOMError(errs[2]) {
 		t.Errorf("%v", errs)
 	}
 }
