@@ -197,15 +197,20 @@ func (p *Platform) newPostgres(dir string, port int, standbyOf *servers.Postgres
 
 // connect makes the platform's own clients, which connect when they are first used.
 func (p *Platform) connect() (err error) {
-	var addresses votestream.Hosts
+	var urls []string
 	for place, server := range p.Redises {
 		address := server.Addr()
 		if p.Proxies != nil {
 			address = p.Proxies.relays[Queue(place)].Addr()
 		}
-		addresses = append(addresses, address)
+		// Unlike the services these clients are patient: a busy machine is no fault.
+		urls = append(urls, "redis://"+address+"?dial_timeout=30s&read_timeout=30s&write_timeout=30s")
 	}
-	p.RDBs = votestream.Config{Hosts: addresses}.Dial(0)
+	var queues votestream.Config
+	if err := queues.URLs.UnmarshalText([]byte(strings.Join(urls, ","))); err != nil {
+		return err
+	}
+	p.RDBs = queues.Dial(0)
 	for _, rdb := range p.RDBs {
 		p.Queues = append(p.Queues, votestream.NewQueue(rdb))
 	}

@@ -40,8 +40,8 @@ type rig struct {
 // patience is how long a test waits for a condition, however busy the machine is.
 const patience = time.Minute
 
-// answerLimit is how long a voter waits for an answer: five times the service's budget of 2 s. Later is a hang.
-const answerLimit = 10 * time.Second
+// answerLimit is how long a voter waits for an answer: many times the service's budget of 2 s. Later is a hang.
+const answerLimit = 30 * time.Second
 
 // withEnv adds to the environment of every service.
 func withEnv(env ...string) func(*platform.Options) {
