@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -180,6 +181,18 @@ func TestTheProbeNeedsTheRightsOfVotingAndNoOthers(t *testing.T) {
 		pingErr := voter.PingWrite(t.Context())
 		if (voteErr == nil) != allowed || (pingErr == nil) != allowed {
 			t.Errorf("%s: voting %v, probing %v", rights, voteErr, pingErr)
+		}
+	}
+}
+
+// The client leaves the commands of a pipeline without an error then.
+func TestAConnectionThatCannotBeUsedIsTheErrorOfEveryCommand(t *testing.T) {
+	s := newStream(t)
+	voter := &stream{server: s.server, Queue: NewQueue(dialURL(t, "nobody:wrong@"+s.server.Addr()))}
+	_, voteErr := producer{NewProducer(voter.rdb, once)}.Publish(t.Context(), newMessage(ballot.Dogs))
+	for what, err := range map[string]error{"voting": voteErr, "probing": voter.PingWrite(t.Context())} {
+		if err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
+			t.Errorf("%s with a wrong password: %v", what, err)
 		}
 	}
 }

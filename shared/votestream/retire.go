@@ -77,6 +77,11 @@ func (r *retirement) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (r *retirement) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
+		if err != nil && !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil }) {
+			for _, cmd := range cmds { // there is no connection, because the password is wrong, for instance
+				cmd.SetErr(err)
+			}
+		}
 		if err != nil && slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return unusable(cmd.Err()) }) {
 			r.generation.Add(1)
 		}
