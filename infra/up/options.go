@@ -133,7 +133,7 @@ func localPorts(p *platform.Ports) []*port {
 		{number: &p.VoteOps, variable: "VOTE_OPS_PORT", purpose: "metrics and health of vote"},
 		{number: &p.WorkerOps, variable: "WORKER_OPS_PORT", purpose: "metrics and health of worker"},
 		{number: &p.ResultOps, variable: "RESULT_OPS_PORT", purpose: "metrics and health of result"},
-		{number: &p.Redis, variable: "REDIS_PORT", purpose: "Redis; a second one takes the next"},
+		{number: &p.Redis, variable: "REDIS_PORT", purpose: "Redis"},
 		{number: &p.Postgres, variable: "POSTGRES_PORT", purpose: "PostgreSQL"},
 	}
 }

@@ -37,7 +37,7 @@ func main() { os.Exit(tool.Main("load", run)) }
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	var o options
 	flags := tool.Flags("load", usage, progress)
-	flags.StringVar(&o.base, "url", "http://localhost:8084", "the vote service")
+	flags.StringVar(&o.base, "url", "http://localhost:8084", "the vote service, without /vote")
 	flags.BoolVar(&o.remote, "remote", false, "allow a target on another machine; be sure that it is yours")
 	flags.IntVar(&o.rate, "rate", 100, "votes per second")
 	flags.DurationVar(&o.duration, "duration", 30*time.Second, "for how long")
