@@ -124,8 +124,8 @@ func command[P any](cmd cdp.Command[P, cdp.Empty], params P) chromedp.Action[chr
 	}
 }
 
-// click clicks on an element, once it is there, visible and not covered. The page clicks, since Chromium may never answer
-// for a mouse whose press makes the page go away.
+// click clicks on an element, once it is there, visible and not covered. The page clicks, since Chromium may never
+// answer for a mouse whose press makes the page go away.
 func (p *tab) click(selector string) {
 	p.t.Helper()
 	clickable := fmt.Sprintf(`(() => {

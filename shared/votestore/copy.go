@@ -61,8 +61,8 @@ func (s *Store) copyVotes(ctx context.Context, entries []Entry) (copied bool, er
 }
 
 // endHungStatement ends the sessions of workers that hang before a whole call is sent, since what PostgreSQL got of it
-// may lock rows. PostgreSQL itself waits for the rest forever: statement_timeout and idle_in_transaction_session_timeout
-// don't count then. A worker that does not hang has given up a call of that age.
+// may lock rows. PostgreSQL itself waits for the rest forever, whatever statement_timeout says, or
+// idle_in_transaction_session_timeout. A worker that does not hang has given up a call of that age.
 const endHungStatement = `-- end hung sessions
 select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
 where usename = current_user and datname = current_database() and query like '-- record votes%' and state = 'active'
