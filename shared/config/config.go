@@ -69,7 +69,7 @@ func check(name string, vars map[string]string, into any) error {
 			err = plain(bad.Type)
 		}
 	}
-	if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_PASSWORD") {
+	if strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_PASSWORD") || strings.Contains(vars[name], "@") {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return fmt.Errorf("%s=%q: %w", name, vars[name], err)

@@ -83,8 +83,13 @@ func TestLinksAreAbsoluteAndSafeInAPage(t *testing.T) {
 	})
 }
 
-func TestCountsAndIntervalsHaveBounds(t *testing.T) {
+func TestHostsCountsAndIntervalsHaveBounds(t *testing.T) {
 	wantValues(t, map[string]Count{"1": 1, "65535": 65535, "": 0, "0": 0, "-1": 0, "65536": 0, "many": 0})
+	wantValues(t, map[string]Host{
+		"a": "a", "my_db-1.example.": "my_db-1.example.", "192.0.2.1": "192.0.2.1", "::1": "::1", "[::1]": "[::1]",
+		"fe80::1%eth0": "fe80::1%eth0", "": "", "[]": "", "[::1": "", "::1]": "", "[[::1]]": "", "[a]": "", "a b": "",
+		"a/b": "", "u@a": "", "a;b": "", "a,b": "", "a:1": "", "redis://a": "",
+	})
 	wantValues(t, map[string]Concurrency{"1": 1, "64": 64, "0": 0, "65": 0})
 	wantValues(t, map[string]Interval{
 		"10ms": 10e6, "1h": 3600e9, "9ms": 0, "0s": 0, "-1s": 0, "61m": 0, "25": 0, "": 0,
@@ -118,7 +123,11 @@ func TestTwoStructsMayUseTheSameFieldNamesAndReadSecretsFromFiles(t *testing.T) 
 		both.Postgres != (postgres{2, "POSTGRES_PASSWORD from a file"}) {
 		t.Errorf("settings %+v, %v", both, err)
 	}
-	err := Load([]string{"REDIS_PORT=bad", "POSTGRES_PORT=2"}, &both)
+	err := Load([]string{"REDIS_PORT=http://u:s3cret@h"}, &both)
+	if err == nil || !strings.Contains(err.Error(), "REDIS_PORT: ") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("a password in a wrong place: %v", err)
+	}
+	err = Load([]string{"REDIS_PORT=bad", "POSTGRES_PORT=2"}, &both)
 	if err == nil || !strings.Contains(err.Error(), `REDIS_PORT="bad"`) || strings.Contains(err.Error(), "POSTGRES_PORT") {
 		t.Errorf("err = %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -48,7 +49,25 @@ func (p Port) On(host string) string { return net.JoinHostPort(strings.Trim(host
 
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 
-// Count is a number from 1 to 65535.
+// Host is the name or the IP address of a server. An IPv6 address may have brackets.
+type Host string
+
+var hostName = regexp.MustCompile(`^[\w.-]+$`)
+
+// UnmarshalText refuses what would be looked up in vain again and again, such as an address with a scheme or a user.
+func (h *Host) UnmarshalText(text []byte) error {
+	address := string(text)
+	if strings.HasPrefix(address, "[") && strings.HasSuffix(address, "]") {
+		address = address[1 : len(address)-1]
+	}
+	if _, err := netip.ParseAddr(address); err != nil && !hostName.Match(text) {
+		return errors.New("not the name or IP address of a host")
+	}
+	*h = Host(text)
+	return nil
+}
+
+// Count is a number from 1 to 65535, such as the port of a server.
 type Count uint16
 
 // UnmarshalText refuses 0, with which no service would do any work.

@@ -17,14 +17,14 @@ import (
 
 // Config is the address of PostgreSQL.
 type Config struct {
-	Host      string      `env:"POSTGRES_HOST" envDefault:"localhost"`
-	Port      config.Port `env:"POSTGRES_PORT" envDefault:"5432"`
-	User      string      `env:"POSTGRES_USER" envDefault:"petvote"`
-	Password  string      `env:"POSTGRES_PASSWORD"`
-	Database  string      `env:"POSTGRES_DB" envDefault:"petvote"`
-	URL       DatabaseURL `env:"DATABASE_URL"`                        // replaces the others
-	ListenURL DatabaseURL `env:"DATABASE_LISTEN_URL"`                 // for notices; default: the same
-	Schema    Schema      `env:"POSTGRES_SCHEMA" envDefault:"public"` // holds all tables
+	Host      config.Host  `env:"POSTGRES_HOST" envDefault:"localhost"`
+	Port      config.Count `env:"POSTGRES_PORT" envDefault:"5432"`
+	User      string       `env:"POSTGRES_USER" envDefault:"petvote"`
+	Password  string       `env:"POSTGRES_PASSWORD"`
+	Database  string       `env:"POSTGRES_DB" envDefault:"petvote"`
+	URL       DatabaseURL  `env:"DATABASE_URL"`                        // replaces the others
+	ListenURL DatabaseURL  `env:"DATABASE_LISTEN_URL"`                 // for notices; default: the same
+	Schema    Schema       `env:"POSTGRES_SCHEMA" envDefault:"public"` // holds all tables
 	Roles     Roles
 }
 
@@ -86,7 +86,7 @@ func (c Config) address() DatabaseURL {
 	}
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(c.User, c.Password),
-		Host: c.Port.On(c.Host), Path: c.Database,
+		Host: config.Port(c.Port).On(string(c.Host)), Path: c.Database,
 	}
 	return DatabaseURL(u.String())
 }

@@ -8,6 +8,7 @@ import (
 
 	"petvote/infra/servers"
 	"petvote/infra/testenv"
+	"petvote/shared/config"
 )
 
 func TestTheConnectTimeoutOfAnAddressCounts(t *testing.T) {
@@ -84,7 +85,7 @@ func TestANameThatNeedsQuotesIsNoSchema(t *testing.T) {
 }
 
 func TestAnIPv6HostMayHaveBrackets(t *testing.T) {
-	for _, host := range []string{"::1", "[::1]"} {
+	for _, host := range []config.Host{"::1", "[::1]"} {
 		cfg, err := Config{Host: host, Port: 5432, User: "petvote", Database: "petvote"}.address().parse(2)
 		if err != nil || cfg.ConnConfig.Host != "::1" {
 			t.Errorf("%s: %v", host, err)

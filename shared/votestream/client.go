@@ -23,11 +23,11 @@ import (
 // Config holds the addresses of the queues, of which each is a Redis of its own. All services must have the same ones,
 // in the same order: a queue's name is its place among them.
 type Config struct {
-	Hosts    Hosts       `env:"REDIS_HOST" envDefault:"localhost"`
-	Port     config.Port `env:"REDIS_PORT" envDefault:"6379"` // of the hosts that name none
-	Username string      `env:"REDIS_USERNAME"`               // an ACL user; "": the user "default"
-	Password string      `env:"REDIS_PASSWORD"`
-	URLs     URLs        `env:"REDIS_URL"` // replace the others
+	Hosts    Hosts        `env:"REDIS_HOST" envDefault:"localhost"`
+	Port     config.Count `env:"REDIS_PORT" envDefault:"6379"` // of the hosts that name none
+	Username string       `env:"REDIS_USERNAME"`               // an ACL user; "": the user "default"
+	Password string       `env:"REDIS_PASSWORD"`
+	URLs     URLs         `env:"REDIS_URL"` // replace the others
 }
 
 // maxQueues bounds the number of queues.
@@ -41,12 +41,15 @@ func (h *Hosts) UnmarshalText(text []byte) error {
 	*h = nil
 	for part := range strings.SplitSeq(string(text), ",") {
 		host := strings.TrimSpace(part)
+		if strings.Contains(host, "://") {
+			return errors.New("not of the form host or host:port; did you mean REDIS_URL?")
+		}
 		name, port, err := net.SplitHostPort(host)
 		if err != nil { // it names no port
 			name, port = host, "1"
 		}
-		if strings.Trim(name, "[]") == "" || strings.ContainsAny(name, " \t") {
-			return fmt.Errorf("%q names no host: it must be of the form host, host:port, or several with commas between", host)
+		if err := new(config.Host).UnmarshalText([]byte(name)); err != nil {
+			return errors.New("not of the form host, host:port, or several with commas between")
 		}
 		if err := new(config.Count).UnmarshalText([]byte(port)); err != nil {
 			return fmt.Errorf("the port of %s is %w", name, err)
@@ -118,6 +121,11 @@ func (u *URLs) UnmarshalText(text []byte) error {
 }
 
 func parseURL(text string) (*redis.Options, error) {
+	_, host, _ := strings.Cut(text, "://")
+	host = host[strings.LastIndex(host, "@")+1:]
+	if end := strings.IndexAny(host, ",/?#"); end >= 0 && host[end] == ',' {
+		return nil, errors.New("a host has a comma: each URL must begin with redis:// or rediss://, after a comma too")
+	}
 	address, err := url.Parse(text)
 	if err != nil || strings.ContainsAny(address.Path+address.RawQuery+address.Fragment, "@") {
 		return nil, errors.New("not of the form redis://user:password@host:port/db; in user and password, all but " +
@@ -125,6 +133,14 @@ func parseURL(text string) (*redis.Options, error) {
 	}
 	if address.Host == "" && address.Scheme != "unix" {
 		return nil, errors.New("it names no host: it must be of the form redis://user:password@host:port/db")
+	}
+	if err := new(config.Host).UnmarshalText([]byte(address.Hostname())); err != nil && address.Scheme != "unix" {
+		return nil, fmt.Errorf("its host is %w", err)
+	}
+	if port := address.Port(); port != "" {
+		if err := new(config.Count).UnmarshalText([]byte(port)); err != nil {
+			return nil, fmt.Errorf("its port is %w", err)
+		}
 	}
 	for _, name := range ownOptions {
 		if address.Query().Has(name) {
@@ -173,7 +189,7 @@ func (c Config) Dial(readers int) []*Client {
 	if len(all) == 0 {
 		for _, host := range c.Hosts {
 			if _, port := splitPort(host); port == "" {
-				host = c.Port.On(host)
+				host = config.Port(c.Port).On(host)
 			}
 			all = append(all, &redis.Options{Addr: host, Username: c.Username, Password: c.Password})
 		}

@@ -29,6 +29,11 @@ func TestABadURLIsNamedByItsBadPartWithoutThePassword(t *testing.T) {
 		"u:s3cret@localhost":                       "names no host",
 		"localhost":                                "names no host",
 		"redis://u:s3cret@h:1?read_timeout=s3cret": "invalid read_timeout duration",
+		"redis://u:s3cret@h:0":                     "its port is not a number from 1 to 65535",
+		"redis://u:s3cret@a;b":                     "its host is not the name or IP address of a host",
+		"redis://u:s3,cret@h:1,h:2":                "each URL must begin with redis:// or rediss://",
+		"a":                                        "names no host",
+		"redis://h:1,h:2":                          "each URL must begin with redis:// or rediss://",
 	} {
 		var u URLs
 		err := u.UnmarshalText([]byte(address))
@@ -69,6 +74,7 @@ func TestQueuesAreAListInWhichEachHasItsPlaceAsItsName(t *testing.T) {
 		"REDIS_HOST=a, [::1]:8":                      "a:7000 0 redis-0, [::1]:8 1 redis-1",
 		"REDIS_HOST=a:1,a:2":                         "a:1 0 redis-0, a:2 1 redis-1",
 		"REDIS_URL=redis://a:1":                      "a:1 0 redis",
+		"REDIS_URL=redis://a:1?client_name=b,c":      "a:1 0 redis",
 		"REDIS_URL=redis://a:1/0,redis://a:1/1":      "a:1 0 redis-0, a:1 1 redis-1",
 		"REDIS_URL=redis://u:p,w@a:1,rediss://b:2/3": "a:1 0 redis-0, b:2 1 redis-1",
 	} {
@@ -84,10 +90,12 @@ func TestQueuesAreAListInWhichEachHasItsPlaceAsItsName(t *testing.T) {
 		}
 	}
 	for setting, want := range map[string]string{
-		"REDIS_HOST=a,":                                `"" names no host`,
-		"REDIS_HOST=:6379":                             `":6379" names no host`,
-		"REDIS_HOST=[]":                                `"[]" names no host`,
-		"REDIS_HOST=a, redis a":                        `"redis a" names no host`,
+		"REDIS_HOST=a,":                                "not of the form host, host:port",
+		"REDIS_HOST=:6379":                             "not of the form host, host:port",
+		"REDIS_HOST=a, redis a":                        "not of the form host, host:port",
+		"REDIS_HOST=[::1":                              "not of the form host, host:port",
+		"REDIS_HOST=a,redis://b":                       "did you mean REDIS_URL?",
+		"REDIS_PORT=0":                                 `REDIS_PORT="0": not a number from 1 to 65535`,
 		"REDIS_HOST=a:b":                               "the port of a is not a number from 1 to 65535",
 		"REDIS_HOST=a:":                                "the port of a is not a number from 1 to 65535",
 		"REDIS_HOST=a:0":                               "the port of a is not a number from 1 to 65535",
