@@ -35,9 +35,11 @@ type DatabaseURL string
 func (u *DatabaseURL) UnmarshalText(text []byte) error {
 	*u = DatabaseURL(text)
 	if _, err := pgxpool.ParseConfig(string(text)); err != nil {
-		return errors.New(cmp.Or(u.badParameter(), "not of the form postgres://user:password@host:port/database"))
+		return errors.New(cmp.Or(u.badParameter(),
+			"not of the form postgres://user:password@host:port/database, with a port from 1 to 65535"))
 	}
-	return nil
+	_, err := u.parse(2)
+	return err
 }
 
 // badParameter names the parameter without which the address would be a good one; "" if there is none.
