@@ -25,6 +25,7 @@ type source interface {
 // parts, in turns with new entries. A part that fails again is deferred itself, for smaller parts, so that in the end
 // an entry that can't be stored is alone, and no other waits for it.
 type consumer struct {
+	queue   string // its Redis, in the log
 	source  source
 	process func(ctx context.Context, batch []votestream.Delivery) error
 	// storeUp blocks while the store is unavailable: unread entries count as waiting, and other workers can take them.
@@ -78,7 +79,7 @@ func (c *consumer) run(stop, work context.Context) {
 		if !connected {
 			if err := c.connect(stop); err != nil {
 				if stop.Err() == nil {
-					slog.ErrorContext(stop, "stream unusable; retrying", "error", err)
+					slog.ErrorContext(stop, "stream unusable; retrying", "dependency", c.queue, "error", err)
 				}
 				pause(stop, pauseAfterConnect)
 				continue
@@ -91,7 +92,7 @@ func (c *consumer) run(stop, work context.Context) {
 		batch, err := c.next(stop)
 		if err != nil {
 			if stop.Err() == nil {
-				slog.WarnContext(stop, "stream read failed; retrying", "error", err)
+				slog.WarnContext(stop, "stream read failed; retrying", "dependency", c.queue, "error", err)
 			}
 			c.size.failed(c.size.now)
 			connected = false

@@ -78,8 +78,8 @@ func run(ctx context.Context, args, environ []string, cleanups *lifecycle.Cleanu
 			source := votestream.NewConsumer(rdb, votestream.ConsumerOptions{
 				Name: fmt.Sprintf("%s-%d", cfg.ConsumerName, i), Block: time.Second, ClaimIdle: time.Duration(cfg.ClaimIdle),
 			})
-			consumers = append(consumers, consumer{source: crashingSource{source, crasher}, process: step,
-				storeUp: storeMonitor.WaitUp, size: newBatchSize(int(cfg.BatchSize)),
+			consumers = append(consumers, consumer{queue: rdb.Name(), source: crashingSource{source, crasher},
+				process: step, storeUp: storeMonitor.WaitUp, size: newBatchSize(int(cfg.BatchSize)),
 				connect: func(ctx context.Context) error { return policy.queue.Do(ctx, stream.EnsureGroup) }})
 		}
 	}
