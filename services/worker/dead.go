@@ -101,15 +101,32 @@ func parseDead(args []string, out io.Writer) (c deadCommand, err error) {
 		return c, fmt.Errorf("%w\n%s", err, deadUsage)
 	}
 	c.ids, c.list = flags.Args(), deadList{out: out, asJSON: *asJSON}
-	named := len(c.ids) > 0
-	switch {
-	case command == "list" && !*all && !named:
-	case command == "replay" && !*asJSON && *all != named:
+	named, problem := len(c.ids) > 0, ""
+	switch command {
+	case "list":
+		if *all || named {
+			problem = "list takes neither -all nor IDs"
+		}
+	case "replay":
 		c.do, c.doing = (*votestream.Queue).Replay, "replayed"
-	case command == "drop" && !*asJSON && *all != named:
+	case "drop":
 		c.do, c.doing = (*votestream.Queue).Drop, "dropped"
+	case "":
+		problem = "a command is missing"
 	default:
-		return c, errors.New(deadUsage)
+		problem = fmt.Sprintf("there is no command %q", command)
+	}
+	switch {
+	case c.do == nil:
+	case *asJSON:
+		problem = command + " does not take -json"
+	case named && (*all || slices.Contains(c.ids, "-all")): // flags end at the first ID
+		problem = "-all and IDs exclude each other"
+	case !*all && !named:
+		problem = command + " needs IDs, or -all"
+	}
+	if problem != "" {
+		return c, fmt.Errorf("%s\n%s", problem, deadUsage)
 	}
 	return c, nil
 }

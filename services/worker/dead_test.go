@@ -190,10 +190,10 @@ func TestAnUnknownDeadLetterIsNamedAndTheOthersAreHandled(t *testing.T) {
 		q.add(t, "*", "invalid", "Invalid pet choice")
 		known := q.ids(t)[0]
 		part, _, _ := strings.Cut(known, "-") // to Redis a range of IDs
-		for _, unknown := range []string{"99-0", "abc", part} {
+		bad := votestream.ErrBadEntryID
+		for unknown, want := range map[string]error{"99-0": votestream.ErrNoDeadLetter, "abc": bad, part: bad} {
 			out, err := q.dead(t, command, unknown)
-			if !errors.Is(err, votestream.ErrNoDeadLetter) || !strings.HasPrefix(err.Error(), unknown+": no such dead letter") ||
-				!strings.HasPrefix(out, "0 ") {
+			if err == nil || err.Error() != unknown+": "+want.Error() || !strings.HasPrefix(out, "0 ") {
 				t.Errorf("%s %s: %q, %v", command, unknown, out, err)
 			}
 		}
@@ -210,10 +210,16 @@ func TestAnUnknownDeadLetterIsNamedAndTheOthersAreHandled(t *testing.T) {
 func TestDeadAnswersBadArgumentsWithItsUsage(t *testing.T) {
 	q := newDeadQueue(t)
 	q.add(t, "1-0", "invalid", "Invalid pet choice")
-	for _, args := range []string{"", "show", "-h", "list -h", "list -xml", "list 1-0", "list -all", "replay", "drop",
-		"drop -all 1-0", "replay -json 1-0"} {
+	for args, want := range map[string]string{
+		"": "a command is missing", "show": `there is no command "show"`, "-h": `there is no command "-h"`,
+		"list -h": "flag: help requested", "list -xml": "flag provided but not defined: -xml",
+		"list 1-0": "list takes neither -all nor IDs", "list -all": "list takes neither -all nor IDs",
+		"replay": "replay needs IDs, or -all", "drop": "drop needs IDs, or -all",
+		"drop -all 1-0": "-all and IDs exclude each other", "drop 1-0 -all": "-all and IDs exclude each other",
+		"replay -json 1-0": "replay does not take -json",
+	} {
 		out, err := q.dead(t, strings.Fields(args)...)
-		if err == nil || !strings.Contains(err.Error(), "usage: worker dead list [-json]") || out != "" {
+		if err == nil || !strings.HasPrefix(err.Error(), want+"\nusage: worker dead list [-json]") || out != "" {
 			t.Errorf("%q: %q, %v", args, out, err)
 		}
 	}

@@ -139,6 +139,9 @@ func deadLetter(e redis.XMessage) DeadLetter {
 // ErrNoDeadLetter reports that there is no dead letter with that ID.
 var ErrNoDeadLetter = errors.New("no such dead letter")
 
+// ErrBadEntryID reports an ID that no entry can have.
+var ErrBadEntryID = errors.New("not an entry's ID, like 1767323045001-0")
+
 // removeScript removes a dead letter. If there is a KEYS[3], it first adds the original entry to that stream. It is
 // atomic: the entry is always in exactly one of the streams, even if others replay it too or Redis is out of memory.
 var removeScript = redis.NewScript(`
@@ -160,7 +163,7 @@ return 1`)
 
 func (q *Queue) remove(ctx context.Context, id string, to ...string) error {
 	if _, err := ParseEntry(q.rdb.queue + "/" + id); err != nil {
-		return fmt.Errorf("%w: that is not an entry's ID, like 1767323045001-0", ErrNoDeadLetter)
+		return ErrBadEntryID
 	}
 	n, err := removeScript.Run(ctx, q.rdb, append([]string{DeadStream, deadIndexKey}, to...), id).Int()
 	switch {
@@ -172,8 +175,8 @@ func (q *Queue) remove(ctx context.Context, id string, to ...string) error {
 	return nil
 }
 
-// Replay moves a dead letter back to the stream of votes as a new entry. It may return [ErrNoDeadLetter].
+// Replay moves a dead letter back to the stream of votes as a new entry. It may return [ErrNoDeadLetter] or [ErrBadEntryID].
 func (q *Queue) Replay(ctx context.Context, id string) error { return q.remove(ctx, id, Stream) }
 
-// Drop deletes a dead letter for good. It may return [ErrNoDeadLetter].
+// Drop deletes a dead letter for good. It may return [ErrNoDeadLetter] or [ErrBadEntryID].
 func (q *Queue) Drop(ctx context.Context, id string) error { return q.remove(ctx, id) }
