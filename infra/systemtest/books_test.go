@@ -97,7 +97,8 @@ func TestTheBooksBalanceAfterRepeatedVotesAndPoison(t *testing.T) {
 		"http_server_request_duration_seconds_count": vote, "messaging_client_operation_duration_seconds_count": vote,
 		"petvote_breaker_state": vote, "petvote_dependency_up": vote, "petvote_queue_wait_seconds_count": worker,
 		"petvote_batch_size_count": worker, "petvote_store_duration_seconds_count": worker,
-		"petvote_pushes_total": result, "petvote_viewers": result, "petvote_push_duration_seconds_count": result, "go_goroutine_count": result,
+		"petvote_pushes_total": result, "petvote_viewers": result,
+		"petvote_push_duration_seconds_count": result, "go_goroutine_count": result,
 	} {
 		if !slices.ContainsFunc(exported, func(s series) bool { return s.metric == name }) {
 			t.Errorf("no metric %s", name)

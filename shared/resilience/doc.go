@@ -16,8 +16,8 @@
 //
 //	Any ─▶ backoff ─▶ each in order ─▶ the call ─▶ Policy.Once: circuit breaker ─▶ time-out
 //
-// Where any of several will do, [Any] takes the place of Policy.Do: it waits between rounds of all, and each has a breaker
-// of its own. An attempt may share a round trip with other calls' attempts, as vote's group commits do.
+// Where any of several will do, [Any] takes the place of Policy.Do: it waits between rounds of all, and each has
+// its own breaker. An attempt may share a round trip with other calls' attempts, as vote's group commits do.
 //
 // # What counts as a failure
 //

@@ -175,7 +175,8 @@ func (q *Queue) remove(ctx context.Context, id string, to ...string) error {
 	return nil
 }
 
-// Replay moves a dead letter back to the stream of votes as a new entry. It may return [ErrNoDeadLetter] or [ErrBadEntryID].
+// Replay moves a dead letter back to the stream of votes as a new entry. It may return [ErrNoDeadLetter] or
+// [ErrBadEntryID].
 func (q *Queue) Replay(ctx context.Context, id string) error { return q.remove(ctx, id, Stream) }
 
 // Drop deletes a dead letter for good. It may return [ErrNoDeadLetter] or [ErrBadEntryID].
